@@ -99,7 +99,7 @@ constraints: $(VENV)/installed-for-tests ## Write the versions that CI installs:
 
 sbom: ## Write sbom.json, what an installation consists of (CycloneDX), for a release.
 	$(PYTHON) -m venv --clear $(VENV)-sbom
-	$(VENV)-sbom/bin/python -m pip install --quiet --disable-pip-version-check '.[pandas,parquet,proof]'
+	$(VENV)-sbom/bin/python -m pip install --quiet --disable-pip-version-check '.[pandas,parquet,postgres,proof]'
 	$(PYTHON) -m venv $(VENV)-release
 	$(VENV)-release/bin/python -m pip install --quiet --disable-pip-version-check 'cyclonedx-bom>=7'
 	$(VENV)-release/bin/cyclonedx-py environment --output-reproducible -o sbom.json $(VENV)-sbom/bin/python

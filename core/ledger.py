@@ -4,6 +4,9 @@ One task takes all commands that wait, decides on each in the state that the ear
 of all of them at once. So no decision is overtaken by another: commands are decided in the order in which they are
 written. No caller gets an answer before COMMIT has returned.
 
+In a log that is shared with other writers, each batch begins with a turn: what they wrote is folded into the state, and
+they write nothing to the same partitions until the batch is committed.
+
 The state is ahead of the log by the batch that is being committed. That is safe: only decisions read it, and these are
 written after that batch or not at all. If a commit fails the writer stops, and whoever opens the log again rebuilds the
 state from it.
@@ -12,17 +15,19 @@ state from it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import trio
 
 from ..events.envelope import RecordedEvent
+from ..events.streams import DIRECTORY
 from .commands.base import Command, CommandRequest
 from .decisions.registry import DECISIONS, Decisions
 from .errors import LogError, MephistoError, OutcomeUnknownError, StaleCommandError
 from .gc_tuning import gc_paused
-from .ports import AppendRejected, AppendRequest, AppendResult, EventLog, Expect, Outcome, WallClock
-from .signal import Signal
+from .ports import AppendRejected, AppendRequest, AppendResult, EventLog, Expect, Offload, WallClock
+from .signal import Pending, Signal
 from .state.decision_state import DecisionState
 from .state.state_snapshot import KeptState
 
@@ -31,60 +36,26 @@ BATCH_LIMIT = 512
 #: Maximum number of commands that wait for the writer; further callers wait before their command is submitted.
 QUEUE_LIMIT = 8192
 
-Subscriber = Callable[[Sequence[RecordedEvent]], None]
-#: Makes the blocking call of a commit, so that the event loop keeps running meanwhile.
-Offload = Callable[[Callable[[], list[Outcome]]], Awaitable[list[Outcome]]]
 AnyRequest = CommandRequest[Command]
+Subscriber = Callable[[Sequence[RecordedEvent]], None]
 
 
-class PendingCommand:
+class PendingCommand(Pending[AppendResult]):
     """A submitted command whose outcome can be waited for.
 
-    It keeps its waiters itself: a `trio.Event` for each command costs a busy ledger a thirtieth of its time.
+    It raises what the decision refused it with, OutcomeUnknownError if COMMIT failed or the writer stopped before it
+    (submit again with the same id), or another LogError if nothing was written.
     """
 
-    __slots__ = ("_result", "_waiters", "is_decided", "request")
+    __slots__ = ("is_decided", "known", "request")
 
-    def __init__(self, request: AnyRequest) -> None:
+    def __init__(self, request: AnyRequest, known: tuple[RecordedEvent, ...] | None) -> None:
+        super().__init__()
         self.request = request
+        #: Events of its first execution, if there was one. None: it cannot be decided yet, the log has to be asked.
+        self.known = known
         #: True once the command was decided, or the writer stopped.
         self.is_decided = False
-        self._result: AppendResult | MephistoError | None = None
-        self._waiters: list[trio.lowlevel.Task] = []
-
-    def settle(self, result: AppendResult | MephistoError) -> None:
-        """Set the outcome and wake all waiters. For the writer."""
-        self.is_decided = True
-        self._result = result
-        for task in self._waiters:
-            trio.lowlevel.reschedule(task)
-        self._waiters.clear()
-
-    async def wait(self) -> AppendResult:
-        """Wait for the outcome. A cancelled wait does not withdraw the command.
-
-        Raises:
-            CommandRefusedError: the decision refused it.
-            OutcomeUnknownError: COMMIT failed, or the writer stopped before it; submit again with the same id.
-            LogError: nothing was written.
-        """
-        if self._result is None:
-            await self._settled()
-        else:
-            await trio.lowlevel.checkpoint()
-        if isinstance(self._result, AppendResult):
-            return self._result
-        raise self._result or OutcomeUnknownError("the writer stopped before it took the command")
-
-    async def _settled(self) -> None:
-        task = trio.lowlevel.current_task()
-        self._waiters.append(task)
-
-        def give_up(_: object) -> trio.lowlevel.Abort:
-            self._waiters.remove(task)
-            return trio.lowlevel.Abort.SUCCEEDED
-
-        await trio.lowlevel.wait_task_rescheduled(give_up)
 
 
 class _CommitBatch:
@@ -126,9 +97,9 @@ class Ledger:
         """Fold the log, or what it has beyond the state that was kept of it.
 
         Args:
-            log: the log; nobody else writes to it from now on.
+            log: the log. Unless it is shared, nobody else writes to it from now on.
             clock: the wall clock.
-            offload: makes the blocking call of each commit, for instance in a worker thread.
+            offload: makes the blocking calls of turns and commits, for instance in a worker thread.
             decisions: the decision of each command type.
             kept: the state of this log as of an earlier position; it is used up.
 
@@ -136,6 +107,7 @@ class Ledger:
             LogError: the log is damaged or newer than this version.
         """
         self.log = log
+        self._is_shared = log.is_shared
         self.state = DecisionState() if kept is None else kept.state
         self._clock = clock
         #: Held while payments are requested: another paymaster would take such a request for one that was lost.
@@ -144,8 +116,11 @@ class Ledger:
         #: Decided and not durable yet.
         self._batch = _CommitBatch()
         self._by_id: dict[str, PendingCommand] = {}
+        #: Waiting commands that the log has to be asked about.
+        self._unknown: list[PendingCommand] = []
         self._work = Signal()
-        self._room = Signal()
+        #: Notified when commands were taken from the queue: there is room, and they are decided.
+        self._taken = Signal()
         self._subscribers: list[Subscriber] = []
         self._stopped: LogError | None = None
         self._offload = offload
@@ -174,6 +149,18 @@ class Ledger:
         self._subscribers.append(subscriber)
         return lambda: self._subscribers.remove(subscriber)
 
+    async def wait_decided(self) -> None:
+        """Wait until all commands submitted so far are decided, but not until their events are durable.
+
+        Raises:
+            LogError: the writer has stopped.
+        """
+        last = self._waiting[-1] if self._waiting else None
+        while last is not None and not last.is_decided:
+            await self._taken.wait()
+        if self._stopped is not None:
+            raise self._stopped
+
     async def wait_durable(self, stream: str) -> None:
         """Wait until all commands submitted so far are decided, and the state of a stream is durable.
 
@@ -182,11 +169,7 @@ class Ledger:
         Raises:
             LogError: it never will be.
         """
-        last = self._waiting[-1] if self._waiting else None
-        while last is not None and not last.is_decided:
-            await self._batch.settled.wait()
-        if self._stopped is not None:
-            raise self._stopped
+        await self.wait_decided()
         # Every stream that a request writes to is in its `expected`.
         while any(stream in append.expected for append in self._batch.appends):
             await self._batch.settled.wait()
@@ -211,7 +194,7 @@ class Ledger:
             LogError: see `PendingCommand.wait`.
         """
         while len(self._waiting) >= QUEUE_LIMIT and self._stopped is None:
-            await self._room.wait()
+            await self._taken.wait()
         return await self.submit(request).wait()
 
     async def submit_decided(self, request: AnyRequest) -> PendingCommand:
@@ -227,8 +210,11 @@ class Ledger:
         while not pending.is_decided:
             if self._batch.is_closed:
                 await self._batch.settled.wait()
-            else:
-                self._decide_waiting()
+                continue
+            self._decide_waiting()
+            if not (pending.is_decided or self._batch.is_closed):
+                # The writer has to ask the log first.
+                await self._taken.wait()
         if self._stopped is not None:
             raise self._stopped
         return pending
@@ -243,9 +229,12 @@ class Ledger:
             raise self._stopped
         if request.idempotent and (known := self._by_id.get(request.id)) is not None:
             return known
-        pending = PendingCommand(request)
+        is_decidable = not (request.idempotent or self._is_shared)
+        pending = PendingCommand(request, () if is_decidable else None)
         if request.idempotent:
             self._by_id[request.id] = pending
+        if not is_decidable:
+            self._unknown.append(pending)
         self._waiting.append(pending)
         self._work.notify()
         return pending
@@ -268,9 +257,10 @@ class Ledger:
         finally:
             self._stopped = self._stopped or OutcomeUnknownError("the ledger is closed")
             for pending in (*(pending for pending, _ in self._batch.decided), *self._waiting):
+                pending.is_decided = True
                 pending.settle(self._stopped)
             self._waiting.clear()
-            self._room.notify()
+            self._taken.notify()
             self._batch.settled.set()
 
     async def _write(self) -> None:
@@ -278,31 +268,59 @@ class Ledger:
         while True:
             while not (self._waiting or self._batch.decided):
                 await self._work.wait()
+            if self._unknown:
+                await self._begin_turn()
             self._decide_waiting()
             await self._write_batch()
             await trio.lowlevel.checkpoint_if_cancelled()
 
+    async def _begin_turn(self) -> None:
+        """Ask the log about commands that cannot be decided without it, as many as fit into one commit.
+
+        In a shared log this locks the partitions that they write to, and subscribers are notified of others' news.
+        """
+        asked, self._unknown = self._unknown[:BATCH_LIMIT], self._unknown[BATCH_LIMIT:]
+        locked: set[str] = set()
+        if self._is_shared:
+            locked.update(*(pending.request.partitions for pending in asked))
+        beside = () if DIRECTORY in locked else (DIRECTORY,)
+        ids = [pending.request.id for pending in asked if pending.request.idempotent]
+        with trio.CancelScope(shield=True):
+            turn = await self._offload(partial(self.log.begin, sorted(locked), beside, ids))
+        news: list[RecordedEvent] = []
+        for recorded in turn.news:
+            # What was written between the opening of the log and its first reading is in the state already.
+            if recorded.envelope.version <= self.state.version(recorded.envelope.stream):
+                continue
+            self.state.apply(recorded.envelope)
+            news.append(recorded)
+        self._notify(news)
+        for pending in asked:
+            pending.known = turn.known.get(pending.request.id, ())
+
     def _decide_waiting(self) -> None:
         """Decide on the commands that wait, as many as fit into one commit.
+
+        One that the log has to be asked about first ends the batch.
 
         Never during a commit: a subscriber that is called with durable events finds exactly these in the state.
         """
         batch = self._batch
-        while self._waiting and not batch.is_closed:
-            pending = self._waiting[0]
-            decision = self._decide(pending.request)
+        while self._waiting and not batch.is_closed and (pending := self._waiting[0]).known is not None:
+            decision = self._decide(pending.request, pending.known)
             # Not before: a decision that has a bug must stay for the writer to meet, and stop it.
             self._waiting.popleft()
             pending.is_decided = True
             batch.add(pending, decision)
-        self._room.notify()
+        self._taken.notify()
 
     async def _write_batch(self) -> None:
         """Commit what was decided, and only then answer: even a refusal may rest on events of this batch."""
         batch = self._batch
         batch.is_closed = True
         try:
-            written = iter(await self._commit(batch.appends) if batch.appends else ())
+            # In a shared log even an empty commit is needed: it ends the turn.
+            written = iter(await self._commit(batch.appends) if batch.appends or self._is_shared else ())
         except LogError as error:
             for pending, _ in batch.decided:
                 self._settle(pending, error)
@@ -314,12 +332,14 @@ class Ledger:
             follow()
         batch.settled.set()
 
-    def _decide(self, request: AnyRequest) -> AppendRequest | AppendResult | MephistoError:
+    def _decide(
+        self, request: AnyRequest, known: tuple[RecordedEvent, ...]
+    ) -> AppendRequest | AppendResult | MephistoError:
         """Return the append that executes a command, or its outcome if there is nothing to append."""
+        if known:
+            return AppendResult(known, repeated=True)
         command = request.command
         try:
-            if request.idempotent and (known := self.log.find(request.id)):
-                return AppendResult(known, repeated=True)
             if request.expected:
                 self._check_versions(request.expected)
             events = tuple(self._decisions[type(command)](self.state, command))
@@ -366,10 +386,13 @@ class Ledger:
                 # Log and state differ, so nothing more may be decided.
                 raise LogError(f"the log refused what the state allowed: {outcome.error}") from outcome.error
             results.append(outcome)
-        durable = [recorded for result in results if not result.repeated for recorded in result.events]
-        for subscriber in tuple(self._subscribers):
-            subscriber(durable)
+        self._notify([recorded for result in results if not result.repeated for recorded in result.events])
         return results
+
+    def _notify(self, durable: Sequence[RecordedEvent]) -> None:
+        if durable:
+            for subscriber in tuple(self._subscribers):
+                subscriber(durable)
 
     def _settle(self, pending: PendingCommand, result: AppendResult | MephistoError) -> None:
         if pending.request.idempotent:

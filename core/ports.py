@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -12,6 +12,8 @@ from ..events.base import PayloadRef
 from ..events.catalogue import AnyEvent
 from ..events.envelope import Position, RecordedEvent
 from ..events.ids import WorkerId
+
+T = TypeVar("T")
 
 
 class WallClock(Protocol):
@@ -110,8 +112,32 @@ class Head(NamedTuple):
     at: int
 
 
+class Offload(Protocol):
+    """A way of making a blocking call to the log while the event loop keeps running."""
+
+    async def __call__(self, call: Callable[[], T], /) -> T:
+        """Make the call and return its result. A cancellation is delivered after it."""
+
+
+class Turn(NamedTuple):
+    """Everything a writer must know before it decides on its next commands."""
+
+    #: Events of other writers since this writer's last turn, or since it opened the log, causes before effects.
+    news: tuple[RecordedEvent, ...] = ()
+    #: Events of those commands that were executed before, by id.
+    known: Mapping[str, tuple[RecordedEvent, ...]] = {}
+
+
 class EventLog(Protocol):
-    """An append-only log with one writer. Methods that write wait for a disk, and belong in a worker thread."""
+    """An append-only log. Methods that write, and `begin`, wait for a disk or a network: call them in a worker thread.
+
+    A log that is not shared has one writer. In a shared one each batch is preceded by a turn, which keeps other writers
+    out of the partitions that the batch writes to, so a decision is always made on the newest state.
+    """
+
+    @property
+    def is_shared(self) -> bool:
+        """True if there may be other writers. Then `begin` comes before each `commit`, even of an empty batch."""
 
     @property
     def pseudonym_key(self) -> bytes:
@@ -120,6 +146,18 @@ class EventLog(Protocol):
     @property
     def holds_erased(self) -> bool:
         """True while erased values may still be in the log's files, because a reader has them open."""
+
+    def begin(self, partitions: Sequence[str], beside: Sequence[str], commands: Sequence[str], /) -> Turn:
+        """Take a turn: keep other writers out of some partitions until the next `commit` has returned or failed.
+
+        Args:
+            partitions: the partitions to write to, in the order of their names; a log that is not shared locks none.
+            beside: other partitions whose news are wanted.
+            commands: ids of commands that may have been executed before.
+
+        Raises:
+            LogError: no turn was taken.
+        """
 
     def commit(self, batch: Sequence[AppendRequest]) -> list[Outcome]:
         """Write the requests in order, in one transaction; each is accepted or refused by itself.

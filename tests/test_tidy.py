@@ -29,6 +29,7 @@ THREADED = {
     "adapters/composition/operator.py",
     "adapters/log/commit_thread.py",
     "adapters/log/opening.py",
+    "adapters/log/postgres/server.py",
     "adapters/notify/receivers.py",
     "core/operations/task_code/calls.py",
     "core/operations/task_code/loop_watchdog.py",

@@ -20,6 +20,7 @@ from rich.table import Table
 from ...core.operations.configuration.money import amount
 from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
 from ...core.operations.run.live_task_run import LiveTaskRun
+from ..composition.log_choice import keep_log_here
 from ..crowd.bot import draw_bots
 from ..crowd.demo_run import DemoRun, run_demo
 from ..crowd.sentence_rating import configuration, rate, sentences
@@ -82,6 +83,7 @@ def demo_command(
 
     Exit code 0: all units are completed and the log is legal. 1: they are not. 2: an argument cannot be used.
     """
+    keep_log_here()
     set_mephisto_log_format()
     set_mephisto_log_level(level="warning")
     console = make_console(stderr=True)

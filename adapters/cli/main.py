@@ -56,6 +56,7 @@ VERBS = {
     "import-mephisto": Verb("import_mephisto:import_mephisto_command", "Create a log from a Mephisto database."),
     "invite": Verb("invite:invite_command", "Print personal links to a run."),
     "ledger": Verb("ledger:ledger_command", "Show what a run owes and has paid to each worker."),
+    "log": Verb("log:log_group", "Copy a log to or from PostgreSQL, or update a copy."),
     "new": Verb("new:new_command", "Write the files that a new task starts from."),
     "pause": Verb("run_control:pause_command", "Pause a live run; nothing is lost."),
     "pay": Verb("pay:pay_command", "Pay what a run owes, after asking."),
@@ -104,8 +105,10 @@ GROUPS = {
         *("requesters", "runs", "serve", "show", "status", "timeline", "top"),
     ),
     "Decide": DECIDING,
-    "Check and keep": ("backup", "bundle", "doctor", "projections", "replay", "resources", "torture", "verify"),
+    "Check and keep": ("backup", "bundle", "doctor", "log", "projections", "replay", "resources", "torture", "verify"),
 }
+#: Packages that single verbs need, with what for, and the extra that installs them.
+EXTRAS = {"cryptography": ("seals need", "proof"), "psycopg": ("logs in PostgreSQL need", "postgres")}
 #: Former names of verbs. They work, but no list shows them.
 ALIASES = {
     "forget": "erase:erase_command",
@@ -143,10 +146,12 @@ class LazyGroup(click.Group):
             with _collecting_no_garbage():
                 command = getattr(importlib.import_module(f".{module}", __package__), attribute)
         except ModuleNotFoundError as error:
-            if (error.name or "").partition(".")[0] != "cryptography":
+            missing = (error.name or "").partition(".")[0]
+            if missing not in EXTRAS:
                 raise
+            purpose, extra = EXTRAS[missing]
             raise click.ClickException(
-                "seals need cryptography, which is not installed. Run: pip install 'mephisto-es[proof]'"
+                f"{purpose} {missing}, which is not installed. Run: pip install 'mephisto-es[{extra}]'"
             ) from error
         if not isinstance(command, click.Command):
             raise TypeError(f"{target} is not a click command")

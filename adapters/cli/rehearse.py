@@ -16,6 +16,7 @@ from rich.markup import escape
 from ...core.errors import ConfigError
 from ...core.operations.configuration.money import amount
 from ..composition.data_dir import DATABASE_FILE
+from ..composition.log_choice import keep_log_here
 from ..rehearsal.chromium import find_chromium
 from ..rehearsal.rehearsal import rehearse
 from ..rehearsal.report import HourlyPay, RehearsalReport, RunReport
@@ -68,6 +69,7 @@ def rehearse_command(
 
     Exit code 0: nothing was found. 1: something needs a look, and is listed. 2: an argument cannot be used.
     """
+    keep_log_here()
     if not script.is_file():
         raise ConfigError(f"there is no script {script}", key="SCRIPT", hint="Name the launch script, run_task.py")
     folder = (data_dir or Path(tempfile.mkdtemp(prefix="mephisto-es-rehearsal-"))).absolute()

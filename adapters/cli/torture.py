@@ -18,6 +18,7 @@ from rich.table import Table
 from ...core.errors import ConfigError
 from ...core.operations.configuration.money import amount
 from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
+from ..composition.log_choice import keep_log_here
 from ..crowd.outcome_check import JobOutcome
 from ..crowd.torture import KillPlan, PassResult, run_passes
 from ..crowd.torture_job import TortureJob
@@ -96,6 +97,7 @@ def torture_command(
 
     Exit code 0: every pass succeeded. 1: a pass failed, and its faults are listed. 2: an argument cannot be used.
     """
+    keep_log_here()
     set_mephisto_log_format()
     set_mephisto_log_level(level="warning")
     folder = data_dir or Path(tempfile.mkdtemp(prefix="mephisto-es-torture-"))

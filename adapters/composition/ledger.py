@@ -10,8 +10,8 @@ from typing import NamedTuple
 import trio
 
 from ...core.errors import UnusableLogError
-from ...core.ledger import Ledger, Offload
-from ...core.ports import Ids, WallClock
+from ...core.ledger import Ledger
+from ...core.ports import Ids, Offload, WallClock
 from ...projections.mephisto_db.projection import MephistoDbProjection
 from ...projections.registry import PROJECTIONS
 from ..log.commit_thread import commit_in_thread, run_writer
@@ -22,6 +22,7 @@ from ..log.state_file import read_state
 from ..log.state_keeper import StateKeeper
 from ..private_files import make_private_folder
 from .clock_and_ids import SystemClock, SystemIds
+from .log_choice import open_log
 
 
 class LedgerHandle(NamedTuple):
@@ -61,7 +62,7 @@ def make_log(database: Path) -> None:
         make_private_folder(database.parent)
     except OSError as error:
         raise UnusableLogError(f"the data folder {database.parent} cannot be made: {error.strerror}") from error
-    SqliteLog.create_or_open(database, PROJECTIONS).close()
+    open_log(database, PROJECTIONS).close()
 
 
 @asynccontextmanager
@@ -101,7 +102,7 @@ async def open_within_gate(database: Path) -> AsyncIterator[LedgerHandle]:
         UnusableLogError: another process writes it.
         DamagedLogError: the log was changed from outside.
     """
-    log = SqliteLog.create_or_open(database, PROJECTIONS)
+    log = open_log(database, PROJECTIONS)
     try:
         ledger, keeper = ledger_of(log, SystemClock(), commit_in_thread)
         try:

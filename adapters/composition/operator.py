@@ -16,7 +16,7 @@ import trio
 from omegaconf import DictConfig
 
 from ...core.errors import LogError
-from ...core.ledger import Ledger, Offload
+from ...core.ledger import Ledger
 from ...core.operations.configuration.task_config import check_run_config
 from ...core.operations.dry_run import DryRunEndError, DryRunOperator
 from ...core.operations.hydra_config import MetricsArgs, NotifyArgs, TaskConfig
@@ -26,7 +26,7 @@ from ...core.operations.registry import fill_registries
 from ...core.operations.task_code.loop_watchdog import watching_the_loop
 from ...core.operations.task_code.timings import measure_with
 from ...core.payloads import RUNS_FOLDER
-from ...core.ports import WallClock
+from ...core.ports import Offload, WallClock
 from ...projections.mephisto_db.projection import MephistoDbProjection
 from ...projections.mephisto_db.reader import MephistoDB
 from ..control.client import open_gate_for_operator
@@ -47,6 +47,7 @@ from ..scripts.progress_bars import progress_bars
 from .clock_and_ids import SystemClock, SystemIds
 from .data_dir import DATABASE_FILE, data_dir, make_data_dir
 from .ledger import ledger_of
+from .log_choice import open_log
 from .operator_override import OperatorFactory, operator_override
 from .requests import consent_withdrawer, request_executor, unwrapped_nursery
 
@@ -95,7 +96,7 @@ async def open_operator(
     make_data_dir(data_dir)
     operator_metrics = OperatorMetrics()
     offload = operator_metrics.timed(commit_in_thread) if metrics and metrics.port is not None else commit_in_thread
-    async with _open_log(data_dir / DATABASE_FILE, clock, offload) as (log, gate, ledger, keeper):
+    async with _open_log(data_dir / DATABASE_FILE, operator_class, clock, offload) as (log, gate, ledger, keeper):
         ids = SystemIds(ledger.state.highest_ids(), log.epoch)
         async with unwrapped_nursery() as nursery:
             # Cancelled last, so that a run that is cancelled can still record that it is paused.
@@ -132,8 +133,16 @@ class _OpenLog(NamedTuple):
 
 
 @asynccontextmanager
-async def _open_log(database: Path, clock: WallClock, offload: Offload) -> AsyncIterator[_OpenLog]:
+async def _open_log(
+    database: Path, operator_class: OperatorFactory, clock: WallClock, offload: Offload
+) -> AsyncIterator[_OpenLog]:
     """Open a log for an operator.
+
+    Args:
+        database: the file in the data folder.
+        operator_class: the class of the operator; what another one than `Operator` does is only tried out.
+        clock: the wall clock.
+        offload: makes the blocking call of each commit.
 
     Raises:
         UnusableLogError: the database is not a log, or another operator has it open.
@@ -141,7 +150,9 @@ async def _open_log(database: Path, clock: WallClock, offload: Offload) -> Async
     """
     gate = await open_gate_for_operator(database)
     try:
-        log = SqliteLog.create_or_open(database, [MephistoDbProjection()])
+        # What is only tried out is never in the log on a server.
+        choose = open_log if operator_class is Operator else SqliteLog.create_or_open
+        log = choose(database, [MephistoDbProjection()])
         try:
             ledger, keeper = ledger_of(log, clock, offload)
             try:

@@ -6,7 +6,7 @@ requests of the batch see its effects.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ...core.chain import Columns, link
 from ...core.errors import CommandIdReusedError, VersionConflictError
@@ -17,6 +17,18 @@ from ...events.envelope import Envelope, RecordedEvent, recorded_of
 from ...events.ids import WorkerId
 from ...events.streams import number_of
 from ...events.worker import WorkerErased
+
+
+def executed_before(
+    find: Callable[[str], tuple[RecordedEvent, ...]], commands: Sequence[str]
+) -> dict[str, tuple[RecordedEvent, ...]]:
+    """Return the events of those commands that a log contains, by id.
+
+    Args:
+        find: looks up the events of a command in the log.
+        commands: ids of commands.
+    """
+    return {command: events for command in commands if (events := find(command))}
 
 
 class BatchPlan:

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import trio
 
 from ...core.gc_tuning import gc_less_often
 from ...core.ledger import Ledger
-from ...core.ports import Outcome
+
+T = TypeVar("T")
 
 
-async def commit_in_thread(commit: Callable[[], list[Outcome]]) -> list[Outcome]:
-    """Make the blocking call of a commit in a worker thread; a cancellation is delivered after it.
+async def commit_in_thread(call: Callable[[], T], /) -> T:
+    """Make the blocking call of a turn or a commit in a worker thread; a cancellation is delivered after it.
 
-    Only the writer calls this, once for each commit and never twice at a time. `trio.to_thread.run_sync` counts threads
+    Only the writer calls this, and never twice at a time. `trio.to_thread.run_sync` counts threads
     and copies the caller's context, which would cost a commit a tenth more.
     """
     task, token = trio.lowlevel.current_task(), trio.lowlevel.current_trio_token()
-    trio.lowlevel.start_thread_soon(
-        commit, lambda outcome: token.run_sync_soon(trio.lowlevel.reschedule, task, outcome)
-    )
-    outcomes: list[Outcome] = await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
-    return outcomes
+    trio.lowlevel.start_thread_soon(call, lambda outcome: token.run_sync_soon(trio.lowlevel.reschedule, task, outcome))
+    result: T = await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
+    return result
 
 
 async def run_writer(ledger: Ledger, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

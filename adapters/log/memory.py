@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from ...core.chain import ChainRow, genesis
-from ...core.ports import AppendRequest, Head, Outcome, Payload
+from ...core.ports import AppendRequest, Head, Outcome, Payload, Turn
 from ...events.base import PayloadRef
 from ...events.codec import decode
 from ...events.envelope import RecordedEvent
 from ...projections.engine import rebuild
 from ...projections.engine.projection import Projection
-from .batch_plan import BatchPlan
+from .batch_plan import BatchPlan, executed_before
 
 #: Not a secret, because the pseudonyms of such a log never leave the process.
 _PSEUDONYM_KEY = bytes(32)
@@ -54,6 +54,15 @@ class MemoryLog:
     def genesis(self) -> bytes:
         """The value of the chain before the first event."""
         return genesis(_PSEUDONYM_KEY, _CREATED_BY)
+
+    @property
+    def is_shared(self) -> bool:
+        """False: nobody else can write to it."""
+        return False
+
+    def begin(self, _partitions: Sequence[str], _beside: Sequence[str], commands: Sequence[str], /) -> Turn:
+        """Return the events of those commands that were executed before."""
+        return Turn(known=executed_before(self.find, commands))
 
     def commit(self, batch: Sequence[AppendRequest]) -> list[Outcome]:
         """Write the requests in order; each is accepted or rejected individually."""

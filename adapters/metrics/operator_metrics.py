@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from typing import TypeVar
 
 import trio
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
-from ...core.ledger import Ledger, Offload
+from ...core.ledger import Ledger
 from ...core.lifecycles.agent import AgentStatus
 from ...core.lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, OnboardingStatus
 from ...core.lifecycles.table import Status
 from ...core.lifecycles.unit import UnitStatus
-from ...core.ports import Outcome
+from ...core.ports import Offload
 from ...core.state.decision_state import DecisionState
 from ...core.state.status_fold import STATUS_AFTER
 from ...events.base import Event
@@ -40,6 +41,8 @@ _UNIT_TYPES = {
     COMPENSATION_UNIT_INDEX: "compensation_unit",
 }
 _MAIN, _ONBOARDING = "main", "onboarding"
+
+T = TypeVar("T")
 
 
 #: Returns the number of events that each projection has not applied.
@@ -117,12 +120,14 @@ class OperatorMetrics:
     def timed(self, offload: Offload) -> Offload:
         """Return a way of making commits that measures them."""
 
-        async def measured(commit: Callable[[], list[Outcome]]) -> list[Outcome]:
+        async def measured(call: Callable[[], T], /) -> T:
             started_at = trio.current_time()
-            outcomes = await offload(commit)
-            self._latency.labels("commit").observe(trio.current_time() - started_at)
-            self._batches.observe(len(outcomes))
-            return outcomes
+            result = await offload(call)
+            # The rest are turns.
+            if isinstance(result, list):
+                self._latency.labels("commit").observe(trio.current_time() - started_at)
+                self._batches.observe(len(result))
+            return result
 
         return measured
 

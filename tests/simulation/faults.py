@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum
 from functools import cache
 from random import Random
+from typing import TypeVar
 
 import sqlite_utils
 import trio
@@ -18,6 +19,8 @@ from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.errors import LogError, OutcomeUnknownError, ProtocolError
 from mephisto_es.core.ports import AppendRequest, Outcome
 from mephisto_es.projections.mephisto_db import MephistoDbProjection
+
+T = TypeVar("T")
 
 EPOCH_US = 1_700_000_000_000_000
 #: A disk's sync takes this long, in seconds.
@@ -91,11 +94,11 @@ class FaultyLog(MemoryLog):
         self._refuses = None
         self.fault = None
 
-    async def offload(self, commit: Callable[[], list[Outcome]]) -> list[Outcome]:
-        """Commit in a time that a disk takes, without a thread."""
+    async def offload(self, call: Callable[[], T], /) -> T:
+        """Call the log in a time that a disk takes, without a thread."""
         slow = self.fault is DiskFault.SLOW
         await trio.sleep(self._chance.uniform(*(SLOW_SYNC_SECONDS if slow else SYNC_SECONDS)))
-        return commit()
+        return call()
 
     def commit(self, batch: Sequence[AppendRequest]) -> list[Outcome]:
         fault, self.fault = self.fault, None

@@ -10,15 +10,16 @@ from functools import partial
 from importlib.metadata import version
 from itertools import count
 from pathlib import Path
+from typing import Self
 
 from ....core.errors import LogError, OutcomeUnknownError, UnusableLogError, WriterFencedError
 from ....core.operations.logger_core import get_logger
-from ....core.ports import AppendRequest, Head, Outcome
+from ....core.ports import AppendRequest, Head, Outcome, Turn
 from ....events.base import PayloadRef
 from ....events.envelope import RecordedEvent
 from ....projections.engine.projection import Projection
 from ..anchor import append_anchor, last_anchor
-from ..batch_plan import BatchPlan
+from ..batch_plan import BatchPlan, executed_before
 from . import reader, schema, snapshots
 from .file_identity import FileGuard, has_wal
 from .open_checks import check_before_writing
@@ -56,6 +57,11 @@ class SqliteLog:
         erasures: a number that is another one before and after each commit that erases something.
     """
 
+    #: True if other writers may append as well.
+    is_shared = False
+    #: True if the file is a copy of a log on a server.
+    IS_COPY = False
+
     def __init__(self, path: Path, db: sqlite3.Connection, lock: WriterLock, projections: Sequence[Projection]) -> None:
         """Take over a log that was checked; use `create_or_open` instead."""
         self.path = path
@@ -68,8 +74,7 @@ class SqliteLog:
         #: True while the `-wal` file may still contain erased values.
         self._wal_holds_forgotten = False
         self.erasures = 0
-        #: A snapshot to be stored with the next commit, and `erasures` before it was taken.
-        self._snapshot: tuple[StoredSnapshot, int] | None = None
+        self._snapshot = snapshots.WaitingSnapshot()
         if has_wal(path):
             # A writer that was killed may have left erased values there.
             self._empty_wal()
@@ -86,7 +91,7 @@ class SqliteLog:
     @classmethod
     def create_or_open(
         cls, path: str | Path, projections: Sequence[Projection] = (), *, pseudonym_key: bytes | None = None
-    ) -> SqliteLog:
+    ) -> Self:
         """Become the writer of a log, and create it if it does not exist.
 
         The tail since the last anchor is verified, and each projection is brought to the head.
@@ -105,7 +110,7 @@ class SqliteLog:
         fresh = schema.is_fresh(path)
         lock = WriterLock(path)
         try:
-            check_before_writing(path, fresh=fresh)
+            check_before_writing(path, fresh=fresh, is_copy=cls.IS_COPY)
             if fresh:
                 key = pseudonym_key or secrets.token_bytes(32)
                 schema.create_file(path, key, f"mephisto-es {version('mephisto-es')}")
@@ -149,6 +154,10 @@ class SqliteLog:
     def holds_erased(self) -> bool:
         """True while erased values may still be in the `-wal` file, because a reader has it open."""
         return self._wal_holds_forgotten
+
+    def begin(self, _partitions: Sequence[str], _beside: Sequence[str], commands: Sequence[str], /) -> Turn:
+        """Return the events of those commands that were executed before; the whole file is locked already."""
+        return Turn(known=executed_before(partial(reader.find, self._db), commands))
 
     def commit(self, batch: Sequence[AppendRequest]) -> list[Outcome]:
         """Write the requests in order, in one transaction; each is accepted or rejected individually.
@@ -237,13 +246,8 @@ class SqliteLog:
         return max(snapshots.positions(self._db, projection), default=0)
 
     def keep_snapshot(self, snapshot: StoredSnapshot, erasures: int) -> None:
-        """Store a snapshot of a view with the next commit, or when the log is closed.
-
-        Args:
-            snapshot: the snapshot.
-            erasures: the attribute before it was taken; if something is erased since, the snapshot is discarded.
-        """
-        self._snapshot = snapshot, erasures
+        """Store a snapshot of a view with the next commit, or at the end, if `erasures` is still what it is here."""
+        self._snapshot.keep(snapshot, erasures)
 
     def rebuild(self, projection: Projection) -> Rebuilt:
         """Rebuild a projection; readers see the old tables until the new ones are complete."""
@@ -262,14 +266,14 @@ class SqliteLog:
             if self._stopped is None:
                 self.write_anchor()
                 with suppress(sqlite3.Error):  # it is a cache
-                    self._store_snapshot()
+                    self._snapshot.store(self._db, self.erasures)
         finally:
             # The last connection to close empties the `-wal` file, so the writer has to be last.
             self._reader.close()
             self._db.close()
             self._lock.release()
 
-    def __enter__(self) -> SqliteLog:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -301,6 +305,11 @@ class SqliteLog:
                 self._write(plan)
         except sqlite3.Error as error:
             raise LogError(f"nothing was written to {self.path}: {error}") from error
+        self._finish(plan)
+        return outcomes
+
+    def _finish(self, plan: BatchPlan) -> None:
+        """Commit what was written."""
         self._end_transaction()
         self._check_in_place()
         self._head = plan.head
@@ -308,7 +317,6 @@ class SqliteLog:
         if self._wal_holds_forgotten:
             self.erasures += 1
             self._empty_wal()
-        return outcomes
 
     def _write(self, plan: BatchPlan) -> None:
         """Begin a transaction and write a plan in it; roll back on an error."""
@@ -349,13 +357,7 @@ class SqliteLog:
             self.erasures += 1
         if plan.recorded:
             self.projector.apply(plan.recorded)
-        self._store_snapshot()
-
-    def _store_snapshot(self) -> None:
-        """Store the snapshot that waits, unless something was erased since it was taken."""
-        waiting, self._snapshot = self._snapshot, None
-        if waiting is not None and waiting[1] == self.erasures:
-            snapshots.store(self._db, waiting[0])
+        self._snapshot.store(db, self.erasures)
 
     def _end_transaction(self) -> None:
         try:

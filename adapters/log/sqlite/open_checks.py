@@ -10,13 +10,17 @@ from ....core.ports import Head
 from ..anchor import last_anchor
 from .reader import LogReader
 
+#: The end of `created_by` in a log in PostgreSQL, and in the files that are kept as copies of it.
+IN_POSTGRES = " in PostgreSQL"
 
-def check_before_writing(path: Path, *, fresh: bool) -> None:
+
+def check_before_writing(path: Path, *, fresh: bool, is_copy: bool = False) -> None:
     """Check that the schema is that of a log, that no event is lost, as far as the anchors can tell, and the tail.
 
     Args:
         path: the file.
         fresh: whether there is no log yet.
+        is_copy: whether it may be a copy of a log in PostgreSQL, which is brought up to date only.
 
     Raises:
         UnusableLogError: its tables, indexes or triggers are not those of a log.
@@ -29,6 +33,10 @@ def check_before_writing(path: Path, *, fresh: bool) -> None:
                 raise UnusableLogError(
                     f"{path} cannot be written to: {problem}; "
                     "let `mephisto-es doctor` copy its events to a new file, or restore a backup"
+                )
+            if log.created_by.endswith(IN_POSTGRES) and not is_copy:
+                raise UnusableLogError(
+                    f"{path} is a copy of a log in PostgreSQL; set MEPHISTO_ES_LOG to the address of the database"
                 )
             check_tail(log, anchored)
     elif anchored is not None:

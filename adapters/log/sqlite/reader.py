@@ -86,6 +86,11 @@ class LogReader:
         return self._meta[0]
 
     @property
+    def created_by(self) -> str:
+        """The name and version of the program that created the log."""
+        return self._meta[1]
+
+    @property
     def genesis(self) -> bytes:
         """The value of the chain before the first event."""
         return genesis(*self._meta)

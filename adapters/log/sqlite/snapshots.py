@@ -165,3 +165,25 @@ def _code(projection: Projection) -> str:
 def _digest(chain: bytes, projection: Projection, state: bytes) -> bytes:
     """Return a digest over the events, the code and the tables."""
     return hashlib.sha256(chain + _code(projection).encode() + state).digest()
+
+
+class WaitingSnapshot:
+    """At most one snapshot that is stored with the next commit."""
+
+    def __init__(self) -> None:
+        self._waiting: tuple[StoredSnapshot, int] | None = None
+
+    def keep(self, snapshot: StoredSnapshot, erasures: int) -> None:
+        """Let a snapshot wait in the place of another one.
+
+        Args:
+            snapshot: the snapshot.
+            erasures: the number of erasures before it was taken.
+        """
+        self._waiting = snapshot, erasures
+
+    def store(self, db: sqlite3.Connection, erasures: int) -> None:
+        """Store the snapshot that waits, unless something was erased since it was taken."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and waiting[1] == erasures:
+            store(db, waiting[0])

@@ -129,6 +129,8 @@ class SubmissionCallbacks:
             worker: the worker.
             seconds: seconds to wait at most.
         """
+        # What was submitted a moment ago is asked about only once it is durable.
+        await self._ledger.wait_durable(streams.engagement(self._run, worker))
         if self._context.screening is None and self._context.golds is None:
             return
         with trio.move_on_after(seconds):

@@ -25,6 +25,7 @@ from mephisto_es.projections.mephisto_db.reader import MephistoDB
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ...core.operations.operator_harness import HarnessTaskState, ask, config, items
+from ...postgres import Cluster
 
 UNITS = 8
 #: The words of each command, what it says, and the kinds of events that it records. RUN is run 1, the only one.
@@ -101,7 +102,17 @@ def events_of(folder: Path) -> list[tuple[str, str, Event]]:
         return [(one.envelope.actor, kind_of(type(one.envelope.event)), one.envelope.event) for one in log.read()]
 
 
+@pytest.fixture(params=["file", "server"])
+def kept_in(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Keep the log in the data folder alone, or on a PostgreSQL server."""
+    if request.param == "server":
+        cluster: Cluster = request.getfixturevalue("cluster")
+        monkeypatch.setenv("MEPHISTO_ES_LOG", cluster.new_database())
+    return str(request.param)
+
+
 @pytest.mark.parametrize("is_live", [True, False], ids=["live", "alone"])
+@pytest.mark.usefixtures("kept_in")
 async def test_every_deciding_verb(is_live: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "data"
     settings = tmp_path / "config.yml"

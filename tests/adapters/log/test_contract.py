@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import pytest
 from msgspec.structs import replace
 
 from mephisto_es.adapters.log.memory import MemoryLog
+from mephisto_es.adapters.log.postgres.log import PostgresLog
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
-from mephisto_es.core.chain import link
+from mephisto_es.core.chain import ChainRow, link
 from mephisto_es.core.errors import CommandIdReusedError, VersionConflictError
 from mephisto_es.core.payloads import commitment
-from mephisto_es.core.ports import AppendRejected, AppendResult, Expect
+from mephisto_es.core.ports import AppendRejected, AppendRequest, AppendResult, Expect, Turn
 from mephisto_es.events import streams
 from mephisto_es.events.ids import WorkerId
+from mephisto_es.events.streams import partition_of, partition_of_run
 from mephisto_es.projections.engine.projection import Projection
 
+from ...postgres import Cluster
 from .support import (
+    RUN,
     SALT,
     FailingProjection,
     RosterProjection,
@@ -33,31 +38,31 @@ from .support import (
     unit_stream,
 )
 
-Log = MemoryLog | SqliteLog
+Log = MemoryLog | SqliteLog | PostgresLog
+OneLog = TypeVar("OneLog", MemoryLog, SqliteLog, PostgresLog)
+LogWithView = TypeVar("LogWithView", MemoryLog, SqliteLog)
 
 
-class LogContract:
+class LogContract(Generic[OneLog]):
     """Run against a log by a subclass that says how one is made."""
 
-    def make(self, folder: Path, projections: Sequence[Projection] = ()) -> Log:
+    @pytest.fixture
+    def log(self, tmp_path: Path) -> Iterator[OneLog]:
         raise NotImplementedError
 
-    @pytest.fixture
-    def log(self, tmp_path: Path) -> Iterator[Log]:
-        log = self.make(tmp_path, (RosterProjection(),))
-        yield log
-        log.close()
+    def chain(self, log: OneLog) -> tuple[bytes, list[ChainRow]]:
+        """The value before the first event of `RUN`, and the rows of its partition."""
+        raise NotImplementedError
 
-    def test_events_are_numbered_without_gaps_and_chained(self, log: Log) -> None:
+    def test_events_are_numbered_without_gaps_and_chained(self, log: OneLog) -> None:
         for start in range(0, 27, 9):
             log.commit(lives(3)[start : start + 9])
-        rows = list(log.raw() if isinstance(log, MemoryLog) else SqliteLog.open_read_only(log.path).raw())
+        chain, rows = self.chain(log)
         assert [row.seq for row in rows] == list(range(1, 28))
-        chain = log.genesis
         for row in rows:
             chain = link(chain, row.seq, row.epoch, row.data)
             assert chain == row.chain
-        assert log.head() == (27, chain, 1_000)
+        assert log.head() == (27, chain, rows[-1].at)
 
     def test_versions_count_within_a_stream(self, log: Log) -> None:
         log.commit([unit_request(1, 0), unit_request(2, 0), unit_request(1, 1)])
@@ -158,8 +163,10 @@ class LogContract:
     def test_time_never_falls(self, log: Log) -> None:
         for number, at in enumerate([50, 20, 70, 60]):
             log.commit([unit_request(number, 0, at=at)])
-        assert [each.envelope.at for each in log.read()] == [50, 50, 70, 70]
-        assert log.head().at == 70
+        # In a shared log it rises with each command: that is how effects get later positions than their causes.
+        expected = [50, 51, 70, 71] if log.is_shared else [50, 50, 70, 70]
+        assert [each.envelope.at for each in log.read()] == expected
+        assert log.head().at == expected[-1]
 
     def test_reading_a_part(self, log: Log) -> None:
         log.commit(lives(3))
@@ -175,10 +182,35 @@ class LogContract:
         assert log.commit([request("a")]) == [AppendResult(())]
         assert log.head().seq == 0
 
-    def test_payloads_are_there_with_their_events_and_for_the_projections(self, log: Log) -> None:
+    def test_payloads_are_there_with_their_events(self, log: Log) -> None:
         log.commit([register(3, "Ada")])
         assert log.payload(commitment(b"Ada", SALT, WorkerId(3))) == b"Ada"
-        assert log.connect().execute("SELECT * FROM roster_names").fetchall() == [(3, "Ada")]
+
+    def test_commands_that_were_executed_are_known(self, log: Log) -> None:
+        (written,) = log.commit([unit_request(1, 0)])
+        assert is_written(written)
+        turn = log.begin([partition_of(unit_stream(1))], ["directory"], ["unit-1-0", "unit-1-1"])
+        assert turn == Turn(known={"unit-1-0": written.events})
+        assert log.commit([]) == []
+        assert log.commit([unit_request(1, 1)]) != []
+
+    def test_a_command_over_a_run_and_the_directory_is_one(self, log: Log) -> None:
+        log.commit([unit_request(1, 0, at=10)])
+        named: AppendRequest = register(3, "Ada")
+        both = replace(named, events=(*named.events, *unit_request(1, 1).events), at=5)
+        (written,) = log.commit([both])
+        assert is_written(written)
+        assert log.find(both.command) == written.events
+        assert [each.envelope.ordinal for each in written.events] == [0, 1]
+        assert [each.envelope.stream for each in log.read()] == [unit_stream(1), "worker/3", unit_stream(1)]
+        assert [each.envelope.version for each in log.history(unit_stream(1))] == [1, 2]
+
+    def test_a_command_over_a_run_and_the_directory_is_refused_whole(self, log: Log) -> None:
+        named: AppendRequest = register(3, "Ada")
+        both = replace(named, events=(*named.events, *unit_request(1, 0).events), expected={unit_stream(1): 4})
+        (refused,) = log.commit([both])
+        assert isinstance(refused, AppendRejected)
+        assert log.head().seq == 0
 
     def test_payloads_of_a_refused_request_are_not_kept(self, log: Log) -> None:
         stream = streams.worker(WorkerId(3))
@@ -192,10 +224,28 @@ class LogContract:
         log.commit([forget(3)])
         assert log.payload(commitment(b"Ada", SALT, WorkerId(3))) is None
         assert log.payload(commitment(b"Grace", SALT, WorkerId(4))) == b"Grace"
-        assert log.connect().execute("SELECT * FROM roster_names").fetchall() == [(3, None), (4, "Grace")]
         assert log.head().seq == 3
 
-    def test_projections_see_every_event_once(self, log: Log) -> None:
+
+class ViewContract(LogContract[LogWithView]):
+    """The contract of a log that updates projections within each commit."""
+
+    def make(self, folder: Path, projections: Sequence[Projection]) -> LogWithView:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def log(self, tmp_path: Path) -> Iterator[LogWithView]:
+        log = self.make(tmp_path, (RosterProjection(),))
+        yield log
+        log.close()
+
+    def test_projections_see_payloads_until_their_worker_is_forgotten(self, log: LogWithView) -> None:
+        log.commit([register(3, "Ada"), register(4, "Grace")])
+        assert log.connect().execute("SELECT * FROM roster_names").fetchall() == [(3, "Ada"), (4, "Grace")]
+        log.commit([forget(3)])
+        assert log.connect().execute("SELECT * FROM roster_names").fetchall() == [(3, None), (4, "Grace")]
+
+    def test_projections_see_every_event_once(self, log: LogWithView) -> None:
         log.commit(lives(2)[:5])
         log.commit([*lives(2)[5:], unit_request(1, 0)])
         assert log.connect().execute("SELECT stream, version FROM roster ORDER BY stream").fetchall() == [
@@ -217,11 +267,29 @@ class LogContract:
         log.close()
 
 
-class TestMemoryLog(LogContract):
-    def make(self, folder: Path, projections: Sequence[Projection] = ()) -> Log:
+class TestMemoryLog(ViewContract[MemoryLog]):
+    def make(self, folder: Path, projections: Sequence[Projection]) -> MemoryLog:
         return MemoryLog(projections)
 
+    def chain(self, log: MemoryLog) -> tuple[bytes, list[ChainRow]]:
+        return log.genesis, list(log.raw())
 
-class TestSqliteLog(LogContract):
-    def make(self, folder: Path, projections: Sequence[Projection] = ()) -> Log:
+
+class TestSqliteLog(ViewContract[SqliteLog]):
+    def make(self, folder: Path, projections: Sequence[Projection]) -> SqliteLog:
         return SqliteLog.create_or_open(folder / "log.db", projections)
+
+    def chain(self, log: SqliteLog) -> tuple[bytes, list[ChainRow]]:
+        return log.genesis, list(SqliteLog.open_read_only(log.path).raw())
+
+
+class TestPostgresLog(LogContract[PostgresLog]):
+    @pytest.fixture
+    def log(self, cluster: Cluster) -> Iterator[PostgresLog]:
+        log = PostgresLog(cluster.new_database())
+        yield log
+        log.close()
+
+    def chain(self, log: PostgresLog) -> tuple[bytes, list[ChainRow]]:
+        partition = partition_of_run(RUN)
+        return log.genesis(partition), list(log.raw(partition))

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
+from typing import TypeVar
 
 import pytest
 import trio
@@ -29,6 +30,8 @@ from ...histories import history
 from ...sample_log import submitted_history
 from .support import unit_event, unit_stream
 
+T = TypeVar("T")
+
 HISTORY = history(Random(7), 60)
 
 
@@ -39,9 +42,9 @@ class StoppedClock:
         return 1_700_000_000_000_000
 
 
-async def on_the_loop(commit: Callable[[], list[Outcome]]) -> list[Outcome]:
+async def on_the_loop(call: Callable[[], T], /) -> T:
     await trio.lowlevel.checkpoint()
-    return commit()
+    return call()
 
 
 async def beside(write: Callable[[], None]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 import trio
 import trio.testing
@@ -31,15 +31,17 @@ from mephisto_es.core.abstractions.screen_task_required import (
 from mephisto_es.core.abstractions.shared_task_state import OnboardingSharedState
 from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.abstractions.use_gold_unit import GoldUnitSharedState, UseGoldUnit, UseGoldUnitArgs
-from mephisto_es.core.ledger import Ledger, Offload
+from mephisto_es.core.ledger import Ledger
 from mephisto_es.core.operations.hydra_config import MephistoConfig
 from mephisto_es.core.operations.operator import Operator
 from mephisto_es.core.operations.registry import register_mephisto_abstraction
 from mephisto_es.core.operations.run.live_task_run import LiveTaskRun
 from mephisto_es.core.packet_data import ProviderData
-from mephisto_es.core.ports import Outcome
+from mephisto_es.core.ports import Offload
 
 from ...commands import CHECKED_DECISIONS
+
+T = TypeVar("T")
 
 register_mephisto_abstraction()(MemoryArchitect)
 
@@ -117,10 +119,10 @@ class TrioClock:
         return 1_700_000_000_000_000 + int(trio.current_time() * 1_000_000)
 
 
-async def on_the_loop(commit: Callable[[], list[Outcome]]) -> list[Outcome]:
-    """Commit without a thread, because an autojump clock does not wait for threads."""
+async def on_the_loop(call: Callable[[], T], /) -> T:
+    """Call the log without a thread, because an autojump clock does not wait for threads."""
     await trio.lowlevel.checkpoint()
-    return commit()
+    return call()
 
 
 @dataclass

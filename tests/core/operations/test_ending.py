@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import trio
@@ -15,9 +16,10 @@ from mephisto_es.core.abstractions.agent import Agent, InitializationData, Unit
 from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.errors import LaunchError
 from mephisto_es.core.operations.run.driver import CODE_SECONDS
-from mephisto_es.core.ports import Outcome
 
 from .operator_harness import HarnessTaskState, ask, items, open_harness, until, work
+
+T = TypeVar("T")
 
 
 class Pairs(TaskRunner):
@@ -99,9 +101,9 @@ async def test_an_operator_outlives_a_run_that_fails_while_work_is_being_committ
 ) -> None:
     disk_is_slow = False
 
-    async def slowly(commit: Callable[[], list[Outcome]]) -> list[Outcome]:
+    async def slowly(call: Callable[[], T], /) -> T:
         await trio.sleep(5 if disk_is_slow else 0)
-        return commit()
+        return call()
 
     async def fail() -> None:
         raise ZeroDivisionError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import pytest
 import trio
@@ -25,9 +25,10 @@ from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Agent, Unit
 from mephisto_es.core.abstractions.blueprint import SharedTaskState
 from mephisto_es.core.abstractions.task_runner import LiveTaskRunner
-from mephisto_es.core.ports import Outcome
 
 from .operator_harness import HarnessTaskState, ask, items, open_harness
+
+T = TypeVar("T")
 
 
 class Echo(LiveTaskRunner):
@@ -105,9 +106,9 @@ async def _follow(steps: list[str]) -> None:
     is_slow = False
     MemoryArchitect.routers.clear()
 
-    async def slowly(commit: Callable[[], list[Outcome]]) -> list[Outcome]:
+    async def slowly(call: Callable[[], T], /) -> T:
         await trio.sleep(1 if is_slow else 0)
-        return commit()
+        return call()
 
     with TemporaryDirectory() as folder:
         async with open_harness(Path(folder), offload=slowly) as harness:

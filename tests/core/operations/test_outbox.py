@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import trio
 import trio.testing
 
 from mephisto_es.core.operations.client_io_handler import ACK_EVERY
-from mephisto_es.core.ports import Outcome
 from mephisto_es.events.agent import AgentUpdateReceived
 
 from .operator_harness import HarnessTaskState, ask, items, open_harness
+
+T = TypeVar("T")
 
 
 async def test_a_router_that_lost_its_outbox_is_not_told_to_forget_what_it_has_since(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
-    disk_is_slow = False  # a commit takes ten seconds then
+    disk_is_slow = False  # a batch takes ten seconds then: five to look its commands up, and five to commit it
 
-    async def slowly(commit: Callable[[], list[Outcome]]) -> list[Outcome]:
-        await trio.sleep(10 if disk_is_slow else 0)
-        return commit()
+    async def slowly(call: Callable[[], T], /) -> T:
+        await trio.sleep(5 if disk_is_slow else 0)
+        return call()
 
     async with open_harness(tmp_path, offload=slowly) as harness:
         live_run = await harness.launch(HarnessTaskState(data=items(2)))

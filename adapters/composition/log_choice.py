@@ -1,0 +1,79 @@
+"""Chooses where a log is kept: in the data folder's file, or on the PostgreSQL server that the environment names."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import cast
+
+from ...core.errors import ConfigError
+from ...projections.engine.projection import Projection
+from ..log.sqlite.log import SqliteLog
+
+#: The environment variable with the address of the database that holds the log. It may contain a password, so it is
+#: not a setting: settings are recorded.
+LOG_VARIABLE = "MEPHISTO_ES_LOG"
+
+_OpenMirrored = Callable[[str, Path, Sequence[Projection], str | None], SqliteLog]
+
+
+def log_address() -> str | None:
+    """Return the address of the database that holds the log; None if it is in the data folder's file."""
+    return os.environ.get(LOG_VARIABLE) or None
+
+
+def keep_log_here() -> None:
+    """Keep the logs of this process and its children in files, for what must not be in a log that others share."""
+    os.environ.pop(LOG_VARIABLE, None)
+
+
+def open_log(database: Path, projections: Sequence[Projection]) -> SqliteLog:
+    """Become the writer of the log of a data folder, and create it if it does not exist.
+
+    Args:
+        database: the file in the data folder: the log itself, or a copy of the one on the server.
+        projections: the projections updated within each commit.
+
+    Raises:
+        ConfigError: the log is on a server, and the driver is not installed.
+        UnusableLogError: the log cannot be used, or another process writes it.
+        DamagedLogError: the log was changed from outside, or the server has lost events.
+    """
+    address = log_address()
+    if address is None:
+        return SqliteLog.create_or_open(database, projections)
+    return _mirrored()(address, database, projections, f"{socket.gethostname()}:{os.getpid()}")
+
+
+def update_copy(database: Path, projections: Sequence[Projection]) -> None:
+    """Bring the copy of a log on a server up to date, also while an operator writes to the log.
+
+    Raises:
+        ConfigError: the environment names no server, or the driver is not installed.
+        UnusableLogError, DamagedLogError: as `open_log`.
+    """
+    address = log_address()
+    if address is None:
+        raise ConfigError(
+            f"{LOG_VARIABLE} is not set, so there is no log on a server to copy from",
+            key=LOG_VARIABLE,
+            hint="Set it to an address like postgresql://user@host/database",
+        )
+    _mirrored()(address, database, projections, None).close()
+
+
+def _mirrored() -> _OpenMirrored:
+    try:
+        module = importlib.import_module("..log.postgres.mirrored", __package__)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "psycopg":
+            raise
+        raise ConfigError(
+            "a log in PostgreSQL needs psycopg, which is not installed",
+            key=LOG_VARIABLE,
+            hint="Run: pip install 'mephisto-es[postgres]'",
+        ) from error
+    return cast(_OpenMirrored, module.MirroredLog.open)

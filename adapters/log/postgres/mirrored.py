@@ -1,0 +1,197 @@
+"""A log in PostgreSQL with a copy in an SQLite file, from which everything is read.
+
+The server decides what is in the log: a commit returns once the server has it. The copy is brought up to date before
+that, so whoever reads the file, as the command line and the web view do, finds everything that was acknowledged here.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from ....core.chain import link
+from ....core.errors import DamagedLogError, LogError, OutcomeUnknownError, UnusableLogError
+from ....core.payloads import refs_of
+from ....core.ports import AppendRequest, AppendResult, Head, Outcome, Payload
+from ....events.codec import KIND_OF, encode
+from ....events.engagement import ConsentWithdrawn
+from ....events.envelope import Envelope, RecordedEvent, recorded_of
+from ....events.worker import WorkerErased
+from ....projections.engine.projection import Projection
+from ..batch_plan import BatchPlan
+from ..sqlite import schema
+from ..sqlite.log import SqliteLog
+from ..sqlite.reader import LogReader
+from .log import PostgresLog
+
+#: The epoch of all events in a copy, so that all copies of a log have the same chain.
+COPY_EPOCH = 1
+#: Events that are copied in one transaction.
+COPY_EVENTS = 1000
+
+
+class CopyPlan(BatchPlan):
+    """Rows of events that are in another log already, unchanged."""
+
+    def __init__(self, head: Head) -> None:
+        """Begin after a head."""
+        super().__init__(head, lambda _: 0, lambda _: (), epoch=COPY_EPOCH)
+
+    def add_copy(self, envelope: Envelope) -> None:
+        """Add the next event."""
+        event, data, seq = envelope.event, encode(envelope), self._seq + 1
+        self._seq, self._chain, self._at = seq, link(self._chain, seq, COPY_EPOCH, data), envelope.at
+        command = None if envelope.ordinal else envelope.command
+        columns = envelope.stream, envelope.version, KIND_OF[type(event)], envelope.at, command
+        self.rows.append((seq, data, self._chain, COPY_EPOCH, *columns))
+        self.recorded.append(recorded_of((seq, envelope)))
+        self.versions[envelope.stream] = envelope.version
+        if type(event) is WorkerErased:
+            self._forget(envelope.stream)
+        elif type(event) is ConsentWithdrawn:
+            self.withdrawn += event.payloads
+
+
+class MirroredLog(SqliteLog):
+    """The writer of a log in PostgreSQL: one at a time, on any machine.
+
+    Positions are those of the common order, in the file and in what `commit` returns.
+    """
+
+    IS_COPY = True
+    _server_log: PostgresLog
+
+    @classmethod
+    def open(cls, address: str, path: Path, projections: Sequence[Projection], writer: str | None) -> MirroredLog:
+        """Open a log in PostgreSQL, and bring its copy up to date.
+
+        Args:
+            address: the server and database, as a URL or connection string of libpq.
+            path: the copy; it is created if there is none.
+            projections: the projections updated within each commit.
+            writer: this writer's name, for messages to others; None to bring the copy up to date and write nothing.
+
+        Raises:
+            UnusableLogError: the server cannot be used, another writer has the log, or the file is no copy of it.
+            DamagedLogError: the server has lost events that the copy has, or either was changed.
+        """
+        server_log = PostgresLog(address, writer=writer)
+        try:
+            if schema.is_fresh(path):
+                schema.create_file(path, server_log.pseudonym_key, server_log.created_by)
+            with LogReader(path) as reader:
+                _check_copy(reader, server_log)
+            log = cls.create_or_open(path, projections)
+        except BaseException:
+            server_log.close()
+            raise
+        log._server_log = server_log
+        log.epoch = server_log.epoch
+        try:
+            log._follow({})
+        except BaseException:
+            log.close()
+            raise
+        return log
+
+    def commit(self, batch: Sequence[AppendRequest]) -> list[Outcome]:
+        """Write the requests to the server, in order and in one transaction, and bring the copy up to date.
+
+        Raises:
+            WriterFencedError: another writer has taken over; nothing was written.
+            OutcomeUnknownError: the server did not say whether it was written, or the copy could not be written.
+                The log accepts nothing more until it is reopened.
+            LogError: nothing was written.
+        """
+        if self._stopped is not None:
+            raise LogError(f"the log accepts nothing more: {self._stopped}") from self._stopped
+        try:
+            outcomes = self._server_log.commit(batch)
+        except LogError as error:
+            self._stopped = error
+            raise
+        payloads = {one.ref.sha256: one for request in batch for one in request.payloads}
+        copied = {(each.envelope.command, each.envelope.ordinal): each for each in self._follow(payloads)}
+        return [self._placed(outcome, copied) for outcome in outcomes]
+
+    def prepare(self, batch: Sequence[AppendRequest]) -> Callable[[], list[Outcome]]:
+        """Return a function that commits the batch."""
+        return partial(self.commit, batch)
+
+    def close(self) -> None:
+        """Close the file and the connections. May be called twice.
+
+        Raises:
+            LogError: the head could not be anchored; everything else was done.
+        """
+        try:
+            super().close()
+        finally:
+            self._server_log.close()
+
+    def _check_epoch(self) -> None:
+        """Do nothing: the server fences writers, and the lock of the file keeps other processes out."""
+
+    def _placed(self, outcome: Outcome, copied: Mapping[tuple[str, int], RecordedEvent]) -> Outcome:
+        """Return an outcome with the positions of the common order."""
+        if not isinstance(outcome, AppendResult) or not outcome.events:
+            return outcome
+        first = outcome.events[0].envelope
+        if outcome.repeated:
+            return AppendResult(self.find(first.command), repeated=True)
+        return AppendResult(tuple(copied[first.command, ordinal] for ordinal in range(len(outcome.events))))
+
+    def _follow(self, payloads: Mapping[str, Payload]) -> list[RecordedEvent]:
+        """Copy everything that the server has and the file has not; return the events.
+
+        Args:
+            payloads: those that need not be fetched.
+
+        Raises:
+            OutcomeUnknownError: the file could not be written.
+        """
+        copied: list[RecordedEvent] = []
+        try:
+            is_complete = False
+            while not is_complete and (news := self._server_log.placed(self._head.seq, COPY_EVENTS)):
+                is_complete = len(news) < COPY_EVENTS
+                plan = CopyPlan(self._head)
+                for recorded in news:
+                    plan.add_copy(recorded.envelope)
+                wanted = {ref.sha256 for recorded in news for ref in refs_of(recorded.envelope.event)}
+                plan.payloads += [payloads[sha256] for sha256 in wanted & payloads.keys()]
+                plan.payloads += self._server_log.payloads(sorted(wanted - payloads.keys()))
+                self._write(plan)
+                self._finish(plan)
+                copied += plan.recorded
+        except (sqlite3.Error, LogError) as error:
+            self._stopped = OutcomeUnknownError(
+                f"{self.path} could not be brought up to date ({error}); the server has everything: open the log again"
+            )
+            raise self._stopped from error
+        return copied
+
+
+def _check_copy(copy: LogReader, server_log: PostgresLog) -> None:
+    """Check that a file is a copy of the log on a server, or of its beginning.
+
+    Raises:
+        UnusableLogError: it is not.
+        DamagedLogError: the server has lost events.
+    """
+    path, end, there = copy.path, copy.head(), server_log.head()
+    if copy.genesis != server_log.copies_genesis:
+        raise UnusableLogError(
+            f"{path} is not a copy of the log in {server_log.name}; choose another data folder, "
+            "or copy this log into an empty database with `mephisto-es log copy`"
+        )
+    if end.seq > there.seq:
+        raise DamagedLogError(
+            there.seq + 1,
+            f"{server_log.name} ends at {there.seq}, but {path} has {end.seq} events: the server has lost its tail; "
+            "restore the server, or copy the file into an empty database with `mephisto-es log copy`",
+        )
+    if end.seq and list(copy.read(end.seq - 1)) != list(server_log.read(end.seq - 1, end.seq)):
+        raise DamagedLogError(end.seq, f"{path} and {server_log.name} have different events here")

@@ -1,0 +1,148 @@
+"""Connects to a PostgreSQL server, again and again if it has to, and never shows what is secret in its address."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import psycopg
+from psycopg import conninfo
+from psycopg.rows import TupleRow
+
+from ....core.errors import LogError, UnusableLogError
+from ....core.operations.logger_core import get_logger
+
+#: Seconds after which a server that cannot be reached is given up, and between two attempts.
+PATIENCE_SECONDS = 60.0
+PAUSE_SECONDS = 0.1
+#: Parts of a server's address that may be shown.
+_PUBLIC = ("host", "hostaddr", "port", "dbname")
+#: How a connection notices that its server is gone. What the user sets is kept.
+_DEFAULTS = {
+    "application_name": "mephisto-es",
+    "connect_timeout": "5",
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "target_session_attrs": "read-write",
+    "tcp_user_timeout": "10000",
+}
+#: A writer that is stopped within a turn loses its locks, and with them the turn.
+_SETTINGS = """
+    SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    SET idle_in_transaction_session_timeout = '10s';
+    SET client_min_messages = 'warning'
+"""
+
+Connection = psycopg.Connection[TupleRow]
+T = TypeVar("T")
+
+logger = get_logger(__name__)
+
+
+class Server:
+    """One connection to a server, made again when it is lost. Used by one thread at a time.
+
+    Attributes:
+        name: the server and database, for messages. It has neither user nor password.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        patience_seconds: float = PATIENCE_SECONDS,
+        on_connected: Callable[[Connection], None] = lambda _: None,
+    ) -> None:
+        """Connect, once; later connections are tried again.
+
+        Args:
+            address: a URL or a connection string of libpq.
+            patience_seconds: how long to try when the connection is lost.
+            on_connected: called with each new connection before it is used.
+
+        Raises:
+            UnusableLogError: the address is not valid, or the server cannot be reached.
+        """
+        try:
+            given = {key: str(value) for key, value in conninfo.conninfo_to_dict(address).items()}
+        except psycopg.ProgrammingError:
+            # The message of the library has parts of the address in it.
+            raise UnusableLogError(
+                "the address of the PostgreSQL log is not valid; it looks like postgresql://user@host:5432/database"
+            ) from None
+        self.name = "PostgreSQL at " + (
+            " ".join(f"{key}={given[key]}" for key in _PUBLIC if key in given) or "the default address"
+        )
+        self._address = conninfo.make_conninfo(**{**_DEFAULTS, **given})
+        self._patience_seconds = patience_seconds
+        self._on_connected = on_connected
+        self._closed = threading.Event()
+        try:
+            self._db: Connection | None = self._connect()
+        except psycopg.Error as error:
+            raise UnusableLogError(f"{self.name} cannot be used: {_first_line(error)}") from None
+
+    def call(self, work: Callable[[Connection], T]) -> T:
+        """Run a function with the connection, and run it again if the connection is lost or the server fails over.
+
+        Raises:
+            LogError: the server refused, could not be reached in time, or this was closed.
+        """
+        give_up_at = time.monotonic() + self._patience_seconds
+        while True:
+            try:
+                return work(self._connected())
+            except (psycopg.OperationalError, *_MOVING) as error:
+                self._drop()
+                if time.monotonic() >= give_up_at or self._closed.is_set():
+                    raise UnusableLogError(f"{self.name} cannot be reached: {_first_line(error)}") from error
+                logger.warning("the connection to the log was lost; trying again", server=self.name)
+                self._closed.wait(PAUSE_SECONDS)
+            except psycopg.Error as error:
+                self.roll_back()
+                if error.sqlstate is not None and error.sqlstate.startswith(("ES", "23505")):
+                    raise  # the caller knows what to do
+                raise LogError(f"{self.name} refused: {_first_line(error)}") from error
+
+    def roll_back(self) -> None:
+        """End a transaction that has begun without a trace."""
+        if self._db is not None and not self._db.closed:
+            try:
+                self._db.rollback()
+            except psycopg.Error:
+                self._drop()
+
+    def close(self) -> None:
+        """Close the connection; a call in another thread gives up. May be called twice."""
+        self._closed.set()
+        self._drop()
+
+    def _connected(self) -> Connection:
+        if self._db is None:
+            self._db = self._connect()
+        return self._db
+
+    def _connect(self) -> Connection:
+        db = psycopg.connect(self._address, autocommit=True)
+        try:
+            db.execute(_SETTINGS)
+            self._on_connected(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _drop(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+
+#: What a server says that was demoted, and to a connection that was idle within a transaction for too long.
+_MOVING = (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.IdleInTransactionSessionTimeout)
+
+
+def _first_line(error: psycopg.Error) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

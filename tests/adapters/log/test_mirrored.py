@@ -1,0 +1,177 @@
+"""A log on a server with a copy in a file: one writer at a time, and the copy has what was acknowledged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+from click.testing import CliRunner
+
+from mephisto_es.adapters.cli.main import main
+from mephisto_es.adapters.composition.log_choice import LOG_VARIABLE, open_log
+from mephisto_es.adapters.log.audit.replay import replay
+from mephisto_es.adapters.log.postgres.log import PostgresLog
+from mephisto_es.adapters.log.postgres.mirrored import MirroredLog
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
+from mephisto_es.adapters.log.sqlite.reader import LogReader
+from mephisto_es.core.errors import DamagedLogError, LogError, UnusableLogError, WriterFencedError
+from mephisto_es.projections.registry import PROJECTIONS
+
+from ...postgres import Cluster
+from ...sample_log import sample_history
+from .support import RosterProjection, forget, is_repeat, is_written, register, unit_request
+
+VIEWS = (RosterProjection(),)
+
+
+@pytest.fixture
+def address(cluster: Cluster) -> str:
+    return cluster.new_database()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "mephisto.db"
+
+
+@pytest.fixture
+def log(address: str, path: Path) -> Iterator[MirroredLog]:
+    with MirroredLog.open(address, path, VIEWS, "ada:1") as log:
+        yield log
+
+
+def as_administrator(address: str, statement: str) -> None:
+    with psycopg.connect(address, autocommit=True) as db:
+        db.execute(statement.encode())
+
+
+def test_the_copy_has_what_was_acknowledged_at_the_same_positions(log: MirroredLog) -> None:
+    (one,), (two,) = log.commit([register(3, "Ada")]), log.commit([unit_request(1, 0)])
+    assert is_written(one)
+    assert is_written(two)
+    assert [recorded.seq for recorded in (*one.events, *two.events)] == [1, 2]
+    with LogReader(log.path) as reader:
+        assert list(reader.read()) == [*one.events, *two.events]
+        assert reader.find("unit-1-0") == two.events
+    (again,) = log.commit([unit_request(1, 0)])
+    assert is_repeat(again)
+    assert again.events == two.events
+
+
+def test_a_run_on_the_server_is_legal_in_every_copy(address: str, tmp_path: Path) -> None:
+    history, copies = sample_history(), [tmp_path / "one.db", tmp_path / "two.db"]
+    for path, part in zip(copies, (history[:20], history[20:]), strict=True):
+        with MirroredLog.open(address, path, PROJECTIONS, "ada:1") as log:
+            log.commit(part)
+    with MirroredLog.open(address, copies[0], PROJECTIONS, None):
+        pass
+    one, two = (replay(path, PROJECTIONS) for path in copies)
+    assert (one.legal, two.legal) == (True, True)
+    assert (one.events, one.chain) == (two.events, two.chain)
+
+
+def test_a_second_writer_is_told_who_has_the_log(address: str, log: MirroredLog, tmp_path: Path) -> None:
+    with pytest.raises(UnusableLogError, match="it has a writer already: ada:1"):
+        MirroredLog.open(address, tmp_path / "other.db", VIEWS, "bob:2")
+    log.commit([unit_request(1, 0)])
+    # Whoever only reads may.
+    with MirroredLog.open(address, tmp_path / "other.db", VIEWS, None) as copy:
+        assert copy.head() == log.head()
+
+
+def test_a_writer_whose_claim_was_lost_stops_when_another_has_taken_over(
+    address: str, log: MirroredLog, tmp_path: Path
+) -> None:
+    log.commit([unit_request(1, 0)])
+    as_administrator(
+        address,
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    with MirroredLog.open(address, tmp_path / "other.db", VIEWS, "bob:2") as other:
+        other.commit([unit_request(1, 1)])
+        epoch = other.epoch
+    with pytest.raises(WriterFencedError):
+        log.commit([unit_request(1, 2)])
+    with pytest.raises(LogError, match="accepts nothing more"):
+        log.commit([unit_request(1, 2)])
+    assert epoch > log.epoch
+    with closing(PostgresLog(address)) as server:
+        assert [each.envelope.command for each in server.read()] == ["unit-1-0", "unit-1-1"]
+
+
+def test_a_copy_that_lags_behind_is_brought_up_to_date(address: str, path: Path) -> None:
+    """As after a crash between the commit of the server and that of the file."""
+    MirroredLog.open(address, path, VIEWS, "ada:1").close()
+    with closing(PostgresLog(address)) as server:
+        server.commit([register(3, "Ada"), unit_request(1, 0)])
+        server.commit([forget(3)])
+    with MirroredLog.open(address, path, VIEWS, "ada:1") as log:
+        assert [each.envelope.command for each in log.read()] == ["register-3", "unit-1-0", "forget-3"]
+
+
+def test_no_byte_of_an_erased_worker_stays_in_the_tables_or_the_copy(address: str, path: Path) -> None:
+    with MirroredLog.open(address, path, VIEWS, "ada:1") as log:
+        log.commit([register(3, "Augusta Ada King")])
+        assert b"Augusta" in b"".join(file.read_bytes() for file in path.parent.iterdir())
+        log.commit([forget(3)])
+    assert b"Augusta" not in b"".join(file.read_bytes() for file in path.parent.iterdir())
+    with psycopg.connect(address) as db:
+        assert db.execute("SELECT count(*) FROM es.payload").fetchone() == (0,)
+
+
+def test_a_copy_is_not_written_to_as_if_it_were_the_log(address: str, path: Path) -> None:
+    MirroredLog.open(address, path, VIEWS, "ada:1").close()
+    with pytest.raises(UnusableLogError, match=LOG_VARIABLE):
+        SqliteLog.create_or_open(path)
+    with MirroredLog.open(address, path, VIEWS, "ada:1") as log:
+        assert is_written(log.commit([unit_request(1, 0)])[0])
+
+
+def test_a_log_of_its_own_is_not_overwritten(address: str, path: Path) -> None:
+    with SqliteLog.create_or_open(path) as log:
+        log.commit([unit_request(1, 0)])
+    with pytest.raises(UnusableLogError, match="is not a copy"):
+        MirroredLog.open(address, path, VIEWS, "ada:1")
+    with LogReader(path) as reader:
+        assert len(list(reader.read())) == 1
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("DELETE FROM es.feed WHERE pos = 2; DELETE FROM es.event WHERE seq = 2", "lost its tail"),
+        (
+            "UPDATE es.event SET data = replace(convert_from(data, 'UTF8'), 'operator', 'operetta')::bytea",
+            "different events",
+        ),
+    ],
+)
+def test_a_server_that_went_back_is_noticed(address: str, path: Path, damage: str, said: str) -> None:
+    with MirroredLog.open(address, path, VIEWS, "ada:1") as log:
+        log.commit([unit_request(1, 0)])
+        log.head()
+        log.commit([unit_request(1, 1)])
+    as_administrator(address, damage)
+    with pytest.raises(DamagedLogError, match=said):
+        MirroredLog.open(address, path, VIEWS, "ada:1")
+
+
+def test_the_environment_says_where_the_log_is(
+    address: str, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = CliRunner().invoke
+    nowhere = run(main, ["log", "update", str(path)])
+    assert (nowhere.exit_code, LOG_VARIABLE in nowhere.output) == (2, True)
+    monkeypatch.setenv(LOG_VARIABLE, address)
+    with open_log(path, PROJECTIONS) as log:
+        log.commit(sample_history())
+        updated = run(main, ["log", "update", str(tmp_path / "copy" / "mephisto.db")])
+        assert updated.exit_code == 0, updated.output
+        assert f"{log.head().seq} events" in updated.output
+    monkeypatch.delenv(LOG_VARIABLE)
+    with open_log(tmp_path / "own.db", PROJECTIONS) as own:
+        assert type(own) is SqliteLog

@@ -1,0 +1,327 @@
+"""The log in PostgreSQL with several writers: turns, fences, lost connections, damage, and the common order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from typing import TypeVar
+
+import psycopg
+import pytest
+import trio
+from msgspec.structs import replace
+
+from mephisto_es.adapters.log.commit_thread import commit_in_thread
+from mephisto_es.adapters.log.memory import MemoryLog
+from mephisto_es.adapters.log.postgres.log import PostgresLog
+from mephisto_es.adapters.log.postgres.server import Connection, Server
+from mephisto_es.core.errors import (
+    CommandRefusedError,
+    DamagedLogError,
+    LogError,
+    UnusableLogError,
+    VersionConflictError,
+    WriterFencedError,
+)
+from mephisto_es.core.ledger import Ledger
+from mephisto_es.core.ports import AppendRejected, Expect, NewEvent
+from mephisto_es.events.streams import DIRECTORY, partition_of, partition_of_run
+from mephisto_es.events.unit import UnitLaunched
+
+from ...commands import TEST_DECISIONS, append
+from ...postgres import Cluster
+from .support import RUN, is_written, lives, register, request, unit_event, unit_request, unit_stream
+
+PARTITION = partition_of_run(RUN)
+T = TypeVar("T")
+
+
+@pytest.fixture
+def address(cluster: Cluster) -> str:
+    return cluster.new_database()
+
+
+@contextmanager
+def writers(address: str) -> Iterator[tuple[PostgresLog, PostgresLog]]:
+    """Two writers of one log."""
+    with closing(PostgresLog(address)) as one, closing(PostgresLog(address)) as other:
+        yield one, other
+
+
+def as_administrator(address: str, statement: str) -> list[tuple[object, ...]]:
+    """Run a statement behind the back of the log."""
+    with psycopg.connect(address, autocommit=True) as db:
+        cursor = db.execute(statement.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+def cut_connections(address: str) -> None:
+    """End all sessions, as a restart of the server does."""
+    as_administrator(
+        address,
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+
+
+def wait_until_somebody_waits(address: str) -> None:
+    """Wait, within the server, until a session waits for a lock."""
+    as_administrator(
+        address,
+        """
+        DO $$ BEGIN
+          WHILE NOT EXISTS (SELECT 1 FROM pg_stat_activity
+                             WHERE datname = current_database() AND wait_event_type = 'Lock') LOOP
+            PERFORM pg_sleep(0.01), pg_stat_clear_snapshot();
+          END LOOP;
+        END $$
+        """,
+    )
+
+
+def commands_of(log: PostgresLog) -> list[str]:
+    return [recorded.envelope.command for recorded in log.read()]
+
+
+def test_each_writer_gets_the_news_of_the_other_once_and_in_order(address: str) -> None:
+    with writers(address) as (first, second):
+        first.commit([unit_request(1, 0), unit_request(1, 1)])
+        assert [recorded.envelope.command for recorded in second.begin([PARTITION], (), ()).news] == [
+            "unit-1-0",
+            "unit-1-1",
+        ]
+        second.commit([unit_request(1, 2)])
+        assert second.begin([PARTITION], (), ()).news == ()
+        second.commit([])
+        assert [recorded.seq for recorded in first.begin([PARTITION], (), ()).news] == [3]
+        first.commit([unit_request(1, 3)])
+        assert [row.seq for row in first.raw(PARTITION)] == [1, 2, 3, 4]
+
+
+def test_news_that_a_commit_without_a_turn_met_are_there_at_the_next_turn(address: str) -> None:
+    with writers(address) as (first, second):
+        first.commit([unit_request(1, 0)])
+        second.commit([unit_request(2, 0)])
+        assert [recorded.envelope.command for recorded in second.begin([PARTITION], (), ()).news] == ["unit-1-0"]
+
+
+def test_a_turn_keeps_others_out_until_its_commit(address: str) -> None:
+    with writers(address) as (first, second), ThreadPoolExecutor() as threads:
+        first.begin([PARTITION], (), ())
+        waiting = threads.submit(second.commit, [unit_request(2, 0)])
+        wait_until_somebody_waits(address)
+        first.commit([unit_request(1, 0)])
+        waiting.result(60)
+        assert commands_of(first) == ["unit-1-0", "unit-2-0"]
+
+
+def test_whoever_takes_over_a_partition_fences_its_owner(address: str) -> None:
+    with writers(address) as (first, second):
+        assert first.take(PARTITION) == 2
+        first.commit([unit_request(1, 0)])
+        assert second.take(PARTITION) == 3
+        with pytest.raises(WriterFencedError, match=PARTITION):
+            first.commit([unit_request(1, 1)])
+        second.commit([unit_request(1, 1)])
+        assert [row.epoch for row in second.raw(PARTITION)] == [2, 3]
+        # What it does not own it may still write to.
+        assert is_written(first.commit([register(3, "Ada")])[0])
+
+
+def test_a_takeover_waits_for_the_turn_in_progress(address: str) -> None:
+    with writers(address) as (first, second), ThreadPoolExecutor() as threads:
+        first.take(PARTITION)
+        first.begin([PARTITION], (), ())
+        waiting = threads.submit(second.take, PARTITION)
+        wait_until_somebody_waits(address)
+        first.commit([unit_request(1, 0)])
+        assert waiting.result(60) == 3
+        assert [row.epoch for row in first.raw(PARTITION)] == [2]
+        with pytest.raises(WriterFencedError):
+            first.begin([PARTITION], (), ())
+
+
+def test_a_guest_writes_under_the_fence_of_the_owner(address: str) -> None:
+    with writers(address) as (owner, guest):
+        owner.take(PARTITION)
+        guest.commit([unit_request(1, 0)])
+        owner.commit([unit_request(1, 1)])
+        assert [row.epoch for row in owner.raw(PARTITION)] == [2, 2]
+
+
+def test_a_commit_whose_connection_was_lost_is_written_once(address: str) -> None:
+    with writers(address) as (first, _):
+        first.begin([PARTITION], (), ())
+        cut_connections(address)
+        assert is_written(first.commit([unit_request(1, 0)])[0])
+        assert commands_of(first) == ["unit-1-0"]
+
+
+class ForgetfulServer(Server):
+    """A server whose connection is lost once, after everything was done and before the answer came."""
+
+    is_lost = False
+
+    def call(self, work: Callable[[Connection], T]) -> T:
+        def work_and_lose(db: Connection) -> T:
+            result = work(db)
+            if self.is_lost:
+                self.is_lost = False
+                raise psycopg.OperationalError("the server closed the connection unexpectedly")
+            return result
+
+        return super().call(work_and_lose)
+
+
+def test_a_commit_without_an_answer_is_not_written_again(address: str) -> None:
+    with closing(PostgresLog(address)) as log:
+        log._server.close()
+        log._server = server = ForgetfulServer(address)
+        log.begin([PARTITION], (), ())
+        server.is_lost = True
+        assert is_written(log.commit([unit_request(1, 0)])[0])
+        assert not server.is_lost
+        assert commands_of(log) == ["unit-1-0"]
+        assert is_written(log.commit([unit_request(1, 1)])[0])
+
+
+def test_who_lost_a_turn_with_its_connection_does_not_write_over_another(address: str) -> None:
+    with writers(address) as (first, second):
+        first.begin([PARTITION], (), ())
+        cut_connections(address)
+        second.commit([unit_request(2, 0)])
+        with pytest.raises(LogError, match="another writer came first"):
+            first.commit([unit_request(1, 0)])
+        assert commands_of(second) == ["unit-2-0"]
+        assert is_written(first.commit([unit_request(1, 0)])[0])
+
+
+def test_readers_survive_a_lost_connection(address: str) -> None:
+    with writers(address) as (first, _):
+        first.commit([unit_request(1, 0)])
+        cut_connections(address)
+        assert commands_of(first) == ["unit-1-0"]
+
+
+def test_a_lost_tail_is_noticed_before_anything_is_written(address: str) -> None:
+    with writers(address) as (first, _):
+        first.commit([unit_request(1, 0), unit_request(1, 1)])
+        as_administrator(address, "DELETE FROM es.event WHERE seq = 2")
+        with pytest.raises(DamagedLogError, match="lost its tail"):
+            first.commit([unit_request(2, 0)])
+
+
+def test_a_changed_event_is_noticed_by_whoever_reads_it_as_news(address: str) -> None:
+    with writers(address) as (first, second):
+        first.commit([unit_request(1, 0)])
+        as_administrator(address, "UPDATE es.event SET at = at + 1, epoch = epoch + 1")
+        with pytest.raises(DamagedLogError, match="chain"):
+            second.begin([PARTITION], (), ())
+        as_administrator(address, "UPDATE es.event SET at = at - 1, epoch = epoch - 1")
+        assert len(second.begin([PARTITION], (), ()).news) == 1
+
+
+def test_a_stream_of_which_a_new_writer_knows_nothing_is_not_made_again(address: str) -> None:
+    stream = unit_stream(1)
+    with writers(address) as (first, _):
+        first.commit([unit_request(1, 0)])
+    with closing(PostgresLog(address)) as log:
+        again = request("again", (stream, unit_event(1, 0)), expected={stream: Expect.NONE})
+        refused, written = log.commit([again, unit_request(1, 1)])
+        assert isinstance(refused, AppendRejected)
+        assert isinstance(refused.error, VersionConflictError)
+        assert is_written(written)
+        assert [recorded.envelope.version for recorded in log.history(stream)] == [1, 2]
+
+
+def test_effects_come_after_their_causes_whatever_the_clocks_say(address: str) -> None:
+    with writers(address) as (first, second):
+        first.commit([register(3, "Ada")])  # by a clock that is ahead of the other
+        for unit in range(1, 4):
+            second.begin([PARTITION], [DIRECTORY], ())
+            second.commit([unit_request(unit, 0, at=5)])
+        first.begin([DIRECTORY], [PARTITION], ())
+        first.commit([register(4, "Grace")])
+        assert commands_of(first) == ["register-3", "unit-1-0", "unit-2-0", "unit-3-0", "register-4"]
+        assert commands_of(second) == commands_of(first)
+        assert [recorded.seq for recorded in second.read()] == [1, 2, 3, 4, 5]
+
+
+def test_a_place_in_the_common_order_never_changes(address: str) -> None:
+    with writers(address) as (first, second):
+        first.commit([unit_request(1, 0, at=2_000)])
+        assert commands_of(second) == ["unit-1-0"]
+        second.commit([register(3, "Ada")])  # earlier, by its time, and later in the order
+        assert commands_of(first) == ["unit-1-0", "register-3"]
+
+
+def test_equal_commands_have_equal_bytes_in_every_log(address: str) -> None:
+    memory, requests = MemoryLog(), [replace(one, at=at) for at, one in enumerate(lives(2), 1_000)]
+    memory.commit(requests)
+    with closing(PostgresLog(address)) as log:
+        log.commit(requests)
+        assert [row.data for row in log.raw(PARTITION)] == [row.data for row in memory.raw()]
+
+
+def test_tables_of_another_version_are_refused(address: str) -> None:
+    PostgresLog(address).close()
+    as_administrator(address, "UPDATE es.meta SET version = 99")
+    with pytest.raises(UnusableLogError, match="version 99"):
+        PostgresLog(address)
+
+
+def test_two_writers_may_install_the_tables_at_once(address: str) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        opened = list(threads.map(PostgresLog, [address] * 4))
+    assert len({log.pseudonym_key for log in opened}) == 1
+    for log in opened:
+        log.close()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://ada:hunter2@/x?host=/nowhere",
+        "host=/nowhere password=hunter2 user=ada dbname=x",
+        "host=/nowhere hunter2",
+        "postgresql://ada:hunter2@/x?host=/nowhere&hunter2=1",
+    ],
+)
+def test_an_address_is_never_shown_with_its_secrets(address: str) -> None:
+    with pytest.raises(UnusableLogError) as refused:
+        Server(address)
+    shown = [str(refused.value), repr(refused.value.__cause__), repr(refused.value.__context__)]
+    assert "hunter2" not in "".join(shown[:2])
+    assert "ada" not in shown[0]
+
+
+async def test_of_many_who_want_the_same_exactly_one_gets_it(address: str) -> None:
+    outcomes: list[bool] = []
+
+    class Clock:
+        """A clock that stands."""
+
+        def now_us(self) -> int:
+            return 1_700_000_000_000_000
+
+    async def try_to(ledger: Ledger, command: str) -> None:
+        try:
+            await ledger.execute(append(command, NewEvent(unit_stream(1), UnitLaunched())))
+            outcomes.append(True)
+        except CommandRefusedError:
+            outcomes.append(False)
+
+    with writers(address) as logs, trio.fail_after(60):
+        ledgers = [Ledger(log, Clock(), commit_in_thread, TEST_DECISIONS) for log in logs]
+        async with trio.open_nursery() as running:
+            for ledger in ledgers:
+                await running.start(ledger.run)
+            await ledgers[0].execute(append("create", NewEvent(unit_stream(1), unit_event(1, 0))))
+            async with trio.open_nursery() as nursery:
+                for number, ledger in enumerate(ledgers * 10):
+                    nursery.start_soon(try_to, ledger, f"try-{number}")
+            running.cancel_scope.cancel()
+        assert sorted(outcomes) == [False] * 19 + [True]
+        assert partition_of(unit_stream(1)) == PARTITION
+        assert len(commands_of(logs[0])) == 2
