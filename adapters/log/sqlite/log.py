@@ -57,7 +57,6 @@ class SqliteLog:
         erasures: a number that is another one before and after each commit that erases something.
     """
 
-    #: True if other writers may append as well.
     is_shared = False
     #: True if the file is a copy of a log on a server.
     IS_COPY = False
