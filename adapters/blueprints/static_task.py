@@ -29,6 +29,8 @@ from .form_validation import problems_of
 from .html.html_page import HtmlPage, is_html_task
 from .item_checks import ItemRules, ItemsSeen, check_item, check_items, checked
 from .onboarding.training import check_no_training, passing, training_of
+from .overlap import KEY as OVERLAP_KEY
+from .overlap import Overlap, chosen_items, read_overlap
 from .page_checks import check_page
 from .page_files import CLIENT, MEDIA_FOLDER, check_folder, put_folder, put_media, put_page
 from .stock_page import FRONTEND_SETTINGS, LISTED_COLUMNS, STOCK_PAGE, read_settings
@@ -52,6 +54,13 @@ class StaticTaskBlueprintArgs(OnboardingRequiredArgs, ScreenTaskRequiredArgs, Us
         default=None, metadata={"help": "A file of JSON lines; each object is an assignment's data."}
     )
     units_per_assignment: int = field(default=1, metadata={"help": "Number of workers for each piece of data."})
+    overlap: dict[str, Any] | None = field(
+        default=None,
+        metadata={
+            "help": "A share of the items that gets more workers: {fraction: 0.2, count: 3}, and if wanted stratify_by "
+            "(a column) and seed."
+        },
+    )
     task_source: str | None = field(
         default=None,
         metadata={
@@ -141,6 +150,7 @@ class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
         super().assert_task_args(args, shared_state)
         check_units_per_assignment(args.blueprint.units_per_assignment)
         settings = plain_settings(args.blueprint)
+        cls._check_overlap(args, shared_state)
         check_folder("media_dir", settings["media_dir"])
         task_page, onboarding_page = read_settings(settings)
         check_folder("extra_source_dir", settings["extra_source_dir"])
@@ -161,9 +171,50 @@ class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
         if unused:
             logger.warning(f"the page does not show these columns: {', '.join(unused[:LISTED_COLUMNS])}")
 
+    @classmethod
+    def _check_overlap(cls, args: DictConfig, shared_state: SharedStaticTaskState) -> None:
+        """Check that an overlap makes sense, and that all items are there to choose from.
+
+        Raises:
+            ConfigError: it does not, or they are not.
+        """
+        overlap = _overlap_of(args)
+        if overlap is None:
+            return
+        if cls.TaskRunnerClass.is_concurrent:
+            raise ConfigError(
+                "the workers of an assignment work together, so each has as many as that needs",
+                key=OVERLAP_KEY,
+                hint=f"Remove {OVERLAP_KEY}",
+            )
+        given = shared_state.static_task_data
+        if given is not None and not isinstance(given, Collection):
+            raise ConfigError(
+                f"{SCRIPT_DATA} is a generator, and an overlap is chosen from all items",
+                key=OVERLAP_KEY,
+                hint="Pass a list",
+            )
+
+    def _all_items(self) -> list[Update]:
+        """Return all items of data that is there at the launch."""
+        given = self.shared_state.static_task_data
+        if isinstance(given, Collection):
+            return list(checked(given, _rules(self.args, SCRIPT_DATA)))
+        [setting] = _named_files(self.args.blueprint)
+        return list(read_file(setting, _path(self.args.blueprint[setting])))
+
     def get_initialization_data(self) -> AssignmentData:
-        """Return one assignment for each row or object, read as it is needed."""
+        """Return one assignment for each row or object, read as it is needed.
+
+        Raises:
+            ConfigError: there is an overlap that is stratified by a column which an item does not have.
+        """
         units = self.args.blueprint.units_per_assignment
+        overlap = _overlap_of(self.args)
+        if overlap is not None:
+            items = self._all_items()
+            chosen = chosen_items(overlap, items)
+            return [_assignment(item, overlap.count if place in chosen else units) for place, item in enumerate(items)]
         given = self.shared_state.static_task_data
         if isinstance(given, AsyncIterable):
             return _assignments_from_async(given, units, _rules(self.args, SCRIPT_DATA))
@@ -178,6 +229,11 @@ class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
         if given is not None and not isinstance(given, Collection):
             return None
         units = self.args.blueprint.units_per_assignment
+        overlap = _overlap_of(self.args)
+        if overlap is not None:
+            items = self._all_items()
+            more = len(chosen_items(overlap, items)) * (overlap.count - units)
+            return PlannedUnits(len(items) * units + more, overlap.count)
         if given is not None:
             return PlannedUnits(len(given) * units, units)
         [setting] = _named_files(self.args.blueprint)
@@ -283,6 +339,11 @@ def _rules(args: DictConfig, source: str) -> ItemRules:
     settings = plain_settings(args.blueprint)
     shown = () if settings["task_source"] is not None else read_settings(settings)[0].media_columns
     return ItemRules(source, args.task.max_item_bytes, shown, check_folder("media_dir", settings["media_dir"]))
+
+
+def _overlap_of(args: DictConfig) -> Overlap | None:
+    setting = plain_settings(args.blueprint)["overlap"]
+    return read_overlap(setting, args.blueprint.units_per_assignment)
 
 
 def _named_files(blueprint: DictConfig) -> list[str]:

@@ -9,7 +9,7 @@ from statistics import NormalDist
 import msgspec
 
 from ...core.errors import ConfigError
-from ...core.state.judgments import bounded_accuracy, posterior_of
+from ...projections.queries.quality.posterior import bounded_accuracy, posterior_of
 
 #: Fixed numbers of answers that are compared.
 FIXED = (1, 2, 3, 4, 5, 7)
@@ -73,6 +73,25 @@ def _check(classes: int, accuracy: float, target_ci: float, least: int, most: in
         raise ConfigError(f"--target-ci is {target_ci:g}", key="--target-ci", hint="Give for example 0.05")
     if not 1 <= least <= most:
         raise ConfigError(f"--min {least} is more than --max {most}", key="--min")
+
+
+def share_interval(
+    labelled: int, items: int, label_accuracy: float, classes: int, level: float = 0.95
+) -> tuple[float, float]:
+    """Return the interval of the share of a class, corrected for wrong labels.
+
+    Args:
+        labelled: items that have the label.
+        items: all items.
+        label_accuracy: share of items whose label is right.
+        classes: number of possible labels.
+        level: how often the interval holds the true share.
+    """
+    wrong = (1 - label_accuracy) / (classes - 1)
+    share = labelled / items
+    center = (share - wrong) / (label_accuracy - wrong)
+    spread = NormalDist().inv_cdf((1 + level) / 2) * (share * (1 - share) / items) ** 0.5 / (label_accuracy - wrong)
+    return center - spread, center + spread
 
 
 def _design(answers: str, result: tuple[float, float], classes: int, target_ci: float) -> LabelDesign:

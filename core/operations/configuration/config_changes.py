@@ -49,6 +49,7 @@ _EFFECTS = (
         "blueprint.units_per_assignment",
         "it applies to items that are read from now on; `mephisto-es extend RUN` raises it for all",
     ),
+    ("blueprint.overlap", "items that were read keep their units, and the run can only be resumed with the same"),
     ("blueprint.", _NEW_SERVER),
     ("architect.", _NEW_SERVER),
     ("provider.", "it does not apply, because the run is published already"),
