@@ -27,10 +27,10 @@ from .file_remarks import FileRemarks
 from .form_spec import AnyField, read_form
 from .form_validation import problems_of
 from .html.html_page import HtmlPage, is_html_task
-from .item_checks import ItemRules, ItemsSeen, check_item, check_items, checked
+from .items.item_checks import ItemRules, ItemsSeen, check_item, check_items, checked
+from .items.overlap import KEY as OVERLAP_KEY
+from .items.overlap import Overlap, chosen_items, read_overlap
 from .onboarding.training import check_no_training, passing, training_of
-from .overlap import KEY as OVERLAP_KEY
-from .overlap import Overlap, chosen_items, read_overlap
 from .page_checks import check_page
 from .page_files import CLIENT, MEDIA_FOLDER, check_folder, put_folder, put_media, put_page
 from .stock_page import FRONTEND_SETTINGS, LISTED_COLUMNS, STOCK_PAGE, read_settings

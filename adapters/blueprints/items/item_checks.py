@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ...core.abstractions.agent import InitializationData, Update
-from ...core.errors import ConfigError
-from ...core.operations.launching.assignment_data import encoded
-from .page_files import MEDIA_KEY
+from ....core.abstractions.agent import InitializationData, Update
+from ....core.errors import ConfigError
+from ....core.operations.launching.assignment_data import encoded
+from ..page_files import MEDIA_KEY
 
 ITEM_HINT = "Each item must be a dict, for instance {'text': 'Hello'}"
 

@@ -8,9 +8,9 @@ from random import Random
 
 import msgspec
 
-from ...core.abstractions.agent import Update
-from ...core.errors import ConfigError
-from ...core.suggestions import did_you_mean
+from ....core.abstractions.agent import Update
+from ....core.errors import ConfigError
+from ....core.suggestions import did_you_mean
 
 KEY = "mephisto.blueprint.overlap"
 
