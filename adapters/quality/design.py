@@ -9,8 +9,10 @@ from statistics import NormalDist
 import msgspec
 
 from ...core.errors import ConfigError
-from ...projections.queries.quality.posterior import bounded_accuracy, posterior_of
 
+#: Accuracies that are assumed at least and at most: with less, answers say nothing; with 1, one answer says all.
+LEAST_ABOVE_CHANCE = 0.01
+MOST_ACCURACY = 0.999
 #: Fixed numbers of answers that are compared.
 FIXED = (1, 2, 3, 4, 5, 7)
 
@@ -73,6 +75,27 @@ def _check(classes: int, accuracy: float, target_ci: float, least: int, most: in
         raise ConfigError(f"--target-ci is {target_ci:g}", key="--target-ci", hint="Give for example 0.05")
     if not 1 <= least <= most:
         raise ConfigError(f"--min {least} is more than --max {most}", key="--min")
+
+
+def posterior_of(counts: Sequence[int], classes: int, accuracy: float) -> float:
+    """Return the posterior probability of the most frequent answer.
+
+    Args:
+        counts: number of answers of each kind; kinds that nobody gave may be left out.
+        classes: number of possible answers.
+        accuracy: probability that an answer is right.
+    """
+    assumed = bounded_accuracy(accuracy, classes)
+    # How much more probable an answer is if it is right than if it is one of the wrong ones.
+    ratio = assumed * (classes - 1) / (1 - assumed)
+    most = max(counts, default=0)
+    others = sum(ratio ** (count - most) for count in counts) + max(0, classes - len(counts)) * ratio**-most
+    return 1 / others
+
+
+def bounded_accuracy(accuracy: float, classes: int) -> float:
+    """Return an accuracy that is better than chance and less than certain."""
+    return min(MOST_ACCURACY, max(1 / classes + LEAST_ABOVE_CHANCE, accuracy))
 
 
 def share_interval(

@@ -9,9 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mephisto_es.adapters.cli import main as command
-from mephisto_es.adapters.quality.design import Design, LabelDesign, design, share_interval
+from mephisto_es.adapters.quality.design import Design, LabelDesign, design, posterior_of, share_interval
 from mephisto_es.core.errors import ConfigError
-from mephisto_es.projections.queries.quality.posterior import posterior_of
 
 
 def run(*words: object) -> Result:
