@@ -23,6 +23,7 @@ from ...events.ids import ProjectId, QualificationId, RequesterId, TaskId, Worke
 from ...projections.mephisto_db.criteria import EntityId
 from ...projections.mephisto_db.reader import MephistoDB
 from ..composition.data_dir import DATABASE_FILE, data_dir
+from ..composition.ledger import make_log
 from ..control.client import new_key, open_control
 from ..control.holder import LogHolder
 from ..control.protocol import author_of
@@ -42,7 +43,7 @@ class LocalMephistoDB(MephistoDB):
 
         Args:
             database_path: its file, or the folder it is in; the data folder of config.yml, or `mephisto_data`, if not
-                given.
+                given. There, an empty log is made if there is none: scripts open it before their first run.
             author: the name under which decisions are recorded; the login name if not given.
 
         Raises:
@@ -52,6 +53,8 @@ class LocalMephistoDB(MephistoDB):
         path = data_dir(database_path)
         self._path = path / DATABASE_FILE if path.is_dir() or not path.suffix else path
         self._author = author_of(author)
+        if database_path is None:
+            make_log(self._path)
         super().__init__(self._path)
         self._holder = LogHolder(self._path)
         self._close_log = weakref.finalize(self, self._holder.close)

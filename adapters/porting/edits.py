@@ -46,6 +46,11 @@ class SourceText:
         """Write something before a position."""
         self._edits.add(Edit(position, position, text))
 
+    def remove_line(self, node: ast.stmt) -> None:
+        """Remove a statement with the lines that it is on."""
+        end = node.end_lineno or node.lineno
+        self.replace(self.position(node.lineno, 0), self._starts[end], "")
+
     def changed(self) -> str:
         """Return the text with all changes."""
         changed = self._bytes

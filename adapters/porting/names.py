@@ -10,6 +10,7 @@ from ... import FORMER_NAMES, PUBLIC_NAMES
 RENAMED = {
     "EntryDoesNotExistException": "UnknownEntityError",
     "RunScriptConfig": "TaskConfig",
+    "build_and_return_custom_bundle": "build_custom_bundle",
     "StaticHTMLBlueprint": "StaticTaskBlueprint",
     "StaticHTMLBlueprintArgs": "StaticTaskBlueprintArgs",
     "StaticBlueprintArgs": "StaticTaskBlueprintArgs",
@@ -32,6 +33,10 @@ BLUEPRINT_TYPES = {
     "static_html": "static_task",
     "static_react": "static_react_task",
 }
+#: Classes of Mephisto's data model that read an entity by its id.
+VIEWED = frozenset(
+    {"Agent", "Assignment", "OnboardingAgent", "Project", "Requester", "Task", "TaskRun", "Unit", "Worker"}
+)
 #: Methods that have to be awaited, whatever they are called on.
 AWAITED_METHODS = frozenset(
     {
@@ -43,7 +48,7 @@ AWAITED_METHODS = frozenset(
 #: Methods that have to be awaited on an operator; other objects have such names too.
 AWAITED_OF_OPERATOR = frozenset({"shutdown"})
 #: Functions that have to be awaited.
-AWAITED_FUNCTIONS = frozenset({"build_custom_bundle"})
+AWAITED_FUNCTIONS = frozenset({"build_custom_bundle", "build_and_return_custom_bundle"})
 #: Methods under other names here.
 RENAMED_METHODS = {
     "validate_and_run_config": "launch_task_run",

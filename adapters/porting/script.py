@@ -14,10 +14,12 @@ from .names import (
     AWAITED_OF_OPERATOR,
     RENAMED,
     RENAMED_METHODS,
+    VIEWED,
     WITHOUT_COUNTERPART,
     new_name,
     view_of,
 )
+from .old_main import LOAD_DB, OldMains
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 #: The place of a call that nothing can await.
@@ -69,13 +71,15 @@ class _Port:
         self.source = source
         self.obstacles: list[Obstacle] = []
         self._tree = tree
+        self._old_mains = OldMains(tree, source, self._report)
         self._parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
-        #: Names on which `get` is called, as on the classes of Mephisto's data model.
+        #: Names on which `get` is called, or that are called with a database and an id, as classes of Mephisto's model.
         self._read = {
             node.value.id
             for node in ast.walk(tree)
             if isinstance(node, ast.Attribute) and node.attr == "get" and isinstance(node.value, ast.Name)
-        }
+        } | {call.func.id for call in self._calls() if isinstance(call.func, ast.Name) and _reads_entity(call)}
+        self._used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         #: Names of imported things that have another name here.
         self._renamed: dict[str, str] = {}
 
@@ -83,6 +87,7 @@ class _Port:
 
     def change_imports(self) -> None:
         """Import from `mephisto_es` what was imported from modules of Mephisto."""
+        self._old_mains.change()
         for node in ast.walk(self._tree):
             if isinstance(node, ast.ImportFrom) and not node.level and _is_mephisto(node.module or ""):
                 self._change_import(node, node.module or "")
@@ -95,8 +100,11 @@ class _Port:
         imported: list[str] = []
         constants: list[str] = []
         for alias in node.names:
-            new = new_name(module, alias.name)
             known_as = alias.asname or alias.name
+            if alias.name == LOAD_DB and self._old_mains:
+                imported += ["task_script"] if self._old_mains.needs_task_script else []
+                continue
+            new = new_name(module, alias.name)
             if (view := view_of(alias.name)) is not None and known_as in self._read:
                 new = new._replace(public=view)
             if new.public is not None:
@@ -106,12 +114,15 @@ class _Port:
                     self._renamed[alias.name] = new.public
             elif new.constant is not None:
                 constants.append(f'{known_as} = "{new.constant}"')
-            else:
+            elif known_as in self._used:
                 self._report(node, f"{alias.name} has no counterpart: {new.remedy}")
         lines = [f"from mephisto_es import {', '.join(dict.fromkeys(imported))}"] if imported else []
         lines += constants
         indent = "\n" + " " * node.col_offset
-        self.source.replace(self.source.start_of(node), self.source.end_of(node), indent.join(lines) or "pass")
+        if lines or node.col_offset:
+            self.source.replace(self.source.start_of(node), self.source.end_of(node), indent.join(lines) or "pass")
+        else:
+            self.source.remove_line(node)
 
     def change_names(self) -> None:
         """Write the new names of what has another name here."""
@@ -126,7 +137,9 @@ class _Port:
         name = _called(call)
         if name in WITHOUT_COUNTERPART:
             self._report(call, f"{name}(...): {WITHOUT_COUNTERPART[name]}")
-        if name == "Operator" and len(call.args) == 1:
+        if isinstance(call.func, ast.Name) and _reads_entity(call) and name in VIEWED:
+            self.source.insert(self.source.end_of(call.func), ".get")
+        if name == "Operator" and len(call.args) == 1 and not self._old_mains:
             self._report(call, "Operator(db): decorate main with @task_script(...), or use open_operator(data_dir)")
         if isinstance(call.func, ast.Attribute) and name in RENAMED_METHODS:
             end = self.source.end_of(call.func)
@@ -186,6 +199,12 @@ class _Port:
 
     def _report(self, node: ast.expr | ast.stmt, problem: str) -> None:
         self.obstacles.append(Obstacle(node.lineno, problem))
+
+
+def _reads_entity(call: ast.Call) -> bool:
+    """Return whether a call constructs an entity as before Mephisto 1.0: from a database and an id."""
+    first = ast.unparse(call.args[0]) if len(call.args) == 2 else ""
+    return _called(call) in VIEWED and first.rpartition(".")[2] == "db"
 
 
 def _is_mephisto(module: str) -> bool:

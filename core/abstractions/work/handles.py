@@ -8,6 +8,7 @@ import msgspec
 
 from ....events.ids import AgentId, AssignmentId, UnitId, WorkerId
 from ..work_data import AgentState, InitializationData, Update
+from .decided import DecidedAgent, DecidedWorker, WorkDecider
 
 
 class WorkReader(Protocol):
@@ -34,8 +35,12 @@ class WorkReader(Protocol):
     def status_of(self, unit: UnitId) -> str:
         """Return the status of a unit."""
 
+    @property
+    def decisions(self) -> WorkDecider:
+        """Decisions about workers and work."""
 
-class Worker:
+
+class Worker(DecidedWorker):
     """A worker, for task code and callbacks. Two handles of the same worker are equal."""
 
     def __init__(self, worker_id: WorkerId, reader: WorkReader | None) -> None:
@@ -61,6 +66,11 @@ class Worker:
         if self._made_with is None:
             raise TypeError("this worker was not made by an operator, and has nothing to read from")
         return self._made_with
+
+    @property
+    def decider(self) -> WorkDecider:
+        """Carries out decisions about the worker. For the methods of this class."""
+        return self._reader.decisions
 
     @property
     def worker_name(self) -> str | None:
@@ -110,7 +120,7 @@ class GrantedQualification(NamedTuple):
     value: int
 
 
-class AssignedAgent(msgspec.Struct, frozen=True, dict=True):
+class AssignedAgent(DecidedAgent, msgspec.Struct, frozen=True, dict=True):
     """The agent that did a unit, with its work."""
 
     agent_id: AgentId
@@ -120,6 +130,11 @@ class AssignedAgent(msgspec.Struct, frozen=True, dict=True):
     #: Status at the time it was read.
     status: str = ""
     unit_id: UnitId | None = None
+
+    @property
+    def decider(self) -> WorkDecider:
+        """Carries out verdicts on the work. For the methods of this class."""
+        return _reader_of(self).decisions
 
     @property
     def db_id(self) -> AgentId:

@@ -49,7 +49,7 @@ class Eligibility:
         self._issuer = CommandIssuer(ledger, ids)
         self._context = context
         self._user_code = user_code
-        self._units = Units(ledger, context)
+        self._units = Units(ledger, context, ids)
         #: Units that `worker_can_do_unit` failed on.
         self._failed_on: set[UnitId] = set()
 

@@ -38,7 +38,7 @@ class GoldStep:
         self._golds = golds
         self._user_code = user_code
         self._shared_state = shared_state
-        self._units = Units(ledger, context)
+        self._units = Units(ledger, context, ids)
 
     def resume(self) -> None:
         """Do nothing: the log holds all that the step needs."""

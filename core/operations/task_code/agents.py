@@ -54,7 +54,7 @@ class LiveAgents(LiveParticipants[AgentRecord, Agent, AgentDeparture]):
     ) -> None:
         super().__init__(context, ledger, ids, clock, pages, user_code)
         self._running_assignments: set[AssignmentId] = set()
-        self._units = Units(ledger, context)
+        self._units = Units(ledger, context, ids)
         self._models = ModelCalls(ledger, ids, context.task_run)
 
     def get(self, agent_id: AgentId) -> Agent | None:

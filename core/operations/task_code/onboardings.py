@@ -66,7 +66,7 @@ class LiveOnboardings(LiveParticipants[OnboardingRecord, OnboardingAgent, Onboar
     ) -> None:
         super().__init__(context, ledger, ids, clock, pages, user_code)
         self._clock = clock
-        self._units = Units(ledger, context)
+        self._units = Units(ledger, context, ids)
         self._answer = answer
         self._refuse = refuse
         #: Submitted onboardings that the launch script's code failed on, or that an earlier process left.

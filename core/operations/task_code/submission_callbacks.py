@@ -65,7 +65,7 @@ class SubmissionCallbacks:
         self._context = context
         self._run = context.task_run
         self._callback = context.blueprint.shared_state.on_unit_submitted
-        self._units = Units(ledger, context)
+        self._units = Units(ledger, context, ids)
         #: Unanswered units, with the workers who submitted them.
         self._unanswered: dict[UnitId, WorkerId] = {}
         #: Units that the launch script's code failed on, or that an earlier process left unanswered.

@@ -38,7 +38,9 @@ from ...ledger import Ledger
 from ...lifecycles import agent as lifecycles
 from ...lifecycles.worker import WorkerStatus
 from ...payloads import agent_files_dir
+from ...ports import Ids
 from ..run_context import RunContext
+from ..services.handle_decisions import HandleDecisions
 from .calls import call_on_loop
 
 _FROM_PAGE = AgentUpdateReceived | OnboardingUpdateReceived
@@ -77,8 +79,10 @@ def _on_loop(method: Callable[P, T]) -> Callable[P, T]:
 class Units:
     """The units of one run, and what the handles of units, agents and workers read."""
 
-    def __init__(self, ledger: Ledger, context: RunContext) -> None:
+    def __init__(self, ledger: Ledger, context: RunContext, ids: Ids) -> None:
         self._ledger = ledger
+        #: What handles decide about.
+        self.decisions = HandleDecisions(ledger, ids)
         self._run = context.task_run
         self._blueprint_type = context.blueprint.BLUEPRINT_TYPE
         self._shared_state = context.blueprint.shared_state

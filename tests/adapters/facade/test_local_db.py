@@ -185,3 +185,13 @@ def test_without_a_path_it_is_the_data_folder(data_dir: Path, monkeypatch: pytes
     add_config_arg("core", "main_data_directory", str(data_dir))
     with LocalMephistoDB() as db, MephistoDB(data_dir / DATABASE_FILE) as same:
         assert db.find_task_runs() == same.find_task_runs()
+
+
+def test_the_data_folder_gets_an_empty_log_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEPHISTO_CONFIG", str(tmp_path / "config.yml"))
+    add_config_arg("core", "main_data_directory", str(tmp_path / "data"))
+    with LocalMephistoDB() as db:
+        assert db.find_task_runs() == []
+    assert (tmp_path / "data" / DATABASE_FILE).exists()
+    with pytest.raises(UnusableLogError):
+        LocalMephistoDB(tmp_path / "elsewhere")

@@ -80,6 +80,54 @@ class Echo(TaskRunner):
     def cleanup_unit(self, unit):
         pass
 """
+#: A script as before `task_script`: it registers a config class, and makes its operator itself.
+OLD = """
+import hydra
+from dataclasses import dataclass, field
+from mephisto.operations.operator import Operator
+from mephisto.operations.utils import get_root_dir
+from mephisto.tools.scripts import load_db_and_process_config
+from mephisto.abstractions.blueprints.static_react_task.static_react_blueprint import BLUEPRINT_TYPE
+from mephisto.operations.hydra_config import RunScriptConfig, register_script_config
+
+
+@dataclass
+class PlantConfig(RunScriptConfig):
+    num_plants: int = 3
+
+
+register_script_config(name="scriptconfig", module=PlantConfig)
+
+
+@hydra.main(config_path="hydra_configs", config_name="scriptconfig")
+def main(cfg: DictConfig) -> None:
+    db, cfg = load_db_and_process_config(cfg)
+    operator = Operator(db)
+    operator.validate_and_run_config(cfg.mephisto, None)
+    operator.wait_for_runs_then_shutdown(skip_input=True, log_rate=30)
+"""
+OLD_PORTED = """
+import hydra
+from dataclasses import dataclass, field
+from mephisto_es import Operator
+from mephisto_es import task_script
+BLUEPRINT_TYPE = "static_react_task"
+from mephisto_es import TaskConfig, register_script_config
+
+
+@dataclass
+class PlantConfig(TaskConfig):
+    num_plants: int = 3
+
+
+register_script_config(name="scriptconfig", module=PlantConfig)
+
+
+@task_script(config=PlantConfig)
+async def main(operator: Operator, cfg: DictConfig) -> None:
+    await operator.launch_task_run(cfg.mephisto, None)
+    await operator.wait_for_runs_then_shutdown(skip_input=True, log_rate=30)
+"""
 ODD = """
 import mephisto.data_model
 from mephisto.operations.operator import Operator
@@ -89,6 +137,7 @@ from mephisto.utils.nothing import nowhere
 operator = Operator(db)
 agent.update_status("completed")
 operator.launch_task_run(cfg)
+print(TaskBuilder, nowhere)
 """
 
 
@@ -132,6 +181,42 @@ def test_what_cannot_be_changed_is_listed_with_its_lines() -> None:
         "line 8: update_status(...): remove it: a status follows from what happened",
         "line 9: launch_task_run(...) has to be awaited in an async function",
     ]
+
+
+def test_a_script_that_makes_its_operator_itself() -> None:
+    ported = port_script(OLD, "run_task.py")
+    assert ported.obstacles == []
+    assert ported.text == OLD_PORTED
+    plain = port_script(OLD, "run_task.py", keeps_plain=True).text
+    assert plain == OLD_PORTED.replace("async ", "").replace("await ", "")
+    elsewhere = port_script(OLD.replace('"hydra_configs"', '"conf", version_base="1.1"'), "run_task.py").text
+    assert '@task_script(config=PlantConfig, config_path="conf")' in elsewhere
+
+
+def test_what_such_a_script_does_with_its_database_is_left_to_do() -> None:
+    unknown = OLD.replace('config_name="scriptconfig"', 'config_name="another"')
+    assert [str(one) for one in port_script(unknown, "run_task.py").obstacles] == [
+        "line 19: hydra.main: write @task_script(config=...) with the class registered as 'another'"
+    ]
+    uses_db = OLD.replace("Operator(db)\n", "Operator(db)\n    print(db.find_workers())\n")
+    assert [str(one) for one in port_script(uses_db, "run_task.py").obstacles] == [
+        "line 23: db: in an async main, read with MephistoDB(...) from mephisto_es instead"
+    ]
+    decorated = OLD.replace('@hydra.main(config_path="hydra_configs", config_name="scriptconfig")', "@task_script()")
+    assert [str(one) for one in port_script(decorated, "run_task.py").obstacles] == [
+        "line 20: main has to take the operator that task_script makes"
+    ]
+
+
+def test_an_entity_made_of_a_database_and_an_id_is_read() -> None:
+    script = "from mephisto.data_model.worker import Worker\nname = Worker(db, data['worker_id']).worker_name\n"
+    ported = port_script(script, "examine.py").text
+    assert ported.endswith("View.get(db, data['worker_id']).worker_name\n")
+
+
+def test_a_page_is_built_by_its_present_name() -> None:
+    script = "from mephisto.tools.scripts import build_and_return_custom_bundle as build\n"
+    assert port_script(script, "a.py").text == "from mephisto_es import build_custom_bundle as build\n"
 
 
 def test_a_class_that_reads_entities_is_told_from_the_one_of_task_code() -> None:

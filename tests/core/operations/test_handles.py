@@ -9,6 +9,7 @@ import pytest
 import trio
 import trio.testing
 
+from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Agent, OnboardingAgent, Unit, Worker
 from mephisto_es.core.abstractions.task_runner import LiveTaskRunner, TaskRunner
 from mephisto_es.core.abstractions.use_gold_unit import GoldWorker
@@ -18,7 +19,10 @@ from mephisto_es.core.errors import (
     AgentReturnedError,
     AgentShutdownError,
     AgentTimeoutError,
+    ConfigError,
 )
+from mephisto_es.events.agent import AgentRejected
+from mephisto_es.events.worker import WorkerBlocked
 
 from .operator_harness import HarnessTaskState, ask, items, open_harness, until
 
@@ -223,3 +227,67 @@ async def test_a_launcher_takes_back_what_nobody_works_on(
         await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
         statuses = [unit.status.value for unit in harness.operator.ledger.state.units.values()]
     assert sorted(statuses) == ["completed", "expired", "expired"]
+
+
+async def test_a_plain_function_decides_about_what_it_is_given(tmp_path: Path) -> None:
+    def on_unit_submitted(unit: Unit) -> None:
+        agent, worker = unit.get_assigned_agent(), unit.get_worker()
+        assert agent is not None
+        assert worker is not None
+        if agent.state.get_data()["outputs"]["answer"] == "good":
+            for _ in range(2):  # as after a crash
+                agent.approve_work("well done", bonus=0.05)
+                assert worker.bonus_worker(0.02, "quick", unit) == (True, "")
+            assert worker.grant_qualification("good", 3)
+            assert worker.unblock_worker("never was")[0]
+        elif agent.state.get_data()["outputs"]["answer"] == "odd":
+            agent.soft_reject_work("look again")
+            assert worker.grant_qualification("odd")
+            assert worker.revoke_qualification("odd")
+        else:
+            agent.reject_work()
+            assert worker.block_worker("spam", unit=unit) == (True, "")
+
+    log = MemoryLog()
+    async with open_harness(tmp_path, log) as harness:
+        live_run = await harness.launch(HarnessTaskState(data=items(3), on_unit_submitted=on_unit_submitted))
+        router = harness.router(live_run)
+        for worker, answer in (("ann", "good"), ("bob", "odd"), ("eve", "spam")):
+            router.submit_task((await ask(router, worker))["agent_id"], {"answer": answer})
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        state = harness.operator.ledger.state
+        assert [agent.status.value for agent in state.agents.values()] == ["approved", "soft_rejected", "rejected"]
+        assert [worker.status.value for worker in state.workers.values()] == ["registered", "registered", "blocked"]
+        names = {number: name for name, number in state.qualifications_by_name.items()}
+        held = [
+            {names[one]: value for one, value in worker.qualifications.items()} for worker in state.workers.values()
+        ]
+        assert held == [{"good": 3}, {}, {}]
+        owed = [payment.amount_cents for payment in state.payments.values() if payment.worker == 1]
+        assert sorted(owed) == [2, 5, 10]
+    decided = [one.envelope for one in log.read() if isinstance(one.envelope.event, AgentRejected | WorkerBlocked)]
+    assert [envelope.actor for envelope in decided] == ["script", "script"]
+
+
+async def test_an_async_function_is_told_what_decides_there(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    said: list[str] = []
+
+    async def on_unit_submitted(unit: Unit) -> None:
+        worker = unit.get_worker()
+        assert worker is not None
+        try:
+            worker.grant_qualification("good")
+        except ConfigError as error:
+            said.append(str(error))
+
+    async with open_harness(tmp_path) as harness:
+        live_run = await harness.launch(HarnessTaskState(data=items(1), on_unit_submitted=on_unit_submitted))
+        router = harness.router(live_run)
+        router.submit_task((await ask(router, "ann"))["agent_id"], {})
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+    assert said == [
+        "grant_qualification blocks, and was called on the event loop. "
+        "Call it in a plain function; in an async one use: await operator.reviewer()..."
+    ]
