@@ -10,7 +10,7 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-ch
 PYTEST = $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-prolific demo-connect test lint coverage matrix docs bench simulate pauses uploads torture sites hostile powercut mutants damage constraints sbom
+.PHONY: help demo demo-prolific demo-connect test lint coverage matrix docs bench simulate pauses notices uploads torture sites hostile powercut mutants damage constraints sbom
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ uploads: $(VENV)/installed-for-tests ## Upload 200 MB to every kind of server, a
 
 pauses: $(VENV)/installed-for-tests ## Stop an operator in every way and every scene, and resume it, for about fifteen minutes.
 	$(VENV)/bin/python -m tests.pauses
+
+notices: $(VENV)/installed-for-tests ## Kill twenty operators that send notices: each notice arrives, for a minute.
+	$(VENV)/bin/python -m tests.notices
 
 torture: $(VENV)/installed ## Kill the operator again and again while a crowd works, for about ten minutes.
 	$(VENV)/bin/mephisto-es torture --kills 10 --passes 3
