@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import importlib
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import trio
@@ -13,42 +15,120 @@ from click.testing import CliRunner, Result
 from omegaconf import DictConfig, OmegaConf
 
 from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
+from mephisto_es.adapters.architects.memory.router import MemoryRouter
 from mephisto_es.adapters.cli import main as command
-from mephisto_es.adapters.cli.main import DECIDING
+from mephisto_es.adapters.cli.main import DECIDING, VERBS
 from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
 from mephisto_es.adapters.composition.operator import open_operator
 from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.sqlite.reader import LogReader
+from mephisto_es.core.abstractions.agent import Unit, Worker
+from mephisto_es.core.lifecycles.agent import AgentRecord, AgentStatus
+from mephisto_es.core.operations.control.requests import (
+    AcceptLateRequest,
+    BlockRequest,
+    BonusRequest,
+    DismissAppealRequest,
+    EndRequest,
+    EraseRequest,
+    ExtendRequest,
+    GrantRequest,
+    PauseRequest,
+    PayRequest,
+    PutInProjectRequest,
+    ReconcileRequest,
+    RegisterRequest,
+    ReopenRequest,
+    Request,
+    RetryRequest,
+    RevokeRequest,
+    RevokeVerdictsRequest,
+    SettleRequest,
+    UnblockRequest,
+    VerdictRequest,
+    WithdrawConsentRequest,
+)
 from mephisto_es.core.operations.operator import Operator
+from mephisto_es.events import streams
 from mephisto_es.events.base import Event, kind_of
+from mephisto_es.events.ids import AgentId
+from mephisto_es.events.payment import PaymentOwed
 from mephisto_es.projections.mephisto_db.reader import MephistoDB
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ...core.operations.operator_harness import HarnessTaskState, ask, config, items
+from ...core.operations.operator_harness import HarnessTaskState, config, items, page_of
 from ...postgres import Cluster
 
-UNITS = 8
-#: The words of each command, what it says, and the kinds of events that it records. RUN is run 1, the only one.
-DECISIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("review --approve agent-1 --bonus 0.50", "agent-1: approved, bonus 0.50", ("agent_approved", "unit_accepted")),
-    ("review --soft-reject agent2", "agent-2: soft_rejected", ("agent_soft_rejected", "unit_soft_rejected")),
-    ("review --reject 3", "agent-3: rejected", ("agent_rejected", "unit_rejected")),
-    ("worker ann --bonus 0.25 --reason kind", "worker-1 (ann): done", ("agent_bonus_granted", "payment_owed")),
-    ("worker ann --grant careful=2", "worker-1 (ann): done", ("qualification_granted",)),
-    ("worker ann --revoke careful", "worker-1 (ann): done", ("qualification_revoked",)),
-    ("worker bob --block unkind", "worker-2 (bob): done", ("worker_blocked",)),
-    ("worker bob --unblock a-mistake", "worker-2 (bob): done", ("worker_unblocked",)),
-    ("pay --settle payment-1 paid --reason seen", "payment-1 is recorded as paid", ("payment_settled_paid",)),
-    ("pay --yes", "0.95 confirmed", ("payment_requested", "payment_sent")),
-    ("register mock name=a-lab", "'a-lab' is registered", ("requester_registered",)),
-    ("erase bob --reason asked", "worker-2 is erased", ("worker_erased",)),
-    ("retry", "its code is asked again", ()),
-    ("extend --units-per-assignment 2", "run-1: 2 units per assignment", ("task_run_units_raised",)),
-    ("extend --budget 50", "run-1: budget 50.00", ("task_run_budget_changed",)),
-    ("pause --now", "run-1 is paused", ("task_run_paused",)),
-    ("end", "run-1 has ended", ("task_run_stopping", "task_run_completed")),
-    ("reopen", "run-1 is open again", ("task_run_reopened", "unit_reopened")),
+UNITS = 12
+
+
+class Decision(NamedTuple):
+    """A command that decides something. RUN is run 1, the only one."""
+
+    words: str
+    #: What it says, or a part of it.
+    said: str
+    #: Kinds of events that it records in the name of its author.
+    kinds: tuple[str, ...]
+    #: What it asks the operator for.
+    request: type[Request]
+
+
+DECISIONS = (
+    Decision(
+        "review --approve agent-1 --bonus 0.50",
+        "agent-1: approved, bonus 0.50",
+        ("agent_approved", "unit_accepted"),
+        VerdictRequest,
+    ),
+    Decision(
+        "review --soft-reject agent2",
+        "agent-2: soft_rejected",
+        ("agent_soft_rejected", "unit_soft_rejected"),
+        VerdictRequest,
+    ),
+    Decision("review --reject 3", "agent-3: rejected", ("agent_rejected", "unit_rejected"), VerdictRequest),
+    Decision("review --accept-late 5", "agent-5: late work accepted", ("agent_late_accepted",), AcceptLateRequest),
+    Decision("review --accept-appeal 6", "agent-6: approved", ("agent_approved",), VerdictRequest),
+    Decision(
+        "review --dismiss-appeal 7 --note it-stands", "agent-7", ("agent_appeal_dismissed",), DismissAppealRequest
+    ),
+    Decision(
+        "worker ann --bonus 0.25 --reason kind",
+        "worker-1 (ann): done",
+        ("agent_bonus_granted", "payment_owed"),
+        BonusRequest,
+    ),
+    Decision("worker ann --grant careful=2", "worker-1 (ann): done", ("qualification_granted",), GrantRequest),
+    Decision("worker ann --revoke careful", "worker-1 (ann): done", ("qualification_revoked",), RevokeRequest),
+    Decision("worker bob --block unkind", "worker-2 (bob): done", ("worker_blocked",), BlockRequest),
+    Decision("worker bob --unblock a-mistake", "worker-2 (bob): done", ("worker_unblocked",), UnblockRequest),
+    Decision("worker bob --withdraw-consent 1", "worker-2 (bob): done", ("consent_withdrawn",), WithdrawConsentRequest),
+    Decision("projects --put harness spring", "is in the project 'spring'", ("project_created",), PutInProjectRequest),
+    Decision(
+        "pay --settle payment-{payment} paid --reason seen",
+        " is recorded as paid",
+        ("payment_settled_paid",),
+        SettleRequest,
+    ),
+    Decision("pay --yes", " confirmed", ("payment_requested", "payment_sent"), PayRequest),
+    Decision("reconcile", "run-1 has its workers from a provider without a site", (), ReconcileRequest),
+    Decision("register mock name=a-lab", "'a-lab' is registered", ("requester_registered",), RegisterRequest),
+    Decision("erase bob --reason asked", "worker-2 is erased", ("worker_erased",), EraseRequest),
+    Decision("retry", "its code is asked again", (), RetryRequest),
+    Decision(
+        "retry --revoke worker_can_do_unit", "worker_can_do_unit said against 0 workers", (), RevokeVerdictsRequest
+    ),
+    Decision(
+        "extend --units-per-assignment 2", "run-1: 2 units per assignment", ("task_run_units_raised",), ExtendRequest
+    ),
+    Decision("extend --budget 50", "run-1: budget 50.00", ("task_run_budget_changed",), ExtendRequest),
+    Decision("pause --now", "run-1 is paused", ("task_run_paused",), PauseRequest),
+    Decision("end", "run-1 has ended", ("task_run_stopping", "task_run_completed"), EndRequest),
+    Decision("reopen", "run-1 is open again", ("task_run_reopened", "unit_reopened"), ReopenRequest),
 )
+#: Verbs of the command line beside `DECIDING` that ask an operator for something.
+ALSO_ASKING = {"reconcile", "register"}
 #: Decisions that only a live run takes.
 LIVE_ONLY = {"retry": "run 1 is not live"}
 #: What a paused run has already.
@@ -57,25 +137,60 @@ KNOWN_WHEN_PAUSED = {"pause --now"}
 
 def mock_config(folder: Path) -> DictConfig:
     """Return a whole configuration, with a provider that pays."""
-    cfg = OmegaConf.create({"mephisto": config()})
+    cfg = OmegaConf.create({"mephisto": config(consent="Your words are kept.", consent_version="1")})
     cfg.mephisto.provider._provider_type = "mock"
     cfg.mephisto.database.data_dir = str(folder)
     assert isinstance(cfg, DictConfig)
     return cfg
 
 
+async def come(router: MemoryRouter, worker: str, visit: int = 0) -> str:
+    """Come with consent; return the token of the agent."""
+    consent = {"version": "1", "given": True}
+    token: str = (await router.request_agent({**page_of(worker, visit), "consent": consent}))["agent_id"]
+    return token
+
+
+async def until(operator: Operator, holds: Callable[[], bool]) -> None:
+    """Wait until something holds, looked at after each commit."""
+    news = trio.Event()
+    stop = operator.ledger.subscribe(lambda _: news.set())
+    while not holds():
+        news = trio.Event()
+        await news.wait()
+    stop()
+
+
 async def some_work(operator: Operator, folder: Path) -> None:
-    """Launch a run, let ann submit four units, and bob come and return one."""
-    run = await operator.launch_task_run_or_die(mock_config(folder).mephisto, HarnessTaskState(data=items(UNITS)))
-    router = MemoryArchitect.routers[operator.get_running_task_runs()[run].task_run]
-    for visit in range(4):
-        router.submit_task((await ask(router, "ann", visit))["agent_id"], {"answer": visit})
-    details = await ask(router, "bob")
-    assert details["agent_id"] is not None
-    router.submit_task(details["agent_id"], {"answer": "bob"})
-    index = operator.ledger.state.runs[operator.get_running_task_runs()[run].task_run]
-    while index.live_agents:  # noqa: ASYNC110 - the router reports nothing
-        await trio.sleep(0.01)
+    """Launch a run with four units of ann and one of bob, with late work of cem, and with objections of dan and eve."""
+    shared = HarnessTaskState(data=items(UNITS), worker_can_do_unit=everybody_can)
+    run = await operator.launch_task_run_or_die(mock_config(folder).mephisto, shared)
+    number = operator.get_running_task_runs()[run].task_run
+    router, state = MemoryArchitect.routers[number], operator.ledger.state
+
+    def record(agent: int) -> AgentRecord:
+        return state.agents[streams.agent(number, AgentId(agent))]
+
+    for visit in range(3):
+        router.submit_task(await come(router, "ann", visit), {"answer": visit})
+    router.submit_task(await come(router, "bob"), {"answer": "bob"})
+    late = await come(router, "cem")
+    router.return_task(late)
+    await until(operator, lambda: record(5).status is AgentStatus.RETURNED)
+    router.submit_task(late, {"answer": "late"})
+    for agent, worker in ((6, "dan"), (7, "eve")):
+        token = await come(router, worker)
+        router.submit_task(token, {"answer": worker})
+        await until(operator, lambda agent=agent: record(agent).status is AgentStatus.COMPLETED)  # type: ignore[misc]
+        await operator.reviewer().reject_work(AgentId(agent), "not what was asked")
+        router.submit_appeal(token, "It was.")
+    await until(operator, lambda: all(record(agent).appeal is not None for agent in (6, 7)))
+    await until(operator, lambda: record(5).submission is not None and not state.runs[number].live_agents)
+
+
+async def everybody_can(worker: Worker, unit: Unit) -> bool:
+    await trio.lowlevel.checkpoint()
+    return True
 
 
 @asynccontextmanager
@@ -111,6 +226,10 @@ def kept_in(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return str(request.param)
 
 
+def first_payment(folder: Path) -> int:
+    return next(event.payment for _, _, event in events_of(folder) if isinstance(event, PaymentOwed))
+
+
 @pytest.mark.parametrize("is_live", [True, False], ids=["live", "alone"])
 @pytest.mark.usefixtures("kept_in")
 async def test_every_deciding_verb(is_live: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,10 +239,12 @@ async def test_every_deciding_verb(is_live: bool, tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("MEPHISTO_CONFIG", str(settings))
     with trio.fail_after(120):
         async with prepared(folder, is_live=is_live):
-            for words, said, kinds in DECISIONS:
+            for words, said, kinds, _ in DECISIONS:
                 before = len(events_of(folder))
                 author = [] if words.startswith("register") else ["--as", "ann"]
                 given = " ".join([words, *author]) if author else f"{words} --as ann"
+                if "{payment}" in given:
+                    given = given.format(payment=first_payment(folder))
                 result = await trio.to_thread.run_sync(partial(run_verb, given, folder))
                 if not is_live and words in LIVE_ONLY:
                     assert (result.exit_code, LIVE_ONLY[words] in result.stderr) == (1, True), result.output
@@ -141,4 +262,18 @@ async def test_every_deciding_verb(is_live: bool, tmp_path: Path, monkeypatch: p
 
 
 def test_no_deciding_verb_is_left_out() -> None:
-    assert {words.split()[0] for words, _, _ in DECISIONS} >= set(DECIDING)
+    tried = {decision.words.split()[0] for decision in DECISIONS}
+    assert tried == set(DECIDING) | ALSO_ASKING
+    assert tried == {verb for verb, (target, _) in VERBS.items() if requests_of(target)}
+
+
+def test_no_request_of_a_verb_is_left_out() -> None:
+    asked = {kind for target, _ in VERBS.values() for kind in requests_of(target)}
+    assert {decision.request for decision in DECISIONS} == asked
+
+
+def requests_of(target: str) -> set[type[Request]]:
+    """Return what the module of a verb may ask an operator for."""
+    module = importlib.import_module(f"mephisto_es.adapters.cli.{target.partition(':')[0]}")
+    kinds = (value for value in vars(module).values() if isinstance(value, type))
+    return {kind for kind in kinds if issubclass(kind, Request)}
