@@ -254,10 +254,13 @@ class Journal:
             lines += [page_line(token) for token in pages]
             if acknowledged > self._written_ack:
                 lines.append(ack_line(acknowledged))
-            lines += [packet_line(seq, packet) for seq, packet in enumerate(packets, first_seq)]
-            text = b"".join(lines)
-            await self._in_thread(partial(self._file.append, text, durably=bool(packets)))
+            await self._in_thread(partial(self._append_lines, lines, first_seq, packets))
             self._written_ack, self._witnessed_bytes = acknowledged, synced_bytes
+
+    def _append_lines(self, lines: list[bytes], first_seq: int, packets: list[bytes]) -> None:
+        """Append lines and packets to the file. In a thread: a large packet takes a while to copy and to sum up."""
+        lines += [packet_line(seq, packet) for seq, packet in enumerate(packets, first_seq)]
+        self._file.append(b"".join(lines), durably=bool(packets))
 
     async def _rewrite_if_worthwhile(self) -> None:
         """Replace a large file by one with only what still counts."""
