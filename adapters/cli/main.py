@@ -80,6 +80,7 @@ VERBS = {
     "retry": Verb("run_control:retry_command", "Ask the code of a live run again after it failed."),
     "review": Verb("review:review_command", "Accept or reject submitted work."),
     "runs": Verb("runs:runs_command", "List the runs and their progress."),
+    "schema": Verb("schema:schema_command", "Print the JSON Schema of a configuration, an export, or a verb's output."),
     "seal": Verb("seal:seal_command", "Sign what is in a log, so that it cannot be rewritten unnoticed."),
     "serve": Verb("serve:serve_command", "Show a log in a browser."),
     "show": Verb("show:show_command", "Show the tables as of a time or position."),
@@ -102,7 +103,7 @@ GROUPS = {
     ),
     "Watch": (
         *("blockers", "diff", "explain", "export", "files", "ledger", "preferences", "quality", "report"),
-        *("requesters", "runs", "serve", "show", "status", "timeline", "top"),
+        *("requesters", "runs", "schema", "serve", "show", "status", "timeline", "top"),
     ),
     "Decide": DECIDING,
     "Check and keep": ("backup", "bundle", "doctor", "log", "projections", "replay", "resources", "torture", "verify"),

@@ -15,7 +15,7 @@ from ...projections.mephisto_db.rows import date_of
 from ...projections.queries.quality.report import quality_report
 from ...projections.queries.runs.method_report import method_report
 from ..reports.markup import WRITERS
-from ..reports.run_report import ReportOrigin, compose
+from ..reports.run_report import ReportData, ReportOrigin, compose
 from ..terminal import echo
 from .common.arguments import AsOfOption, LogCommand, as_of_options, log_argument, run_argument
 from .common.output import as_json_option, print_json
@@ -62,7 +62,7 @@ def report_command(
         head = moment.head()
     origin = ReportOrigin(version=version("mephisto-es"), seq=head.seq, at=date_of(head.at), chain=head.chain.hex())
     if as_json:
-        print_json({"origin": origin, "report": facts, "questions": quality.questions, "methods": quality.methods})
+        print_json(ReportData(origin=origin, report=facts, questions=quality.questions, methods=quality.methods))
         return
     text = WRITERS[name or _format_of(output)](compose(facts, quality, origin))
     if output is None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from ...core.operations.configuration.money import amount
-from ...projections.queries.quality.report import QualityReport
+from ...projections.queries.quality.report import QualityReport, QuestionQuality
 from ...projections.queries.runs.method_report import MethodReport
 from ..text import format_duration, format_status
 from .document import Block, Caution, Document, Grid, Paragraph, Section
@@ -20,6 +20,16 @@ class ReportOrigin(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     at: str
     chain: str
+
+
+class ReportData(msgspec.Struct, frozen=True, kw_only=True):
+    """The facts and figures of a report, for programs."""
+
+    origin: ReportOrigin
+    report: MethodReport
+    questions: tuple[QuestionQuality, ...]
+    #: How each figure about a question is computed.
+    methods: Mapping[str, str]
 
 
 def compose(facts: MethodReport, quality: QualityReport, origin: ReportOrigin) -> Document:
