@@ -118,6 +118,11 @@ class CrowdProvider(HoldsResources, ABC):
         """Return the code that proves to the provider that a worker is done; None: it wants none."""
         return None
 
+    @property
+    def pays_for_screen_outs(self) -> bool:
+        """True if the site itself pays those who do not pass the onboarding (`WorkAction.SCREEN_OUT`)."""
+        return False
+
     # The offer ------------------------------------------------------------------------------------------------------
 
     async def setup_resources_for_task_run(self, server_url: str) -> None:

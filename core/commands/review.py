@@ -5,10 +5,11 @@ from __future__ import annotations
 from enum import Enum
 
 from ...events.base import PayloadRef
-from ...events.ids import AgentId, PaymentId
+from ...events.ids import AgentId, OnboardingAgentId, PaymentId
 from ...events.payment import PaymentEvent
 from ..lifecycles.agent import AgentStatus
 from .base import RunCommand
+from .task_run import AssignmentPlan
 
 #: Beginning of the name of an author who is a person.
 PERSON_PREFIX = "user/"
@@ -87,6 +88,25 @@ class PayForTime(RunCommand, frozen=True, kw_only=True, tag="pay_for_time"):
     payment: PaymentId
 
 
+class PayForOnboarding(RunCommand, frozen=True, kw_only=True, tag="pay_for_onboarding"):
+    """Pay for the time of an onboarding that was not passed; does nothing if it is not paid, or was paid before.
+
+    The pay goes to a compensation unit, which is made for it.
+    """
+
+    onboarding_agent: OnboardingAgentId
+    #: Microseconds from the start to the submission, without pauses of the run.
+    worked_us: int
+    #: The reason, for the worker.
+    reason: PayloadRef
+    #: Id of what becomes payable.
+    payment: PaymentId
+    #: The compensation unit in an assignment of its own, and its agent.
+    assignment: AssignmentPlan
+    agent: AgentId
+    token: str
+
+
 class RecordPayment(RunCommand, frozen=True, kw_only=True, tag="record_payment"):
     """Record what became of a payment."""
 
@@ -94,4 +114,13 @@ class RecordPayment(RunCommand, frozen=True, kw_only=True, tag="record_payment")
     event: PaymentEvent
 
 
-AnyReviewCommand = ReviewWork | SubmitAppeal | DismissAppeal | AcceptLateWork | GrantBonus | PayForTime | RecordPayment
+AnyReviewCommand = (
+    ReviewWork
+    | SubmitAppeal
+    | DismissAppeal
+    | AcceptLateWork
+    | GrantBonus
+    | PayForTime
+    | PayForOnboarding
+    | RecordPayment
+)

@@ -56,6 +56,7 @@ from ..commands.review import (
     AcceptLateWork,
     DismissAppeal,
     GrantBonus,
+    PayForOnboarding,
     PayForTime,
     RecordPayment,
     ReviewWork,
@@ -179,6 +180,7 @@ DECISIONS: Decisions = dict(
         decision(AcceptLateWork, review.decide_accept_late_work),
         decision(GrantBonus, review.decide_grant_bonus),
         decision(PayForTime, pay_for_time.decide_pay_for_time),
+        decision(PayForOnboarding, pay_for_time.decide_pay_for_onboarding),
         decision(RecordPayment, record_facts.decide_record_payment),
     )
 )

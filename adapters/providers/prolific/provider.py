@@ -81,6 +81,11 @@ class ProlificProvider(AccountProvider[ProlificClient]):
         """Return the address of the study's page, with Prolific's placeholders."""
         return page_url(self.args, server_url)
 
+    @property
+    def pays_for_screen_outs(self) -> bool:
+        """True if the study has a fixed reward for being screened out."""
+        return self._fixed_reward_cents is not None
+
     # The offer ------------------------------------------------------------------------------------------------------
 
     async def setup_resources_for_task_run(self, server_url: str) -> None:

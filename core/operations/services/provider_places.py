@@ -16,6 +16,7 @@ from ....events.ids import AgentId, TaskRunId, WorkerId
 from ....events.worker import WorkerRegistered
 from ...command_issuer import CommandIssuer
 from ...commands.admission import RecordPlace
+from ...decisions.worker_rights.pay_for_time import COMPENSATION_PREFIX
 from ...ledger import Ledger
 from ...packet_data import ProviderData
 from ...payloads import seal
@@ -91,9 +92,11 @@ def place_of_agent(ledger: Ledger, run: TaskRunId, agent: AgentId) -> ProviderPl
     accepted = ledger.log.history(streams.agent(run, agent))[0].envelope.event
     if not isinstance(accepted, AgentAccepted):
         return None
+    # An agent that is paid for an onboarding has the onboarding's place.
+    registration = accepted.registration.removeprefix(COMPENSATION_PREFIX)
     for recorded in ledger.log.history(streams.engagement(run, accepted.worker)):
         event = recorded.envelope.event
-        if isinstance(event, PlaceTaken) and event.registration == accepted.registration:
+        if isinstance(event, PlaceTaken) and event.registration == registration:
             handle = _text_of(ledger, event.handle)
             return None if handle is None else ProviderPlace(handle, _text_of(ledger, event.study))
     return None

@@ -10,9 +10,11 @@ from ....events.engagement import SiteWorkStatus
 from ....events.ids import AgentId, TaskRunId
 from ...abstractions.crowd.site_work import SiteWork
 from ...abstractions.crowd_provider import CrowdProvider
+from ...decisions.worker_rights.pay_for_time import compensation_registration
 from ...errors import CommandRefusedError
 from ...ledger import Ledger
 from ...lifecycles.agent import AgentRecord
+from ...lifecycles.onboarding import OnboardingRecord
 from ...lifecycles.payment import BONUS, PAY, PaymentStatus
 from ..configuration.money import amount
 from ..control.round_report import BooksReport
@@ -50,6 +52,8 @@ async def compare_books(ledger: Ledger, run: TaskRunId, provider: CrowdProvider)
     compared = 0
     for place in PlaceDirectory(ledger, run).all():
         agent = ledger.state.agent_by_registration(run, place.registration)
+        if isinstance(agent, OnboardingRecord):
+            agent = ledger.state.agent_by_registration(run, compensation_registration(place.registration))
         key = place.handle.casefold()
         work = works.pop(key if key in works else by_person.get(key, key), None)
         if not isinstance(agent, AgentRecord):

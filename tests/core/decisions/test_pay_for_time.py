@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from mephisto_es.core.commands.admission import RecordOnboardingOutcome
 from mephisto_es.core.commands.agent import AgentDeparture, EndAgent
-from mephisto_es.core.commands.review import PayForTime
-from mephisto_es.core.commands.task_run import CreateRun, RecordRunEvent
-from mephisto_es.events import ids
+from mephisto_es.core.commands.review import PayForOnboarding, PayForTime
+from mephisto_es.core.commands.task_run import AssignmentPlan, CreateRun, RecordRunEvent, UnitPlan
+from mephisto_es.core.lifecycles.agent import AgentStatus
+from mephisto_es.core.lifecycles.unit import UnitStatus
+from mephisto_es.events import ids, streams
 from mephisto_es.events.agent import AgentBonusGranted, AgentDisconnected, AgentExpired, AgentReturned, AgentTimedOut
 from mephisto_es.events.base import Event
+from mephisto_es.events.engagement import AllWorkEnded, WorkEnded
 from mephisto_es.events.payment import PaymentOwed
 from mephisto_es.events.task_run import TaskRunCreated, TaskRunDeployed, TaskRunPrepared, TaskRunWentLive
 
@@ -107,3 +111,63 @@ def test_no_time_is_no_pay() -> None:
     run = paying()
     end(run, AgentReturned(reason="at once"))
     assert pay(run, 0) == []
+
+
+def pay_for_onboarding(run: SmallRun, worked_us: int, number: int = 1) -> list[Event]:
+    unit = UnitPlan(ids.UnitId(900 + number), ids.COMPENSATION_UNIT_INDEX, 0)
+    plan = AssignmentPlan(ids.AssignmentId(900 + number), ids.COMPENSATION_UNIT_INDEX, DATA, (unit,))
+    command = PayForOnboarding(
+        task_run=RUN,
+        onboarding_agent=ids.OnboardingAgentId(1),
+        worked_us=worked_us,
+        reason=DATA,
+        payment=ids.PaymentId(100 + number),
+        assignment=plan,
+        agent=ids.AgentId(100 + number),
+        token=f"token {number}",
+    )
+    return run.execute(command)
+
+
+def onboarded(run: SmallRun, worker: int, *, passed: bool) -> None:
+    run.start_onboarding(worker, agent=1)
+    run.submit_onboarding(1)
+    qualification = run.qualification(1, "onboarded")
+    outcome = RecordOnboardingOutcome(
+        task_run=RUN, agent=ids.OnboardingAgentId(1), qualification=qualification, passed=passed
+    )
+    run.execute(outcome)
+
+
+@pytest.mark.parametrize("is_at_work", [False, True])
+def test_an_onboarding_that_was_not_passed_is_paid_once(is_at_work: bool) -> None:
+    run = paying()
+    worker = 1 if is_at_work else 3
+    if not is_at_work:
+        run.register(3)
+    onboarded(run, worker, passed=False)
+    events = pay_for_onboarding(run, 2 * MINUTE)
+    assert only(events, PaymentOwed).amount_cents == 12
+    assert only(events, AgentBonusGranted).worked_seconds == 120
+    assert [type(event) for event in events].count(WorkEnded if is_at_work else AllWorkEnded) == 1
+    agent = run.state.agents[streams.agent(RUN, ids.AgentId(101))]
+    assert (agent.status, agent.registration) == (
+        AgentStatus.RETURNED,
+        "compensation/onboarding registration 1",
+    )
+    assert run.state.units[streams.unit(RUN, ids.UnitId(901))].status is UnitStatus.EXPIRED
+    assert run.state.agent_by_registration(RUN, "onboarding registration 1") is not None
+    # Neither another process nor the ordinary pay for time pays again.
+    assert pay_for_onboarding(run, 2 * MINUTE, 2) == []
+    assert pay(run, 2 * MINUTE, 101) == []
+
+
+def test_an_onboarding_that_was_passed_or_is_worth_nothing_is_not_paid() -> None:
+    run = paying()
+    run.register(3)
+    onboarded(run, 3, passed=True)
+    assert pay_for_onboarding(run, 2 * MINUTE) == []
+    broke = paying(budget_cents=20)
+    broke.register(3)
+    onboarded(broke, 3, passed=False)
+    assert pay_for_onboarding(broke, 2 * MINUTE) == []

@@ -11,6 +11,7 @@ import trio
 import trio.testing
 
 from mephisto_es.adapters.fakes.prolific.books import FakeStudy, FakeSubmission
+from mephisto_es.core.abstractions.agent import Update
 from mephisto_es.core.commands.review import Verdict
 from mephisto_es.core.errors import CommandRefusedError, ConfigError, LaunchError
 from mephisto_es.core.lifecycles.agent import AgentStatus
@@ -18,6 +19,7 @@ from mephisto_es.core.lifecycles.payment import PaymentStatus
 from mephisto_es.core.operations.control.requests import VerdictRequest
 from mephisto_es.events.codec import encode
 
+from ....core.operations.operator_harness import HarnessTaskState, items
 from ..site_run import PAGE, SiteRun, open_site_run, until, write_accounts
 
 REASON = (
@@ -257,6 +259,39 @@ async def test_participant_groups_follow_qualifications(tmp_path: Path, autojump
         await operator.reviewer().grant_qualification(bert, "careful", 2)
         await until(lambda: set(group.members) == {"by hand", "bert"})
         assert await run.person("bert").reserve() is not None
+
+
+async def nobody_passes(_: Update) -> bool:
+    return False
+
+
+@pytest.mark.parametrize("screen_out", [None, "0.20"])
+async def test_the_time_of_an_onboarding_is_paid_unless_the_site_pays_it(
+    screen_out: str | None, tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_site_run("prolific", tmp_path) as run:
+        operator = run.harness.operator
+        fixed = {} if screen_out is None else {"prolific_screen_out_reward": screen_out, "prolific_screen_out_slots": 3}
+        cfg = run.config(pay_for_time="0.10", **fixed)
+        cfg.blueprint.onboarding_qualification = "knows"
+        shared = HarnessTaskState(data=items(2), validate_onboarding=nobody_passes)
+        number = await operator.launch_task_run_or_die(cfg, shared)
+        live = operator.get_running_task_runs()[number]
+        router, anna = run.harness.router(live), run.person("anna")
+        taken = await anna.reserve()
+        assert taken is not None
+        details = await router.request_agent(await anna.open(taken))
+        await trio.sleep(120)
+        await router.submit_onboarding(details["agent_id"], {})
+        await trio.sleep(60)
+        if screen_out is None:
+            await anna.give_back(taken)
+        await trio.sleep(60)
+        assert await run.settle(live.task_run) == (screen_out is None)
+        (submission,) = submissions_of(run)
+        assert submission.status == ("RETURNED" if screen_out is None else "SCREENED OUT")
+        assert sum(submission.bonuses) == 20
+        assert await run.faults(live.task_run) == ()
 
 
 async def test_an_approval_by_the_site_is_announced(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
