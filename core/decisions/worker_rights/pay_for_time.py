@@ -40,7 +40,7 @@ def decide_pay_for_time(state: DecisionState, command: PayForTime) -> list[NewEv
     agent, index = state.agents[stream], state.runs[run]
     if agent.status not in PAID_FOR_TIME_STATUSES or agent.agent in index.paid_for_time:
         return []
-    return _pay_events(state, command, _Paid(agent.agent, agent.worker, agent.unit))
+    return _pay_events(state, command, _Payee(agent.agent, agent.worker, agent.unit))
 
 
 def decide_pay_for_onboarding(state: DecisionState, command: PayForOnboarding) -> list[NewEvent]:
@@ -59,7 +59,7 @@ def decide_pay_for_onboarding(state: DecisionState, command: PayForOnboarding) -
     registration = compensation_registration(onboarding.registration)
     was_paid = state.agent_by_registration(run, registration) is not None
     [unit] = command.assignment.units
-    paid = _Paid(command.agent, onboarding.worker, unit.unit)
+    paid = _Payee(command.agent, onboarding.worker, unit.unit)
     pay = [] if was_paid else _pay_events(state, command, paid)
     if onboarding.status is not OnboardingStatus.REJECTED or not pay:
         return []
@@ -87,7 +87,7 @@ def decide_pay_for_onboarding(state: DecisionState, command: PayForOnboarding) -
     ]
 
 
-class _Paid(NamedTuple):
+class _Payee(NamedTuple):
     """The agent that is paid, with its worker and unit."""
 
     agent: AgentId
@@ -95,7 +95,7 @@ class _Paid(NamedTuple):
     unit: UnitId
 
 
-def _pay_events(state: DecisionState, command: PayForTime | PayForOnboarding, paid: _Paid) -> list[NewEvent]:
+def _pay_events(state: DecisionState, command: PayForTime | PayForOnboarding, paid: _Payee) -> list[NewEvent]:
     """Return what grants the pay for some time; nothing if there is none, or the budget has nothing left."""
     run, index = command.task_run, state.runs[command.task_run]
     cents = affordable_cents(index.budget, index.time_pay.cents_for(command.worked_us))
