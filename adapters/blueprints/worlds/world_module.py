@@ -15,6 +15,10 @@ from .world_agents import MephistoAgentWrapper, World
 
 KEY = "mephisto.blueprint.world_file"
 HINT = "It defines make_world(opt, agents) and get_world_params(), which returns {'agent_count': 2}"
+WITHOUT_PARLAI = (
+    "Worlds need no ParlAI here: remove its imports and base classes, and write act in place of validate(act); "
+    "messages are dicts"
+)
 
 _loaded: dict[Path, ModuleType] = {}
 
@@ -40,6 +44,10 @@ def load_world_module(world_file: str) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
+    except ModuleNotFoundError as error:
+        is_parlai = (error.name or "").partition(".")[0] == "parlai"
+        hint = WITHOUT_PARLAI if is_parlai else f"Install what {path.name} imports"
+        raise ConfigError(f"{path} cannot be imported: {error}", key=KEY, hint=hint) from error
     except Exception as error:
         raise ConfigError(f"{path} cannot be imported: {type(error).__name__}: {error}", key=KEY) from error
     _loaded[path] = module

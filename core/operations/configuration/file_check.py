@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from pathlib import Path
@@ -32,6 +32,7 @@ from ..registry import (
     get_architect_from_type,
     get_blueprint_from_type,
     get_crowd_provider_from_type,
+    get_valid_types,
 )
 from .config_errors import COMPOSITION_ERRORS, explained, unknown_setting
 from .remarks import remarks_on
@@ -43,6 +44,12 @@ _HEADER = re.compile(r"\A(?:\s*(?:#[^\n]*)?\n|---[^\n]*\n)*?\s*#\s*@package\s+_g
 
 #: Names of settings that hold the path of a file or folder.
 _PATHS = re.compile(r"_source$|_file$|_dir$|_bundle$|^data_|^context_")
+#: The plugins that scripts choose most often, the most frequent first.
+_USUAL = {
+    AbstractionType.BLUEPRINT: ("static_task", "static_react_task", "remote_procedure", "parlai_chat", "mock"),
+    AbstractionType.ARCHITECT: ("local",),
+    AbstractionType.PROVIDER: ("mock",),
+}
 _SECTIONS: dict[str, type] = {
     "task": TaskRunArgs,
     "database": DatabaseArgs,
@@ -86,10 +93,16 @@ def check_config_file(file: Path) -> FileReport | None:
         return _report(file, [str(explained(error, file.parent))], remarks)
     if not isinstance(content, dict) or not _is_of_run(content):
         return None
-    problems = list(dict.fromkeys(_problems(text, content)))
+    chosen = dict(_choices(content))
+    if not chosen and (assumed := _assumed(content)):
+        # As before Mephisto 1.0: the script's own defaults choose the plugins.
+        chosen = assumed
+        names = ", ".join(f"{kind.value} {name}" for kind, name in assumed.items())
+        remarks.append(f"the file chooses no plugins: checked with {names}; the launch script has to choose them")
+    problems = list(dict.fromkeys(_problems(text, content, chosen)))
     remarks += [f"{name}: the launch script's own config class has to define it" for name in _own_settings(content)]
     if not problems:
-        problems += _composed(file, remarks)
+        problems += _composed(file, remarks, {} if any(_choices(content)) else chosen)
     return _report(file, problems, remarks)
 
 
@@ -116,6 +129,21 @@ def _choices(content: dict[object, object]) -> Iterator[tuple[AbstractionType, s
                     yield kind, str(name)
 
 
+def _assumed(content: dict[object, object]) -> dict[AbstractionType, str]:
+    """Return plugins that have all the settings in a file that chooses none; nothing if there are none."""
+    mephisto = content.get("mephisto")
+    found: dict[AbstractionType, str] = {}
+    for kind, preferred in _USUAL.items():
+        settings = mephisto.get(kind.value) if isinstance(mephisto, dict) else None
+        wanted = set(map(str, settings)) if isinstance(settings, dict) else set()
+        names = dict.fromkeys((*preferred, *get_valid_types(kind)))
+        fits = [name for name in names if wanted <= {one.name for one in fields(_args_class(kind, name))}]
+        if not fits:
+            return {}
+        found[kind] = fits[0]
+    return found
+
+
 def _args_class(kind: AbstractionType, name: str) -> type:
     """Return the settings class of a plugin.
 
@@ -133,12 +161,12 @@ def _args_class(kind: AbstractionType, name: str) -> type:
             assert_never(kind)
 
 
-def _problems(text: str, content: dict[object, object]) -> Iterator[str]:
+def _problems(text: str, content: dict[object, object], chosen: Mapping[AbstractionType, str]) -> Iterator[str]:
     """Yield what is wrong with the settings that a file has, all at once."""
     if _HEADER.match(text) is None:
         yield "the first line must be: #@package _global_"
     owners: dict[str, type | None] = dict(_SECTIONS)
-    for kind, name in _choices(content):
+    for kind, name in chosen.items():
         try:
             owners[kind.value] = _args_class(kind, name)
         except ConfigError as error:
@@ -168,14 +196,14 @@ def _problems_of(section: str, owner: type, settings: dict[object, object]) -> I
             yield str(explained(error))
 
 
-def _composed(file: Path, remarks: list[str]) -> list[str]:
-    """Compose a file as a launch script would; return what is missing, and add remarks."""
+def _composed(file: Path, remarks: list[str], chosen: Mapping[AbstractionType, str]) -> list[str]:
+    """Compose a file as a launch script would, which chooses some plugins; return what is missing, and add remarks."""
     folder, group = file.absolute().parent.parent, file.absolute().parent.name
     node: dict[str, Any] = {
         **{known.name: known.default for known in fields(TaskConfig) if known.name == "num_tasks"},
         "mephisto": OmegaConf.structured(MephistoConfig),
         "task_dir": str(folder.parent),
-        "defaults": ["_self_", {group: file.stem}],
+        "defaults": ["_self_", *({kind.group: name} for kind, name in chosen.items()), {group: file.stem}],
     }
     # A plain mapping, unlike the class of a script, takes whatever settings the file has beside `mephisto`.
     register_script_config(_CHECKED, cast("type[TaskConfig]", node))

@@ -284,3 +284,14 @@ def test_the_runner_has_mephisto_s_name(worlds: Path) -> None:
     settings = run_config(ParlAIChatBlueprint, world_file=str(worlds), num_conversations=1)
     blueprint = ParlAIChatBlueprint(settings, SharedParlAITaskState())
     assert isinstance(blueprint.make_task_runner(), ParlAIChatTaskRunner)
+
+
+@pytest.mark.parametrize(
+    ("module", "hint"),
+    [("parlai.core.worlds", "Worlds need no ParlAI here"), ("no_such_package", "Install what lost_worlds.py imports")],
+)
+def test_an_import_that_a_world_file_does_not_find_is_explained(tmp_path: Path, module: str, hint: str) -> None:
+    (tmp_path / "lost_worlds.py").write_text(f"import {module}\n")
+    settings = run_config(ParlAIChatBlueprint, world_file=str(tmp_path / "lost_worlds.py"), num_conversations=1)
+    with pytest.raises(ConfigError, match=f"lost_worlds.py cannot be imported: No module named.*{hint}"):
+        ParlAIChatBlueprint.assert_task_args(settings, SharedParlAITaskState())
