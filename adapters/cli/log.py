@@ -79,6 +79,8 @@ def update_command(database: Path, as_json: bool) -> None:
     Example:
       MEPHISTO_ES_LOG=postgresql://ada@db.example.org/study mephisto-es log update mephisto_data
     """
+    if not database.exists() and database.suffix != ".db":
+        database /= DATABASE_FILE  # a data folder that is still to be made
     try:
         make_private_folder(database.parent)
     except OSError as error:

@@ -169,9 +169,10 @@ def test_the_environment_says_where_the_log_is(
     monkeypatch.setenv(LOG_VARIABLE, address)
     with open_log(path, PROJECTIONS) as log:
         log.commit(sample_history())
-        updated = run(main, ["log", "update", str(tmp_path / "copy" / "mephisto.db")])
+        updated = run(main, ["log", "update", str(tmp_path / "copy")])
         assert updated.exit_code == 0, updated.output
         assert f"{log.head().seq} events" in updated.output
+        assert (tmp_path / "copy" / "mephisto.db").is_file()
     monkeypatch.delenv(LOG_VARIABLE)
     with open_log(tmp_path / "own.db", PROJECTIONS) as own:
         assert type(own) is SqliteLog
