@@ -1,4 +1,4 @@
-"""An operator whose machine dies with its server and its data folder: another one continues, with the log on a server."""
+"""An operator whose machine dies with its data folder: another one continues, with the log on a server."""
 
 from __future__ import annotations
 
