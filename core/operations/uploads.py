@@ -75,7 +75,7 @@ class UploadFetcher:
         self._ledger = ledger
         self._issuer = CommandIssuer(ledger, ids)
         self._limit = trio.CapacityLimiter(CONCURRENT_FILES)
-        #: Names of the files that are being fetched.
+        #: Names of the files that are being fetched, or dropped by the server.
         self._fetching: set[str] = set()
         self._stored = Signal()
 
@@ -99,7 +99,7 @@ class UploadFetcher:
             await self._stored.wait()
 
     async def wait_for_all(self, *, at_once: bool) -> str | None:
-        """Wait until nothing more is awaited, or nothing has arrived for long.
+        """Wait until nothing more is awaited and the server has dropped what is here, or nothing has happened for long.
 
         Args:
             at_once: wait only briefly.
@@ -108,13 +108,15 @@ class UploadFetcher:
             Why the run must keep its server; None if it need not.
         """
         patience = SHORT_PATIENCE_SECONDS if at_once else PATIENCE_SECONDS
-        while self._awaiting():
+        while self._awaiting() or self._fetching:
             with trio.move_on_after(patience) as waiting:
                 await self._stored.wait()
             if waiting.cancelled_caught:
-                agents = ", ".join(f"agent-{agent}" for agent in self._awaiting()[:NAMED_AGENTS])
-                return f"uploaded files of {agents} are still at the server; resume the run to fetch them"
-        return None
+                break
+        if not self._awaiting():
+            return None
+        agents = ", ".join(f"agent-{agent}" for agent in self._awaiting()[:NAMED_AGENTS])
+        return f"uploaded files of {agents} are still at the server; resume the run to fetch them"
 
     def _awaiting(self) -> list[AgentId]:
         return sorted(self._ledger.state.runs[self._run].awaiting_files)
@@ -149,11 +151,12 @@ class UploadFetcher:
                 await trio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
         await self._issuer.issue(RecordFile(task_run=self._run, agent=agent, event=outcome))
-        self._fetching.discard(file.filename)
         if isinstance(outcome, AgentFileLost):
             logger.error("an uploaded file is lost", agent=agent, file=file.filename, reason=outcome.reason.value)
         else:
             await self._drop(file)
+        self._fetching.discard(file.filename)
+        self._stored.notify()
 
     async def _store(self, agent: AgentId, file: FileRef) -> bool:
         """Fetch a file unless it is here already; returns False if it has another content than the submission says."""

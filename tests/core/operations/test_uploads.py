@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import msgspec
@@ -60,6 +61,26 @@ async def test_files_are_stored_and_the_server_may_drop_them(
     assert router.files == {}
     stored = [AgentFileStored(filename=file.filename) for file in submitted.files]
     assert sorted(recorded(harness.log, AgentFileStored), key=repr) == sorted(stored, key=repr)
+
+
+@pytest.mark.parametrize("seconds", [5, math.inf])
+async def test_a_run_ends_when_its_server_has_dropped_the_files_or_does_not(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    drop_file = MemoryArchitect.drop_file
+
+    async def drop_slowly(architect: MemoryArchitect, filename: str) -> None:
+        await trio.sleep(seconds)
+        await drop_file(architect, filename)
+
+    monkeypatch.setattr(MemoryArchitect, "drop_file", drop_slowly)
+    async with open_harness(tmp_path) as harness:
+        router = harness.router(await harness.launch(HarnessTaskState(data=items(1))))
+        await submit(router, PHOTO)
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert status(harness) is TaskRunStatus.COMPLETED
+    assert len(stored_files(tmp_path)) == 1
+    assert bool(router.files) == math.isinf(seconds)
 
 
 async def test_what_the_browser_said_of_a_file_is_in_a_payload(
