@@ -37,6 +37,9 @@ BLUEPRINT_TYPES = {
 VIEWED = frozenset(
     {"Agent", "Assignment", "OnboardingAgent", "Project", "Requester", "Task", "TaskRun", "Unit", "Worker"}
 )
+#: Ends of the names of classes whose constructors get the run in Mephisto, and the name of that argument.
+CONSTRUCTED = ("Blueprint", "TaskRunner")
+RUN_ARGUMENT = "task_run"
 #: Methods that have to be awaited, whatever they are called on.
 AWAITED_METHODS = frozenset(
     {

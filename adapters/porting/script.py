@@ -12,8 +12,10 @@ from .names import (
     AWAITED_FUNCTIONS,
     AWAITED_METHODS,
     AWAITED_OF_OPERATOR,
+    CONSTRUCTED,
     RENAMED,
     RENAMED_METHODS,
+    RUN_ARGUMENT,
     VIEWED,
     WITHOUT_COUNTERPART,
     new_name,
@@ -61,6 +63,7 @@ def port_script(text: str, file: str, *, keeps_plain: bool = False) -> PortedScr
     port = _Port(tree, SourceText(text))
     port.change_imports()
     port.change_names()
+    port.change_constructors()
     if not keeps_plain:
         port.add_async()
     return PortedScript(port.source.changed(), sorted(port.obstacles))
@@ -132,6 +135,36 @@ class _Port:
                 self.source.replace(self.source.start_of(node), self.source.end_of(node), renamed[node.id])
             elif isinstance(node, ast.Call):
                 self._change_call(node)
+
+    def change_constructors(self) -> None:
+        """Remove the run from constructors of blueprints and task runners, which are not given one here."""
+        for node in ast.walk(self._tree):
+            if isinstance(node, ast.ClassDef) and any(ast.unparse(base).endswith(CONSTRUCTED) for base in node.bases):
+                for method in node.body:
+                    if isinstance(method, ast.FunctionDef) and method.name == "__init__":
+                        self._change_constructor(method)
+
+    def _change_constructor(self, method: ast.FunctionDef) -> None:
+        arguments = method.args.args
+        if len(arguments) < 3 or arguments[1].arg != RUN_ARGUMENT:
+            return
+        first, second = arguments[1:3]
+        self.source.replace(
+            self.source.position(first.lineno, first.col_offset),
+            self.source.position(second.lineno, second.col_offset),
+            "",
+        )
+        passed: set[ast.AST] = set()
+        for call in (node for node in ast.walk(method) if isinstance(node, ast.Call)):
+            names = [one.id if isinstance(one, ast.Name) else "" for one in call.args]
+            if _called(call) == "__init__" and RUN_ARGUMENT in names[:-1]:
+                place = names.index(RUN_ARGUMENT)
+                start = self.source.start_of(call.args[place])
+                self.source.replace(start, self.source.start_of(call.args[place + 1]), "")
+                passed.add(call.args[place])
+        for node in ast.walk(method):
+            if isinstance(node, ast.Name) and node.id == RUN_ARGUMENT and node not in passed:
+                self._report(node, f"{RUN_ARGUMENT}: a constructor gets none here; use args, or the methods' arguments")
 
     def _change_call(self, call: ast.Call) -> None:
         name = _called(call)

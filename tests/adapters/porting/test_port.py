@@ -214,6 +214,25 @@ def test_an_entity_made_of_a_database_and_an_id_is_read() -> None:
     assert ported.endswith("View.get(db, data['worker_id']).worker_name\n")
 
 
+def test_a_constructor_is_not_given_the_run() -> None:
+    script = (
+        "class Leaf(StaticReactBlueprint):\n"
+        "    def __init__(self, task_run: 'TaskRun', args, shared_state):\n"
+        "        super().__init__(task_run, args, shared_state)\n"
+        "class Runner(TaskRunner):\n"
+        "    def __init__(self, task_run, args, shared_state):\n"
+        "        TaskRunner.__init__(self, task_run, args, shared_state)\n"
+        "        self.name = task_run.task_name\n"
+        "class Other:\n"
+        "    def __init__(self, task_run, more): ...\n"
+    )
+    ported = port_script(script, "a.py")
+    assert ported.text == script.replace("task_run: 'TaskRun', ", "").replace("task_run, args", "args")
+    assert [str(one) for one in ported.obstacles] == [
+        "line 7: task_run: a constructor gets none here; use args, or the methods' arguments"
+    ]
+
+
 def test_a_page_is_built_by_its_present_name() -> None:
     script = "from mephisto.tools.scripts import build_and_return_custom_bundle as build\n"
     assert port_script(script, "a.py").text == "from mephisto_es import build_custom_bundle as build\n"
