@@ -37,6 +37,8 @@ BLUEPRINT_TYPES = {
 VIEWED = frozenset(
     {"Agent", "Assignment", "OnboardingAgent", "Project", "Requester", "Task", "TaskRun", "Unit", "Worker"}
 )
+#: What to do about an import of ParlAI.
+WITHOUT_PARLAI = "worlds need no ParlAI here: remove it, its base classes, and write act in place of validate(act)"
 #: Ends of the names of classes whose constructors get the run in Mephisto, and the name of that argument.
 CONSTRUCTED = ("Blueprint", "TaskRunner")
 RUN_ARGUMENT = "task_run"

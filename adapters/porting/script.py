@@ -18,6 +18,7 @@ from .names import (
     RUN_ARGUMENT,
     VIEWED,
     WITHOUT_COUNTERPART,
+    WITHOUT_PARLAI,
     new_name,
     view_of,
 )
@@ -92,7 +93,9 @@ class _Port:
         """Import from `mephisto_es` what was imported from modules of Mephisto."""
         self._old_mains.change()
         for node in ast.walk(self._tree):
-            if isinstance(node, ast.ImportFrom) and not node.level and _is_mephisto(node.module or ""):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "parlai":
+                self._report(node, f"from {node.module}: {WITHOUT_PARLAI}")
+            elif isinstance(node, ast.ImportFrom) and not node.level and _is_mephisto(node.module or ""):
                 self._change_import(node, node.module or "")
             elif isinstance(node, ast.Import):
                 for alias in node.names:

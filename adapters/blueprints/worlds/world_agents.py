@@ -15,6 +15,24 @@ REQUESTED: Update = {"task_data": {"live_update_requested": True}}
 WORLD_DATA = "SUBMIT_WORLD_DATA"
 
 
+class Act(dict[str, Any]):
+    """A message of a worker: a dict with what worlds written for ParlAI expect of it."""
+
+    def __missing__(self, key: str) -> object:
+        """Return False for `episode_done`, which pages need not send.
+
+        Raises:
+            KeyError: it is another key.
+        """
+        if key == "episode_done":
+            return False
+        raise KeyError(key)
+
+    def force_set(self, key: str, value: object) -> None:
+        """Set a value, whether or not there is one."""
+        self[key] = value
+
+
 class MephistoAgentWrapper:
     """One worker in a world. A world calls its methods, which block, in the thread that it runs in.
 
@@ -52,7 +70,7 @@ class MephistoAgentWrapper:
         """
         self.mephisto_agent.observe(dict(act))
 
-    def act(self, timeout: float | None = None) -> Update:
+    def act(self, timeout: float | None = None) -> Act:
         """Ask the worker to write, and wait for the message.
 
         Args:
@@ -68,7 +86,14 @@ class MephistoAgentWrapper:
             handle = self.mephisto_agent.handle
             left = AgentReturnedError if handle.has_submitted else AgentTimeoutError
             raise left(handle.agent_id)
-        return {**update, "id": self._name}
+        return Act({**update, "id": self._name})
+
+    def shutdown(self, timeout: float | None = None) -> None:
+        """Do nothing: the agent's work ends with its world, or when the worker submits.
+
+        Args:
+            timeout: ignored; worlds written for ParlAI pass it.
+        """
 
 
 class World(Protocol):

@@ -11,6 +11,7 @@ import trio
 
 from mephisto_es.adapters.architects.memory.router import MemoryRouter
 from mephisto_es.adapters.blueprints.worlds.parlai_chat import ParlAIChatBlueprint, SharedParlAITaskState
+from mephisto_es.adapters.blueprints.worlds.world_agents import Act
 from mephisto_es.adapters.blueprints.worlds.world_runner import ParlAIChatTaskRunner
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.errors import ConfigError, OutcomeUnknownError
@@ -41,6 +42,9 @@ class ChatWorld:
         self.turns += 1
         for agent in self.agents:
             act = agent.act(timeout=self.opt.get("turn_seconds"))
+            act.force_set("turn", self.turns)
+            assert not act["episode_done"]
+            assert act.pop("turn") == self.turns
             for other in self.agents:
                 if other is not agent:
                     other.observe(act)
@@ -49,6 +53,8 @@ class ChatWorld:
         return self.turns >= self.opt.get("turns", 2)
 
     def shutdown(self):
+        for agent in self.agents:
+            agent.shutdown(timeout=None)
         self.opt.setdefault("shut_down", []).append(self.turns)
 
     def prep_save_data(self, agents):
@@ -295,3 +301,11 @@ def test_an_import_that_a_world_file_does_not_find_is_explained(tmp_path: Path, 
     settings = run_config(ParlAIChatBlueprint, world_file=str(tmp_path / "lost_worlds.py"), num_conversations=1)
     with pytest.raises(ConfigError, match=f"lost_worlds.py cannot be imported: No module named.*{hint}"):
         ParlAIChatBlueprint.assert_task_args(settings, SharedParlAITaskState())
+
+
+def test_a_message_has_what_worlds_for_parlai_expect_and_nothing_else() -> None:
+    act = Act({"text": "hello"})
+    assert act["episode_done"] is False
+    assert act == {"text": "hello"}
+    with pytest.raises(KeyError, match="turn"):
+        act["turn"]

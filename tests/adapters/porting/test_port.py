@@ -233,6 +233,11 @@ def test_a_constructor_is_not_given_the_run() -> None:
     ]
 
 
+def test_parlai_is_not_needed() -> None:
+    [obstacle] = port_script("from parlai.core.worlds import validate\n", "worlds.py").obstacles
+    assert str(obstacle).startswith("line 1: from parlai.core.worlds: worlds need no ParlAI here: remove it")
+
+
 def test_a_page_is_built_by_its_present_name() -> None:
     script = "from mephisto.tools.scripts import build_and_return_custom_bundle as build\n"
     assert port_script(script, "a.py").text == "from mephisto_es import build_custom_bundle as build\n"
