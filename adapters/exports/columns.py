@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from enum import Enum
+from functools import cached_property
 from types import NoneType
 from typing import NamedTuple, get_args, get_origin, get_type_hints
 
@@ -75,13 +76,17 @@ class UnitTable:
     """The rows of an export, which can be read several times, and their columns."""
 
     def __init__(self, records: Callable[[], Iterable[UnitRecord]]) -> None:
-        """Read the rows once, to find out which columns inputs and outputs have.
+        """Initialize; nothing is read yet.
 
         Args:
             records: returns the rows; called again for each reading.
         """
         self._records = records
-        self.columns = (*COLUMNS, *_flat_columns(records()))
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns; the first time, all rows are read to find out which ones inputs and outputs have."""
+        return (*COLUMNS, *_flat_columns(self._records()))
 
     def __iter__(self) -> Iterator[UnitRecord]:
         return iter(self._records())

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Unpack
+from typing import NamedTuple, Unpack
 from urllib.parse import quote
 
 import msgspec
@@ -316,10 +317,10 @@ class MephistoDB:
         return self._select(row, f"{where}ORDER BY {table.key}", list(wanted.values()))
 
     def _select(self, row: type[R], rest: str, values: Sequence[SqlValue]) -> list[R]:
-        table = _table_of(row)
-        with _reading(f"the table {table.name} of the MephistoDB view"):
-            found = self.execute(f"SELECT {', '.join(table.columns)} FROM {table.name} {rest}", values)
-            return [self._row(row, dict(zip(table.columns, cells, strict=True))) for cells in found]
+        selection = _selection_of(row)
+        with _reading(selection.part):
+            found = self.execute(f"{selection.sql} {rest}", values)
+            return [self._row(row, dict(zip(selection.columns, cells, strict=True))) for cells in found]
 
     def _row(self, row: type[R], columns: Mapping[str, object]) -> R:
         return row.from_columns(self, columns) if issubclass(row, Entity) else rows.from_columns(row, columns)
@@ -330,7 +331,7 @@ class MephistoDB:
             number = int(db_id)
         except ValueError:
             return None
-        with _reading(f"the table {table.name} of the MephistoDB view"):
+        with _reading(_selection_of(table.row).part):
             below, above = self.execute(
                 f"SELECT (SELECT max({table.key}) FROM {table.name} WHERE {table.key} < :number),"
                 f" (SELECT min({table.key}) FROM {table.name} WHERE {table.key} > :number)",
@@ -361,6 +362,24 @@ def _reading(part: str) -> Iterator[None]:
         ) from error
 
 
+class _RowQuery(NamedTuple):
+    """The query for all rows of a table; conditions are appended to it."""
+
+    sql: str
+    columns: tuple[str, ...]
+    #: The table in an error.
+    part: str
+
+
+@cache
+def _selection_of(row: type[rows.Row]) -> _RowQuery:
+    """Return the query for the rows of some type. An export asks for each row of a run eight times."""
+    table = _table_of(row)
+    part = f"the table {table.name} of the MephistoDB view"
+    return _RowQuery(f"SELECT {', '.join(table.columns)} FROM {table.name}", table.columns, part)
+
+
+@cache
 def _table_of(row: type[rows.Row]) -> Table:
     """Return the table that holds a type of row; the types of the data model extend those of the tables."""
     return next(TABLE_OF[kind] for kind in row.__mro__ if kind in TABLE_OF)
