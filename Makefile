@@ -10,7 +10,7 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-ch
 PYTEST = $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-prolific demo-connect test lint coverage matrix docs bench simulate pauses notices uploads torture sites hostile powercut mutants damage constraints sbom
+.PHONY: help demo demo-prolific demo-connect test lint coverage matrix docs bench simulate uploads pauses notices torture sites datasets hostile powercut mutants damage constraints sbom
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,10 @@ SEEDS ?= 1000
 sites: $(VENV)/installed-for-tests ## Run whole jobs on simulated sites with faults from SEEDS=1000 seeds each, for about an hour.
 	SITE_SEEDS=$(SEEDS) SITE_RACES=500 $(PYTEST) tests/adapters/providers/test_runs_under_faults.py tests/adapters/providers/test_paying_at_sites.py tests/adapters/providers/test_races.py
 	SITE_UNITS=200 SITE_BROWSERS=20 $(VENV)/bin/python -m pytest -s -q tests/browser/test_site_job.py
+
+datasets: $(VENV)/installed-for-tests ## Export the examples and load them with pandas, polars, datasets and mlcroissant.
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check 'datasets>=4' 'mlcroissant>=1.1'
+	$(VENV)/bin/python -m tests.exported_datasets
 
 SECONDS ?= 60
 hostile: $(VENV)/installed-for-tests ## Serve honest workers next to hostile clients of all kinds, SECONDS=60 for each router.
