@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import cast
 
 from ...core.errors import ConfigError
@@ -45,7 +46,8 @@ def open_log(database: Path, projections: Sequence[Projection]) -> SqliteLog:
     address = log_address()
     if address is None:
         return SqliteLog.create_or_open(database, projections)
-    return _mirrored()(address, database, projections, f"{socket.gethostname()}:{os.getpid()}")
+    opened = cast(_OpenMirrored, _module("mirrored").MirroredLog.open)
+    return opened(address, database, projections, f"{socket.gethostname()}:{os.getpid()}")
 
 
 def update_copy(database: Path, projections: Sequence[Projection]) -> None:
@@ -62,12 +64,30 @@ def update_copy(database: Path, projections: Sequence[Projection]) -> None:
             key=LOG_VARIABLE,
             hint="Set it to an address like postgresql://user@host/database",
         )
-    _mirrored()(address, database, projections, None).close()
+    cast(_OpenMirrored, _module("mirrored").MirroredLog.open)(address, database, projections, None).close()
 
 
-def _mirrored() -> _OpenMirrored:
+def server_promise() -> tuple[str, Sequence[str], Sequence[str]] | None:
+    """Return the name of the server that holds the log, what its settings would lose, and notes; None: no server.
+
+    Raises:
+        ConfigError: the driver is not installed.
+        LogError: the server cannot be used.
+    """
+    address = log_address()
+    if address is None:
+        return None
+    return cast(tuple[str, Sequence[str], Sequence[str]], _module("promises").promise_of(address))
+
+
+def _module(name: str) -> ModuleType:
+    """Import a module of what needs the driver.
+
+    Raises:
+        ConfigError: the driver is not installed.
+    """
     try:
-        module = importlib.import_module("..log.postgres.mirrored", __package__)
+        return importlib.import_module(f"..log.postgres.{name}", __package__)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "psycopg":
             raise
@@ -76,4 +96,3 @@ def _mirrored() -> _OpenMirrored:
             key=LOG_VARIABLE,
             hint="Run: pip install 'mephisto-es[postgres]'",
         ) from error
-    return cast(_OpenMirrored, module.MirroredLog.open)

@@ -18,6 +18,7 @@ from ...core.errors import ConfigError, LogError
 from ...core.operations.config_handler import config_file, get_config
 from ...core.operations.registry import fill_registries, load_failures
 from ..composition.data_dir import DATABASE_FILE, data_dir
+from ..composition.log_choice import LOG_VARIABLE, server_promise
 from ..log.sqlite.reader import LogReader
 
 #: The first version with STRICT tables.
@@ -55,6 +56,7 @@ def check_all() -> Iterator[CheckResult]:
     yield check_sqlite(sqlite3.sqlite_version_info)
     yield _settings()
     yield from _data()
+    yield from _log_server()
     yield from _plugins()
     yield _node()
     yield _tool("npm", "router of server_type=node", "It comes with Node.js: https://nodejs.org")
@@ -114,6 +116,27 @@ def _log(database: Path) -> CheckResult:
             return CheckResult("log", CheckState.OK, f"{database}: {log.head().seq:,} events")
     except LogError as error:
         return CheckResult("log", CheckState.WRONG, str(error), "Salvage what you can: mephisto-es doctor")
+
+
+def _log_server() -> Iterator[CheckResult]:
+    """Check the server that holds the log, if there is one."""
+    what, hint = "log server", f"Compare {LOG_VARIABLE} with the server"
+    try:
+        found = server_promise()
+    except ConfigError as error:
+        yield CheckResult(what, CheckState.WRONG, str(error))
+        return
+    except LogError as error:
+        yield CheckResult(what, CheckState.WRONG, str(error), hint)
+        return
+    if found is None:
+        return
+    name, losses, notes = found
+    if losses:
+        hint = "Ask whoever looks after the server to change that: work that was acknowledged would be lost"
+        yield CheckResult(what, CheckState.WRONG, f"{name}: {'; '.join(losses)}", hint)
+    else:
+        yield CheckResult(what, CheckState.OK, f"{name}: {'; '.join(notes)}")
 
 
 def _plugins() -> Iterator[CheckResult]:
