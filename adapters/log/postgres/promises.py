@@ -15,13 +15,13 @@ _SETTINGS = """
 
 
 class ServerPromise(NamedTuple):
-    """What the settings of a server mean for a log."""
+    """The meaning of a server's settings for a log."""
 
     #: The server and database, without user and password.
     name: str
     #: Sentences on what is lost although it was acknowledged, and when; empty: nothing.
     losses: tuple[str, ...]
-    #: What else is worth knowing.
+    #: More that is worth knowing.
     notes: tuple[str, ...]
 
 
