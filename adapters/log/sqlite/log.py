@@ -85,7 +85,7 @@ class SqliteLog:
         self._versions = VersionCache(self._stored_version)
         self.projector = Projector(db, projections)
         self.projector.catch_up(self._reader)
-        self._files = FileGuard(path)
+        self._files = FileGuard(path, partial(reader.head_of_whole_log, path))
 
     @classmethod
     def create_or_open(
@@ -310,7 +310,7 @@ class SqliteLog:
     def _finish(self, plan: BatchPlan) -> None:
         """Commit what was written."""
         self._end_transaction()
-        self._check_in_place()
+        self._check_files(self._files.check_in_place)
         self._head = plan.head
         self._versions.update(plan.versions)
         if self._wal_holds_forgotten:
@@ -322,6 +322,7 @@ class SqliteLog:
         try:
             self._begin()
             self._check_epoch()
+            self._check_files(partial(self._files.check_not_cut, self._head))
             self._insert(plan)
         except BaseException:
             self._roll_back()
@@ -371,14 +372,13 @@ class SqliteLog:
             )
             raise self._stopped from error
 
-    def _check_in_place(self) -> None:
-        """Refuse to acknowledge a file that nobody will find. Called after COMMIT, as it may be moved until then."""
-        changed_file = self._files.changed_file()
-        if changed_file is not None:
-            self._stopped = OutcomeUnknownError(
-                f"{changed_file} was removed or replaced while it was being written; put it back, and nothing is lost"
-            )
-            raise self._stopped
+    def _check_files(self, check: Callable[[], None]) -> None:
+        """Accept nothing more if somebody has done something to the files."""
+        try:
+            check()
+        except LogError as error:
+            self._stopped = error
+            raise
 
     def _roll_back(self) -> None:
         try:
