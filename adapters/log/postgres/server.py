@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import psycopg
 from psycopg import conninfo
+from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
 from ....core.errors import LogError, UnusableLogError
@@ -117,6 +119,10 @@ class Server:
     def close(self) -> None:
         """Close the connection; a call in another thread gives up. May be called twice."""
         self._closed.set()
+        if self._db is not None and self._db.info.transaction_status == TransactionStatus.IDLE:
+            # The server ends the session a moment later, and the next writer need not wait for that.
+            with suppress(psycopg.Error):
+                self._db.execute("SELECT pg_advisory_unlock_all()")
         self._drop()
 
     def _connected(self) -> Connection:

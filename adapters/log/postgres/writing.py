@@ -21,10 +21,12 @@ from .server import Connection
 
 #: Version of the tables and functions in `schema.sql`.
 SCHEMA_VERSION = 1
+#: Seconds that a writer waits for the end of another one.
+CLAIM_SECONDS = 2
 _INSTALLED = "SELECT to_regclass('es.meta') IS NOT NULL"
 _VERSION = "SELECT version FROM es.meta"
 #: A lock that ends with its session; the number says nothing.
-_CLAIM = "SELECT pg_try_advisory_lock(7310589)"
+_CLAIM = "SELECT pg_advisory_lock(7310589)"
 _EPOCH = "SELECT epoch FROM es.meta FOR SHARE"
 _WRITER = "SELECT writer FROM es.meta"
 _NEXT_EPOCH = "UPDATE es.meta SET epoch = epoch + 1, writer = %s RETURNING epoch"
@@ -86,12 +88,18 @@ def install(db: Connection, pseudonym_key: bytes) -> None:
 def claim(db: Connection) -> None:
     """Become the only writer that has the log for itself, for as long as the connection lasts.
 
+    A server takes a moment to notice that the process of an earlier one has died, so that is waited for.
+
     Raises:
         AnotherWriterError: there is one.
     """
-    if not _value(db, _CLAIM):
+    try:
+        db.execute(f"SET lock_timeout = '{CLAIM_SECONDS}s'".encode())
+        db.execute(_CLAIM)
+        db.execute("SET lock_timeout = 0")
+    except errors.LockNotAvailable:
         writer = _value(db, _WRITER) if is_installed(db) else None
-        raise AnotherWriterError(f"it has a writer already: {writer or 'unknown'}")
+        raise AnotherWriterError(f"it has a writer already: {writer or 'unknown'}") from None
 
 
 def take_over(db: Connection, writer: str) -> tuple[int, dict[str, int]]:
