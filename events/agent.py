@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from .base import Event, FileRef, PayloadRef
-from .ids import AgentId, AssignmentId, UnitId, WorkerId
+from .ids import AgentId, AssignmentId, PaymentId, UnitId, WorkerId
 
 
 class AgentAccepted(Event, frozen=True, kw_only=True, tag="agent_accepted"):
@@ -184,6 +184,22 @@ class AgentCompletedAlone(Event, frozen=True, kw_only=True, tag="agent_completed
     reason: str
 
 
+class Opinion(Enum):
+    """A reviewer's view of work before there is a verdict."""
+
+    APPROVE = "approve"
+    SOFT_REJECT = "soft_reject"
+    REJECT = "reject"
+
+
+class AgentOpinionGiven(Event, frozen=True, kw_only=True, tag="agent_opinion_given"):
+    """A reviewer said what they think of the work, and left the verdict to a second reviewer, or did not agree."""
+
+    opinion: Opinion
+    reviewer: str
+    note: PayloadRef | None = None
+
+
 class AgentApproved(Event, frozen=True, kw_only=True, tag="agent_approved"):
     """A reviewer approved the work."""
 
@@ -191,6 +207,8 @@ class AgentApproved(Event, frozen=True, kw_only=True, tag="agent_approved"):
     bonus_cents: int = 0
     #: The author of the verdict; None if it was not recorded here.
     reviewer: str | None = None
+    #: What the verdict made payable.
+    payments: tuple[PaymentId, ...] = ()
 
 
 class AgentSoftRejected(Event, frozen=True, kw_only=True, tag="agent_soft_rejected"):
@@ -198,6 +216,8 @@ class AgentSoftRejected(Event, frozen=True, kw_only=True, tag="agent_soft_reject
 
     note: PayloadRef | None = None
     reviewer: str | None = None
+    #: What the verdict made payable.
+    payments: tuple[PaymentId, ...] = ()
 
 
 class AgentRejected(Event, frozen=True, kw_only=True, tag="agent_rejected"):
@@ -205,6 +225,15 @@ class AgentRejected(Event, frozen=True, kw_only=True, tag="agent_rejected"):
 
     note: PayloadRef | None = None
     reviewer: str | None = None
+
+
+class AgentVerdictWithdrawn(Event, frozen=True, kw_only=True, tag="agent_verdict_withdrawn"):
+    """A reviewer took a verdict back before anything was paid for it; the work is to be reviewed again."""
+
+    reviewer: str
+    reason: PayloadRef | None = None
+    #: Bonus of the verdict that is no longer owed.
+    bonus_cents: int = 0
 
 
 class AgentAppealed(Event, frozen=True, kw_only=True, tag="agent_appealed"):
@@ -257,9 +286,11 @@ AgentEvent = (
     | AgentExpired
     | AgentPartnerLeft
     | AgentCompletedAlone
+    | AgentOpinionGiven
     | AgentApproved
     | AgentSoftRejected
     | AgentRejected
+    | AgentVerdictWithdrawn
     | AgentAppealed
     | AgentAppealDismissed
     | AgentLateAccepted

@@ -44,6 +44,12 @@ class PaymentOwed(Event, frozen=True, kw_only=True, tag="payment_owed"):
     purpose: str
 
 
+class PaymentWithdrawn(Event, frozen=True, kw_only=True, tag="payment_withdrawn"):
+    """The verdict that made it payable was taken back by the same command: it is no longer owed."""
+
+    amount_cents: int
+
+
 class PaymentIntended(Event, frozen=True, kw_only=True, tag="payment_intended"):
     """It is to be paid now; nothing was requested since it became owed or failed."""
 
@@ -105,6 +111,7 @@ class PaymentSettledUnpaid(Event, frozen=True, kw_only=True, tag="payment_settle
 
 PaymentEvent = (
     PaymentOwed
+    | PaymentWithdrawn
     | PaymentIntended
     | PaymentRequested
     | PaymentSent

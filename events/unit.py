@@ -61,6 +61,10 @@ class UnitRejected(Event, frozen=True, kw_only=True, tag="unit_rejected"):
     """A reviewer rejected the work; it is not paid."""
 
 
+class UnitVerdictWithdrawn(Event, frozen=True, kw_only=True, tag="unit_verdict_withdrawn"):
+    """A reviewer took the verdict back; the work is to be reviewed again."""
+
+
 class UnitExpired(Event, frozen=True, kw_only=True, tag="unit_expired"):
     """The unit was withdrawn before it was done."""
 
@@ -83,6 +87,7 @@ UnitEvent = (
     | UnitLateAccepted
     | UnitSoftRejected
     | UnitRejected
+    | UnitVerdictWithdrawn
     | UnitExpired
     | UnitReopened
 )

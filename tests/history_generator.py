@@ -6,6 +6,7 @@ the lifecycles' tables. The decision state is the oracle: it takes no illegal st
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 from mephisto_es.core.commands.admission import Applicant, AssignUnit
@@ -13,10 +14,12 @@ from mephisto_es.core.commands.agent import EndAgent, RecordFile, SubmitUnit
 from mephisto_es.core.commands.review import (
     AcceptLateWork,
     DismissAppeal,
+    GiveOpinion,
     GrantBonus,
     ReviewWork,
     SubmitAppeal,
     Verdict,
+    WithdrawVerdict,
 )
 from mephisto_es.core.commands.task_run import AssignmentPlan, ExpireUnits, LaunchUnits, RecordCallbackFailure, UnitPlan
 from mephisto_es.core.decisions.assign_work import decide_assign_unit
@@ -30,6 +33,8 @@ from mephisto_es.core.decisions.review import (
     decide_review_work,
     decide_submit_appeal,
 )
+from mephisto_es.core.decisions.second_looks.opinions import decide_give_opinion
+from mephisto_es.core.decisions.second_looks.withdraw_verdict import decide_withdraw_verdict
 from mephisto_es.core.decisions.task_run import decide_record_callback_failure
 from mephisto_es.core.errors import CommandRefusedError
 from mephisto_es.core.lifecycles.agent import AGENT, AgentRecord, AgentStatus, AppealStatus
@@ -469,7 +474,15 @@ class HistoryGenerator(RandomValues):
             return self._accept_late(stream, state, note)
         if state.status is AgentStatus.REJECTED and (appeal := self._appeal(stream, state, note)):
             return appeal
+        if AGENT.allows(state.status, agent.AgentVerdictWithdrawn) and self._random.randint(0, 2) == 0:
+            return self._withdraw_verdict(stream, state, note)
+        if AGENT.allows(state.status, agent.AgentOpinionGiven) and not state.opinions and self._seldom():
+            given = GiveOpinion(
+                task_run=streams.run_of(stream), agent=state.agent, verdict=verdict, note=note, reviewer="user/bob"
+            )
+            return self._attempt(lambda: decide_give_opinion(self.state, given))
         command = ReviewWork(
+            adjudicates=len(state.opinions) > 1,
             task_run=streams.run_of(stream),
             agent=state.agent,
             verdict=verdict,
@@ -485,6 +498,18 @@ class HistoryGenerator(RandomValues):
         except CommandRefusedError:
             return []
         return [*events, *self._pay()]
+
+    def _withdraw_verdict(self, stream: str, state: AgentRecord, reason: PayloadRef | None) -> Events:
+        command = WithdrawVerdict(
+            task_run=streams.run_of(stream), agent=state.agent, reason=reason, reviewer="user/ann"
+        )
+        return self._attempt(lambda: decide_withdraw_verdict(self.state, command))
+
+    def _attempt(self, decide: Callable[[], Events]) -> Events:
+        try:
+            return decide()
+        except CommandRefusedError:
+            return []
 
     def _appeal(self, stream: str, state: AgentRecord, text: PayloadRef | None) -> Events:
         run = streams.run_of(stream)
@@ -526,7 +551,7 @@ class HistoryGenerator(RandomValues):
     def _pay(self) -> Events:
         """The next step of the first payment that has not arrived."""
         for stream in self._streams["payment"]:
-            if self.state.payments[stream].status is not PaymentStatus.CONFIRMED:
+            if self.state.payments[stream].status not in (PaymentStatus.CONFIRMED, PaymentStatus.WITHDRAWN):
                 path = PAYMENT_PATHS[int(stream.rpartition("/")[2]) % len(PAYMENT_PATHS)]
                 return [NewEvent(stream, self._fill(path[self.state.version(stream) - 1]))]
         return []

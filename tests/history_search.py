@@ -51,8 +51,10 @@ def holders(state: DecisionState, status: AgentStatus) -> list[tuple[str, AgentR
 
 
 def most_to_review(state: DecisionState) -> int:
-    """Return the number of units that wait for a review in the run that has most of them."""
-    return max(Counter(run_of(stream) for stream, *_ in holders(state, AgentStatus.COMPLETED)).values(), default=0)
+    """Return the number of units that wait for a first reviewer in the run that has most of them."""
+    waiting = [stream for stream, *_ in holders(state, AgentStatus.COMPLETED)]
+    first = [stream for stream in waiting if not state.agents[stream].opinions]
+    return max(Counter(map(run_of, first)).values(), default=0)
 
 
 def has_work_of_every_kind(state: DecisionState) -> bool:

@@ -125,6 +125,18 @@ def judged_history(
     return tuple(day.requests)
 
 
+def one_piece_of_work(
+    blueprint: Mapping[str, object], item: Mapping[str, object], answer: Mapping[str, object]
+) -> tuple[AppendRequest, ...]:
+    """Return the requests of a run with one item, and one answer to it that nobody has reviewed."""
+    day = _Day()
+    day.open({"blueprint": blueprint, "task": {"task_title": "Birds"}})
+    day.put_on_offer([dict(item)])
+    worker = ids.WorkerId(1)
+    day.submit(worker, day.take(worker), dict(answer))
+    return tuple(day.requests)
+
+
 def submitted_history(units: int, workers: int) -> tuple[AppendRequest, ...]:
     """A run in which everything is submitted, and nothing is reviewed."""
     day = _Day()

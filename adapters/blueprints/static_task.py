@@ -12,7 +12,7 @@ from typing import Any, ClassVar, cast
 from omegaconf import DictConfig, OmegaConf
 
 from ...core.abstractions.agent import InitializationData, Update
-from ...core.abstractions.args import BlueprintArgs, accepted
+from ...core.abstractions.args import BlueprintArgs
 from ...core.abstractions.blueprint import AssignmentData, PlannedUnits, SharedTaskState
 from ...core.abstractions.mixins import OnboardingRequired, OnboardingRequiredArgs
 from ...core.abstractions.screen_task_required import ScreenTaskRequired, ScreenTaskRequiredArgs, ScreenTaskSharedState
@@ -86,10 +86,10 @@ class StaticTaskBlueprintArgs(OnboardingRequiredArgs, ScreenTaskRequiredArgs, Us
     )
     task_source_review: str | None = field(
         default=None,
-        metadata=accepted(
-            "The page in which Mephisto's review app shows the work.",
-            "`mephisto-es serve` shows inputs and outputs of each unit itself",
-        ),
+        metadata={
+            "help": "The page in which the review desk shows work: a bundle for Mephisto's review app, or HTML. "
+            "Stock and HTML pages need none."
+        },
     )
     instructions: str | None = field(
         default=None, metadata={"help": "Text above the work; blank lines separate paragraphs."}

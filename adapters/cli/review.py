@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 import click
-import msgspec
 import trio
 
-from ...core.commands.review import Verdict
 from ...core.entity_ref import EntityRef
 from ...core.operations.configuration.money import amount, cents
 from ...core.operations.control.requests import (
     AcceptLateRequest,
     DismissAppealRequest,
+    OpinionRequest,
     Reply,
     ReviewRequest,
-    VerdictRequest,
+    WithdrawVerdictRequest,
 )
-from ...events.ids import AgentId, TaskRunId
-from ...projections.queries.appeals import OpenAppeal, open_appeals
-from ...projections.queries.late_work import LateWork, late_work
-from ...projections.queries.money.hourly_pay import top_ups
-from ...projections.queries.review_queue import ReviewFilter, read_filter, review_queue
-from ...projections.queries.unit_records import UnitRecord, unit_records
+from ...events.ids import TaskRunId
 from ..control.protocol import author_of
 from ..control.reviews import record_verdicts
-from ..log.sqlite.as_of import open_as_of
 from ..terminal import echo
 from .common.arguments import (
     EntityType,
@@ -38,49 +31,13 @@ from .common.arguments import (
     pseudonyms_option,
     run_argument,
 )
-from .common.output import as_json_option, console, print_json, progress
+from .common.output import as_json_option, progress
+from .common.review_decisions import ChosenVerdicts, read_decisions, read_selection
+from .common.review_lists import read_unreviewed, show_appeals, show_late, show_unreviewed
+from .common.review_questions import ask_for_verdicts
 from .common.top_ups import proposed_top_ups, with_top_ups
-from .common.work_lines import lines_of_appeal, lines_of_late_work, lines_of_work
 
 _AGENT = EntityType("agent")
-_KEYS = {"a": Verdict.APPROVED, "s": Verdict.SOFT_REJECTED, "r": Verdict.REJECTED}
-
-
-class UnreviewedWork(msgspec.Struct, frozen=True):
-    """The submitted units of a run that nobody has reviewed."""
-
-    run: str
-    units: tuple[UnitRecord, ...]
-    #: Bonuses in cents that lift work to the run's minimum hourly pay, by agent.
-    top_ups: Mapping[AgentId, int]
-
-
-class UnacceptedLateWork(msgspec.Struct, frozen=True):
-    """The late work of a run that nobody has accepted."""
-
-    run: str
-    late: tuple[LateWork, ...]
-
-
-class UnansweredAppeals(msgspec.Struct, frozen=True):
-    """The objections to rejections of a run that wait for an answer."""
-
-    run: str
-    appeals: tuple[OpenAppeal, ...]
-
-
-class ChosenVerdicts(TypedDict):
-    """Values of the options that ask for verdicts."""
-
-    approve: Sequence[EntityRef]
-    soft_reject: Sequence[EntityRef]
-    reject: Sequence[EntityRef]
-    approve_all: bool
-    accept_late: Sequence[EntityRef]
-    accept_appeal: Sequence[EntityRef]
-    dismiss_appeal: Sequence[EntityRef]
-    note: str | None
-    bonus: str
 
 
 @click.command("review", cls=LogCommand)
@@ -96,7 +53,7 @@ class ChosenVerdicts(TypedDict):
     "--where",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Select work: worker, kind, text, min_seconds, max_seconds, since, until; order=fastest.",
+    help="Select work: worker, kind, opinions, text, min_seconds, max_seconds, since, until; order=fastest.",
 )
 @click.option("--late", is_flag=True, help="List work that was submitted after it had ended, in place of other work.")
 @click.option(
@@ -116,6 +73,15 @@ class ChosenVerdicts(TypedDict):
     type=_AGENT,
     metavar="AGENT",
     help="Let the rejection stand; --note is the answer for the worker.",
+)
+@click.option("--second-opinion", is_flag=True, help="Record verdicts as opinions: a second reviewer decides.")
+@click.option("--adjudicate", is_flag=True, help="Decide although two reviewers differ.")
+@click.option(
+    "--undo",
+    multiple=True,
+    type=_AGENT,
+    metavar="AGENT",
+    help="Take back the verdict on this agent's work, until it is paid; --note is the reason.",
 )
 @click.option("--ask", is_flag=True, help="Show the units one by one and ask for verdicts.")
 @click.option("--note", help="A note to record with every verdict; the worker reads it.")
@@ -141,7 +107,11 @@ def review_command(
 
     This works while a run is live: its operator records the verdicts. Each verdict is durable when this command reports
     it, and repeating the command records nothing twice. Approved work cannot be rejected later; rejected work can still
-    be approved.
+    be approved. --undo takes a verdict back, as long as nothing was ordered from the provider for it: the work is
+    unreviewed again, and is no longer owed. What you granted beside the verdict, such as a qualification, stays.
+
+    With --second-opinion nothing is decided: somebody else gives the verdict, without being shown yours. If it is the
+    same, it counts; otherwise the work is listed by --where opinions=differ, until somebody decides with --adjudicate.
 
     Late work came after a timeout, a return, a disconnect or an expiry. Accepting it accepts the unit, too, unless
     somebody else has or did the unit: then the work is only paid.
@@ -154,63 +124,32 @@ def review_command(
       mephisto-es review mephisto_data 1
       mephisto-es review mephisto_data 1 --ask
       mephisto-es review mephisto_data 1 --where worker=worker-3 --where max_seconds=5
-      mephisto-es review mephisto_data 1 --late
       mephisto-es review mephisto_data 1 --accept-late agent-9
-      mephisto-es review mephisto_data 1 --appeals
       mephisto-es review mephisto_data 1 --dismiss-appeal agent-7 --note "The second half is copied from the example."
       mephisto-es review mephisto_data 1 --approve agent-7 --bonus 0.50 --note "well done"
       mephisto-es review mephisto_data 1 --approve-all --top-up
+      mephisto-es review mephisto_data 1 --undo agent-7
     """
     bonus_cents = cents(chosen["bonus"], key="--bonus")
-    selected = _selected(where)
+    selected = read_selection(where)
     proposed = proposed_top_ups(database, TaskRunId(run.number)) if top_up else {}
-    decisions = with_top_ups(_decisions(chosen, database, run, selected, bonus_cents), proposed)
+    decisions = with_top_ups(read_decisions(chosen, database, run, selected, bonus_cents), proposed)
     if decisions or chosen["approve_all"]:
         _record(database, author, decisions)
     if ask:
         named = {decision.agent for decision in decisions}
-        work = _unreviewed(database, run, selected, names=not pseudonyms)
+        work = read_unreviewed(database, run, selected, names=not pseudonyms)
         units = [unit for unit in work.units if unit.agent_id not in named]
-        for decision in _ask(units, work.top_ups, chosen["note"], bonus_cents):
+        for decision in ask_for_verdicts(units, work.top_ups, chosen["note"], bonus_cents):
             _record(database, author, with_top_ups([decision], proposed))
     if decisions or chosen["approve_all"] or ask:
         return
     if late:
-        _show_late(database, run, names=not pseudonyms, as_json=as_json)
+        show_late(database, run, names=not pseudonyms, as_json=as_json)
     elif appeals:
-        _show_appeals(database, run, as_json=as_json)
+        show_appeals(database, run, as_json=as_json)
     else:
-        _list(_unreviewed(database, run, selected, names=not pseudonyms), as_json=as_json)
-
-
-def _decisions(
-    chosen: ChosenVerdicts, database: Path, run: EntityRef, selected: ReviewFilter, bonus_cents: int
-) -> list[ReviewRequest]:
-    """Return the decisions that the options ask for.
-
-    Raises:
-        click.UsageError: they contradict each other; nothing is recorded.
-    """
-    note = chosen["note"]
-    _check_bonus(bonus_cents, chosen["accept_late"])
-    _check_answers(chosen["dismiss_appeal"], note)
-    decisions: list[ReviewRequest] = [
-        *(_decision(agent, Verdict.APPROVED, note, bonus_cents) for agent in chosen["approve"]),
-        *(_decision(agent, Verdict.SOFT_REJECTED, note) for agent in chosen["soft_reject"]),
-        *(_decision(agent, Verdict.REJECTED, note) for agent in chosen["reject"]),
-        *(AcceptLateRequest(agent=AgentId(agent.number), note=note) for agent in chosen["accept_late"]),
-        *(_decision(agent, Verdict.APPROVED, note) for agent in chosen["accept_appeal"]),
-        *(DismissAppealRequest(agent=AgentId(agent.number), answer=note or "") for agent in chosen["dismiss_appeal"]),
-    ]
-    _check_once(decisions)
-    _check_run(database, run, decisions)
-    if chosen["approve_all"]:
-        decided = {one.agent for one in decisions}
-        rest = (
-            EntityRef("agent", agent) for agent in _unreviewed_agents(database, run, selected) if agent not in decided
-        )
-        decisions += [_decision(agent, Verdict.APPROVED, note, bonus_cents) for agent in rest]
-    return decisions
+        show_unreviewed(read_unreviewed(database, run, selected, names=not pseudonyms), as_json=as_json)
 
 
 def _record(database: Path, author: str | None, decisions: Sequence[ReviewRequest]) -> None:
@@ -230,88 +169,6 @@ def _record(database: Path, author: str | None, decisions: Sequence[ReviewReques
         raise result.refusal
 
 
-def _selected(where: Sequence[str]) -> ReviewFilter:
-    """Return the filter for unreviewed work that options describe.
-
-    Raises:
-        click.UsageError, ConfigError: it makes no sense.
-    """
-    fields = {}
-    for text in where:
-        name, equals, value = text.partition("=")
-        if not equals or name == "status":
-            raise click.UsageError(f"--where {text!r} does not select unreviewed work; write --where worker=worker-3.")
-        fields[name] = value
-    return read_filter(fields)
-
-
-def _unreviewed(database: Path, run: EntityRef, selected: ReviewFilter, *, names: bool) -> UnreviewedWork:
-    with open_as_of(database) as moment:
-        number = TaskRunId(run.number)
-        units = map(moment.db.get_unit, review_queue(moment, number, selected).units)
-        records = tuple(unit_records(moment, number, units=units, names=names))
-        return UnreviewedWork(str(run), records, top_ups(moment, number))
-
-
-def _unreviewed_agents(database: Path, run: EntityRef, selected: ReviewFilter) -> Sequence[AgentId]:
-    """Return the agents whose work nobody has reviewed, without reading the work."""
-    with open_as_of(database) as moment:
-        return review_queue(moment, TaskRunId(run.number), selected).agents
-
-
-def _decision(agent: EntityRef, verdict: Verdict, note: str | None, bonus_cents: int = 0) -> VerdictRequest:
-    return VerdictRequest(agent=AgentId(agent.number), verdict=verdict, note=note, bonus_cents=bonus_cents)
-
-
-def _check_bonus(bonus_cents: int, accept_late: Sequence[EntityRef]) -> None:
-    """Check that no bonus is given for late work.
-
-    Raises:
-        click.UsageError: one is; nothing is recorded.
-    """
-    if bonus_cents and accept_late:
-        raise click.UsageError("--bonus does not go with --accept-late; grant it with `mephisto-es worker`.")
-
-
-def _check_answers(dismiss_appeal: Sequence[EntityRef], note: str | None) -> None:
-    """Check that each objection that is dismissed is answered.
-
-    Raises:
-        click.UsageError: one is not; nothing is recorded.
-    """
-    if dismiss_appeal and not (note or "").strip():
-        raise click.UsageError("--dismiss-appeal needs --note with the answer for the worker.")
-
-
-def _check_once(decisions: Sequence[ReviewRequest]) -> None:
-    """Check that no agent gets two verdicts.
-
-    Raises:
-        click.UsageError: one does; nothing is recorded.
-    """
-    agents = [decision.agent for decision in decisions]
-    twice = sorted({agent for agent in agents if agents.count(agent) > 1})
-    if twice:
-        raise click.UsageError(f"agent-{twice[0]} is given more than one verdict; nothing was recorded.")
-
-
-def _check_run(database: Path, run: EntityRef, decisions: Sequence[ReviewRequest]) -> None:
-    """Check that there is the run, and that the agents that were named belong to it.
-
-    Raises:
-        UnknownEntityError: there is no such run, or agent.
-        click.UsageError: an agent belongs to another run; nothing is recorded.
-    """
-    with open_as_of(database) as moment:
-        number = moment.db.get_task_run(run.number).task_run_id
-        for decision in decisions:
-            its = moment.db.get_agent(decision.agent).task_run_id
-            if its != number:
-                raise click.UsageError(
-                    f"agent-{decision.agent} belongs to run-{its}, not to {run}; nothing was recorded."
-                )
-
-
 def _print_recorded(decision: ReviewRequest, reply: Reply) -> None:
     before = "  (recorded before)" if reply.repeated else ""
     if isinstance(decision, AcceptLateRequest):
@@ -320,61 +177,12 @@ def _print_recorded(decision: ReviewRequest, reply: Reply) -> None:
     if isinstance(decision, DismissAppealRequest):
         echo(f"agent-{decision.agent}: objection answered, the rejection stands{before}")
         return
+    if isinstance(decision, OpinionRequest) or reply.differs:
+        waits = "reviewers differ, somebody has to adjudicate" if reply.differs else "waits for a second reviewer"
+        echo(f"agent-{decision.agent}: opinion recorded, {waits}{before}")
+        return
+    if isinstance(decision, WithdrawVerdictRequest):
+        echo(f"agent-{decision.agent}: verdict taken back{before}")
+        return
     bonus = f", bonus {amount(decision.bonus_cents)}" if decision.bonus_cents else ""
     echo(f"agent-{decision.agent}: {decision.verdict.value}{bonus}{before}")
-
-
-def _list(work: UnreviewedWork, *, as_json: bool) -> None:
-    if as_json:
-        print_json(work)
-        return
-    out = console()
-    if not work.units:
-        out.print(f"{work.run} has no unreviewed work")
-    for unit in work.units:
-        out.print("\n".join(lines_of_work(unit, work.top_ups)))
-
-
-def _show_late(database: Path, run: EntityRef, *, names: bool, as_json: bool) -> None:
-    with open_as_of(database) as moment:
-        work = UnacceptedLateWork(str(run), tuple(late_work(moment, TaskRunId(run.number), names=names)))
-    if as_json:
-        print_json(work)
-        return
-    out = console()
-    if not work.late:
-        out.print(f"{work.run} has no late work")
-    for one in work.late:
-        out.print("\n".join(lines_of_late_work(one)))
-
-
-def _show_appeals(database: Path, run: EntityRef, *, as_json: bool) -> None:
-    with open_as_of(database) as moment:
-        work = UnansweredAppeals(str(run), tuple(open_appeals(moment, TaskRunId(run.number))))
-    if as_json:
-        print_json(work)
-        return
-    out = console()
-    if not work.appeals:
-        out.print(f"{work.run} has no unanswered objections")
-    for one in work.appeals:
-        out.print("\n".join(lines_of_appeal(one)))
-
-
-def _ask(
-    units: Sequence[UnitRecord], proposed: Mapping[AgentId, int], note: str | None, bonus_cents: int
-) -> Iterator[VerdictRequest]:
-    """Ask for verdicts on the terminal, and yield each one at once, so that an interruption loses none."""
-    out = console()
-    for number, unit in enumerate(units, start=1):
-        out.print("\n".join(lines_of_work(unit, proposed)))
-        key = click.prompt(
-            f"{number}/{len(units)}  (a)pprove, (s)oft-reject, (r)eject, (n)ext, (q)uit",
-            type=click.Choice([*_KEYS, "n", "q"]),
-            show_choices=False,
-        )
-        if key == "q":
-            break
-        if key in _KEYS and unit.agent_id is not None:
-            bonus = bonus_cents if _KEYS[key] is Verdict.APPROVED else 0
-            yield VerdictRequest(agent=AgentId(unit.agent_id), verdict=_KEYS[key], note=note, bonus_cents=bonus)

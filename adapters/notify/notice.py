@@ -14,7 +14,7 @@ from ...events.agent import AgentAppealed
 from ...events.codec import KIND_OF
 from ...events.envelope import RecordedEvent
 from ...events.ids import TaskRunId
-from ...events.payment import PaymentOwed
+from ...events.payment import PaymentOwed, PaymentWithdrawn
 from ...events.task_run import (
     CallbackFailed,
     SiteOffer,
@@ -25,7 +25,14 @@ from ...events.task_run import (
     TaskRunOfferChanged,
     TaskRunPaused,
 )
-from ...events.unit import UnitAccepted, UnitCompleted, UnitRejected, UnitReopened, UnitSoftRejected
+from ...events.unit import (
+    UnitAccepted,
+    UnitCompleted,
+    UnitRejected,
+    UnitReopened,
+    UnitSoftRejected,
+    UnitVerdictWithdrawn,
+)
 from ...projections.mephisto_db.rows import date_of
 from ...projections.queries.history.event_text import describe
 from ..providers.terms import TERMS
@@ -143,7 +150,10 @@ class NoticeRules:
             case AgentAppealed() if "appeals" in self._kinds:
                 command = f"`mephisto-es review {streams.run_of(stream)} --appeals`"
                 yield "appeals", f"{stream}: the worker objects to the rejection; {command} lists all objections"
-            case UnitCompleted():
+            case PaymentWithdrawn():
+                budget = self._budgets[streams.run_of(stream)]
+                budget.committed_cents -= budget.with_fee(event.amount_cents)
+            case UnitCompleted() | UnitVerdictWithdrawn():
                 self._unreviewed[stream] = (recorded.seq, recorded.envelope.at)
             case UnitAccepted() | UnitSoftRejected() | UnitRejected() | UnitReopened():
                 self._unreviewed.pop(stream, None)

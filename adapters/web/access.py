@@ -184,5 +184,22 @@ class Sessions:
         """Return whether a form was shown in this session."""
         return hmac.compare_digest(offered.encode(), self.form_token(session).encode())
 
+    def page_token(self, run: int) -> str:
+        """Return a token that opens the files of a run's task page, for about as long as a session lasts.
+
+        It changes once an hour, so that a browser has the files already for the next piece of work.
+        """
+        until = (int(self._now()) // 3600 + 1) * 3600 + SESSION_SECONDS
+        return f"{until}.{self._sign('task page', f'{run}.{until}')}"
+
+    def is_page_token(self, run: int, offered: str) -> bool:
+        """Return whether a token opens the files of a run's task page."""
+        until, _, signature = offered.partition(".")
+        if not until.isdecimal() or not hmac.compare_digest(
+            signature.encode(), self._sign("task page", f"{run}.{until}").encode()
+        ):
+            return False
+        return self._now() < int(until)
+
     def _sign(self, purpose: str, text: str) -> str:
         return hmac.new(self._key, f"{purpose}:{text}".encode(), hashlib.sha256).hexdigest()

@@ -18,16 +18,21 @@ from .access import Access, Sessions
 from .changes import Changes
 from .guard import STATIC, Cookie, Guard
 from .log_access import LogAccess
-from .pages.appeals import AppealPages
-from .pages.desk import BulkReviewPages, DeskPages
+from .pages.directory import DirectoryPages
 from .pages.downloads import Downloads
 from .pages.entities import EntityPages
 from .pages.login import LoginPages
+from .pages.money import MoneyPages
 from .pages.own_page import OwnPages
-from .pages.review import ReviewPages
+from .pages.reviewing.appeals import AppealPages
+from .pages.reviewing.bulk_review import BulkReviewPages
+from .pages.reviewing.desk import DeskPages
+from .pages.reviewing.review import ReviewPages
+from .pages.reviewing.task_page import TaskPagePages
 from .pages.runs import RunPages
 from .pages.uploads import UploadPages
 from .pages.worker import WorkerPages
+from .pages.worker_history import WorkerHistoryPages
 from .rendering import HERE, Templates
 from .site import Site
 
@@ -66,6 +71,10 @@ def make_app(
             AppealPages(site),
             DeskPages(site),
             BulkReviewPages(site),
+            TaskPagePages(site),
+            MoneyPages(site),
+            DirectoryPages(site),
+            WorkerHistoryPages(site),
             WorkerPages(site),
             Downloads(site),
             UploadPages(site),

@@ -16,13 +16,15 @@ from .access import OWNER, SESSION_SECONDS, Access, Role, Sessions, WebReviewer,
 LOGIN = "/login"
 LOGOUT = "/logout"
 STATIC = "/static"
+#: The beginning of the addresses of frames with the pages of tasks, which carry tokens of their own.
+TASK_PAGE = "/task_page/"
 #: The page of a worker, whose address is a secret of its own.
 OWN_PAGE = "/worker_page"
 APPEAL = "/submit_appeal"
 #: The texts of that page.
 TEXTS = "/mephisto_texts.js"
 #: Beginnings of paths that need no session.
-_OPEN = (LOGIN, f"{STATIC}/", OWN_PAGE, APPEAL, TEXTS)
+_OPEN = (LOGIN, f"{STATIC}/", TASK_PAGE, OWN_PAGE, APPEAL, TEXTS)
 
 #: Nothing from other origins, no inline script or style, no framing.
 CONTENT_SECURITY_POLICY = (
@@ -97,7 +99,8 @@ class Guard:
         if reviewer is None:
             session = None
         answer = self._refusal(scope, session, reviewer or OWNER)
-        opened = session is None and answer is None and not self._access.needs_login
+        is_frame = scope["path"].startswith(TASK_PAGE)  # a frame sends no cookie, and is to get none
+        opened = session is None and answer is None and not self._access.needs_login and not is_frame
         if opened:
             session = self._sessions.open()
 

@@ -16,7 +16,7 @@ import trio
 from anyio import to_thread
 
 from ...core.errors import CommandRefusedError
-from ...core.operations.control.requests import AnyRequest, VerdictRequest
+from ...core.operations.control.requests import AnyRequest, ReviewRequest
 from ...events.ids import TaskRunId
 from ...projections.queries.runs.time_series import LogSeries, RunSeries
 from ..control.client import open_control
@@ -88,7 +88,11 @@ class LogAccess:
         """
         return await self.series(run) if head - self._series.seq <= self._few_events else None
 
-    async def record_verdicts(self, verdicts: Sequence[VerdictRequest], author: str) -> BatchResult:
+    def author_for(self, author: str) -> str:
+        """Return the author of decisions, as the log records it; empty for whoever started the server."""
+        return author or self._author
+
+    async def record_verdicts(self, verdicts: Sequence[ReviewRequest], author: str) -> BatchResult:
         """Record verdicts; they are recorded even if this call is cancelled.
 
         Args:
@@ -100,7 +104,7 @@ class LogAccess:
             LogError: it is unknown whether the verdicts were recorded.
         """
         record = partial(
-            record_verdicts, self.database, author or self._author, verdicts, limit_seconds=self._wait_seconds
+            record_verdicts, self.database, self.author_for(author), verdicts, limit_seconds=self._wait_seconds
         )
         return await to_thread.run_sync(self._write, record, limiter=self._writer)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -48,6 +49,7 @@ class Templates:
             "json": _json,
             "linked": linked,
             "medium": medium_of,
+            "moment": _moment,
             "subject": subject_of,
             "pill": lambda status: f"s-{status.replace(' ', '-')}",
             "words": format_status,
@@ -66,6 +68,11 @@ class Templates:
     def error(self, status_code: int, sentence: str, visitor: Visitor | None = None) -> HTMLResponse:
         """Return a page that explains an error."""
         return HTMLResponse(self.fragment("error.html", visitor=visitor, sentence=sentence), status_code)
+
+
+def escaped_json(text: str) -> Markup:
+    """Return JSON for an element of a page: nothing in it can end the element."""
+    return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
 
 
 def linked(text: str, seq: int | None = None) -> Markup:
@@ -95,6 +102,12 @@ def query(**values: object) -> str:
 
 def _link(name: str, text: str, seq: int | None) -> Markup:
     return Markup('<a href="/timeline/{}{}">{}</a>').format(name, query(seq=seq), text)
+
+
+def _moment(seconds: float) -> Markup:
+    """Return a time in seconds since the epoch, in UTC."""
+    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return Markup('<time datetime="{0}">{0}</time>').format(text)
 
 
 def _json(value: object) -> str:

@@ -34,9 +34,30 @@ class ReviewWork(RunCommand, frozen=True, kw_only=True, tag="review_work"):
     bonus_cents: int = 0
     #: The author of the verdict.
     reviewer: str | None = None
+    #: True to decide although two reviewers differ.
+    adjudicates: bool = False
     #: Ids of what the verdict makes payable.
     pay_payment: PaymentId
     bonus_payment: PaymentId
+
+
+class GiveOpinion(RunCommand, frozen=True, kw_only=True, tag="give_opinion"):
+    """Say what one thinks of an agent's work, and leave the verdict to a second reviewer."""
+
+    agent: AgentId
+    verdict: Verdict
+    note: PayloadRef | None = None
+    reviewer: str
+
+
+class WithdrawVerdict(RunCommand, frozen=True, kw_only=True, tag="withdraw_verdict"):
+    """Take back the verdict on an agent's work, as long as nothing is paid for it, or the opinions on it."""
+
+    agent: AgentId
+    #: Why; None: no reason was given.
+    reason: PayloadRef | None = None
+    #: Who takes it back.
+    reviewer: str
 
 
 class SubmitAppeal(RunCommand, frozen=True, kw_only=True, tag="submit_appeal"):
@@ -116,6 +137,8 @@ class RecordPayment(RunCommand, frozen=True, kw_only=True, tag="record_payment")
 
 AnyReviewCommand = (
     ReviewWork
+    | GiveOpinion
+    | WithdrawVerdict
     | SubmitAppeal
     | DismissAppeal
     | AcceptLateWork

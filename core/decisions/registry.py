@@ -55,12 +55,14 @@ from ..commands.directory import (
 from ..commands.review import (
     AcceptLateWork,
     DismissAppeal,
+    GiveOpinion,
     GrantBonus,
     PayForOnboarding,
     PayForTime,
     RecordPayment,
     ReviewWork,
     SubmitAppeal,
+    WithdrawVerdict,
 )
 from ..commands.task_run import (
     AddUnits,
@@ -95,6 +97,7 @@ from . import (
     review,
     task_run,
 )
+from .second_looks import opinions, withdraw_verdict
 from .worker_rights import consent, pay_for_time, revoke_verdicts, take_in_work
 
 C = TypeVar("C", bound=Command)
@@ -175,6 +178,8 @@ DECISIONS: Decisions = dict(
         decision(RecordModelReply, record_facts.decide_record_model_reply),
         decision(RecordOnboardingObservation, record_facts.decide_record_onboarding_observation),
         decision(ReviewWork, review.decide_review_work),
+        decision(GiveOpinion, opinions.decide_give_opinion),
+        decision(WithdrawVerdict, withdraw_verdict.decide_withdraw_verdict),
         decision(SubmitAppeal, review.decide_submit_appeal),
         decision(DismissAppeal, review.decide_dismiss_appeal),
         decision(AcceptLateWork, review.decide_accept_late_work),

@@ -18,7 +18,13 @@ from ...events.agent import (
 )
 from ...events.ids import PaymentId, TaskRunId
 from ...events.payment import PaymentOwed
-from ...events.unit import UnitAccepted, UnitEvent, UnitLateAccepted, UnitRejected, UnitSoftRejected
+from ...events.unit import (
+    UnitAccepted,
+    UnitEvent,
+    UnitLateAccepted,
+    UnitRejected,
+    UnitSoftRejected,
+)
 from ..commands.review import (
     PERSON_PREFIX,
     AcceptLateWork,
@@ -35,6 +41,7 @@ from ..lifecycles.unit import UNIT, UnitState
 from ..ports import NewEvent
 from ..state.budget import RESERVING_UNIT_STATUSES, Budget
 from ..state.decision_state import DecisionState
+from .second_looks.opinions import second_opinion
 from .worker_rights.consent import check_consent
 
 _UNIT_EVENTS: Mapping[Verdict, UnitEvent] = {
@@ -51,20 +58,23 @@ _AGENT_EVENTS: Mapping[Verdict, type[AgentEvent]] = {
 #: Statuses of an agent that submitted in time and whose work may get another verdict.
 _REVIEWABLE = frozenset({AgentStatus.COMPLETED, AgentStatus.SOFT_REJECTED, AgentStatus.REJECTED})
 #: Statuses of an agent whose unit's pay is owed already.
-_PAY_IS_OWED = frozenset({AgentStatus.APPROVED, AgentStatus.SOFT_REJECTED})
+PAY_IS_OWED = frozenset({AgentStatus.APPROVED, AgentStatus.SOFT_REJECTED})
 
 
 def decide_review_work(state: DecisionState, command: ReviewWork) -> list[NewEvent]:
     """Give a verdict on an agent's work: agent, unit and what is owed change together.
 
+    If the work waits for a second reviewer who does not agree with the first, it is recorded that they differ, and
+    there is no verdict yet.
+
     Raises:
         UnknownEntityError: there is no such agent.
         CommandRefusedError: the agent no longer has the unit, the bonus does not go with the verdict, or the budget
-            does not cover it; or the work was not submitted, or is reviewed already.
+            does not cover it; or the work was not submitted, is reviewed already, or waits for somebody else's opinion.
     """
     run, verdict = command.task_run, command.verdict
     agent = state.agents[streams.agent(run, command.agent)]
-    _check_verdict(agent, verdict)
+    check_verdict(run, agent, verdict)
     if verdict is not Verdict.SOFT_REJECTED:
         check_consent(state, run, agent.worker)
     unit_stream = streams.unit(run, agent.unit)
@@ -73,6 +83,8 @@ def decide_review_work(state: DecisionState, command: ReviewWork) -> list[NewEve
         raise CommandRefusedError(
             f"agent-{agent.agent} does not have unit-{agent.unit} any more: there is nothing to review"
         )
+    if (opinion := second_opinion(agent, command)) is not None:
+        return [NewEvent(streams.agent(run, agent.agent), opinion)]
     bonus_cents = command.bonus_cents
     if bonus_cents < 0 or (bonus_cents and verdict is not Verdict.APPROVED):
         raise CommandRefusedError(f"a bonus of {bonus_cents} cents does not go with work that is {verdict.value}")
@@ -80,22 +92,24 @@ def decide_review_work(state: DecisionState, command: ReviewWork) -> list[NewEve
     budget = state.runs[run].budget
     reserved = budget.cost_of_unit(unit.pay_cents) if unit.status in RESERVING_UNIT_STATUSES else 0
     cost = budget.with_fee(pay_cents) + budget.with_fee(bonus_cents)
-    _check_budget(budget, f"the verdict on unit-{unit.unit}", cost, reserved)
+    check_budget(budget, f"the verdict on unit-{unit.unit}", cost, reserved)
+    due = [
+        (payment, cents, purpose)
+        for payment, cents, purpose in (
+            (command.pay_payment, pay_cents, PAY),
+            (command.bonus_payment, bonus_cents, BONUS),
+        )
+        if cents
+    ]
+    payments = tuple(payment for payment, *_ in due)
     return [
-        NewEvent(streams.agent(run, agent.agent), _agent_event(command)),
+        NewEvent(streams.agent(run, agent.agent), _agent_event(command, payments)),
         NewEvent(unit_stream, _UNIT_EVENTS[verdict]),
-        *(
-            _owed(run, agent, payment, cents, purpose)
-            for payment, cents, purpose in (
-                (command.pay_payment, pay_cents, PAY),
-                (command.bonus_payment, bonus_cents, BONUS),
-            )
-            if cents
-        ),
+        *(_owed(run, agent, payment, cents, purpose) for payment, cents, purpose in due),
     ]
 
 
-def _check_verdict(agent: AgentRecord, verdict: Verdict) -> None:
+def check_verdict(run: TaskRunId, agent: AgentRecord, verdict: Verdict) -> None:
     """Check that an agent's work can get a verdict.
 
     Raises:
@@ -112,16 +126,17 @@ def _check_verdict(agent: AgentRecord, verdict: Verdict) -> None:
             "`mephisto-es review RUN --accept-late`"
         )
     rest = (
-        "approved work stays approved, because its worker is owed the pay; block the worker to give them no more work"
+        "approved work stays approved, because its worker is owed the pay; until that is paid, the verdict can be "
+        f"taken back with `mephisto-es review {run} --undo {name}`"
         if agent.status is AgentStatus.APPROVED
-        else "the only other verdict that is possible now is to approve it"
+        else "the only other verdict that is possible now is to approve it, unless this one is taken back first"
     )
     raise CommandRefusedError(f"{name} is already {agent.status.value.replace('_', '-')}: {rest}")
 
 
 def _pay_cents(agent: AgentRecord, unit: UnitState, verdict: Verdict) -> int:
     """Return what a verdict adds to what is owed for the unit itself."""
-    nothing = verdict is Verdict.REJECTED or agent.status in _PAY_IS_OWED
+    nothing = verdict is Verdict.REJECTED or agent.status in PAY_IS_OWED
     return 0 if nothing else unit.pay_cents
 
 
@@ -150,7 +165,7 @@ def decide_accept_late_work(state: DecisionState, command: AcceptLateWork) -> li
         )
     budget = state.runs[run].budget
     reserved = budget.cost_of_unit(unit.pay_cents) if counts and unit.status in RESERVING_UNIT_STATUSES else 0
-    _check_budget(budget, f"the late work on unit-{unit.unit}", budget.with_fee(unit.pay_cents), reserved)
+    check_budget(budget, f"the late work on unit-{unit.unit}", budget.with_fee(unit.pay_cents), reserved)
     accepted = AgentLateAccepted(note=command.note, pay_only_cents=0 if counts else unit.pay_cents)
     events = [NewEvent(stream, accepted)]
     if counts:
@@ -212,14 +227,14 @@ def decide_grant_bonus(state: DecisionState, command: GrantBonus) -> list[NewEve
     run, stream = command.task_run, streams.agent(command.task_run, command.agent)
     agent = state.agents[stream]
     budget = state.runs[run].budget
-    _check_budget(budget, f"the bonus for unit-{agent.unit}", budget.with_fee(command.bonus_cents), reserved_cents=0)
+    check_budget(budget, f"the bonus for unit-{agent.unit}", budget.with_fee(command.bonus_cents), reserved_cents=0)
     return [
         NewEvent(stream, AgentBonusGranted(bonus_cents=command.bonus_cents, reason=command.reason)),
         _owed(run, agent, command.payment, command.bonus_cents, BONUS),
     ]
 
 
-def _check_budget(budget: Budget, purpose: str, cost_cents: int, reserved_cents: int) -> None:
+def check_budget(budget: Budget, purpose: str, cost_cents: int, reserved_cents: int) -> None:
     """Check that the cents reserved for a purpose, and what is left of the budget, cover its cost.
 
     Raises:
@@ -239,12 +254,14 @@ def _owed(run: TaskRunId, agent: AgentRecord, payment: PaymentId, cents: int, pu
     return NewEvent(streams.payment(run, payment), owed)
 
 
-def _agent_event(command: ReviewWork) -> AgentEvent:
+def _agent_event(command: ReviewWork, payments: tuple[PaymentId, ...]) -> AgentEvent:
     match command.verdict:
         case Verdict.APPROVED:
-            return AgentApproved(note=command.note, bonus_cents=command.bonus_cents, reviewer=command.reviewer)
+            return AgentApproved(
+                note=command.note, bonus_cents=command.bonus_cents, reviewer=command.reviewer, payments=payments
+            )
         case Verdict.SOFT_REJECTED:
-            return AgentSoftRejected(note=command.note, reviewer=command.reviewer)
+            return AgentSoftRejected(note=command.note, reviewer=command.reviewer, payments=payments)
         case Verdict.REJECTED:
             return AgentRejected(note=command.note, reviewer=command.reviewer)
         case _:

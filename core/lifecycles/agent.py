@@ -25,6 +25,7 @@ from ...events.agent import (
     AgentModelAsked,
     AgentModelReplied,
     AgentObserved,
+    AgentOpinionGiven,
     AgentPartnerLeft,
     AgentRejected,
     AgentReturned,
@@ -35,11 +36,23 @@ from ...events.agent import (
     AgentSubmittedLate,
     AgentTimedOut,
     AgentUpdateReceived,
+    AgentVerdictWithdrawn,
     AgentWaiting,
+    Opinion,
 )
 from ...events.base import FileRef, PayloadRef
-from ...events.ids import AgentId, AssignmentId, UnitId, WorkerId
+from ...events.ids import AgentId, AssignmentId, PaymentId, UnitId, WorkerId
 from .table import Lifecycle, Status, existing, stays, step
+
+_ReviewEvent = (
+    AgentOpinionGiven
+    | AgentRejected
+    | AgentAppealed
+    | AgentAppealDismissed
+    | AgentApproved
+    | AgentSoftRejected
+    | AgentVerdictWithdrawn
+)
 
 
 class AgentStatus(Status):
@@ -99,6 +112,9 @@ AGENT = Lifecycle(
         step(AgentApproved, _REVIEWABLE, _S.APPROVED),  # a reviewer may correct
         step(AgentSoftRejected, _S.COMPLETED, _S.SOFT_REJECTED),
         step(AgentRejected, _S.COMPLETED, _S.REJECTED),
+        *stays(AgentOpinionGiven, _S.COMPLETED),
+        step(AgentVerdictWithdrawn, (_S.APPROVED, _S.SOFT_REJECTED, _S.REJECTED), _S.COMPLETED),
+        *stays(AgentVerdictWithdrawn, _S.COMPLETED),  # takes back opinions
         step(AgentLateAccepted, LATE_STATUSES, _S.APPROVED),
         # Facts that change no status. A page may still talk after the end; nothing it says is lost.
         *stays(AgentUpdateReceived, *_S),
@@ -115,6 +131,13 @@ AGENT = Lifecycle(
         *stays(AgentSubmittedLate, *LATE_STATUSES),
     ),
 )
+
+
+class GivenOpinion(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A reviewer's opinion on work without a verdict."""
+
+    reviewer: str
+    opinion: Opinion
 
 
 class AgentRecord(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -143,6 +166,12 @@ class AgentRecord(msgspec.Struct, frozen=True, gc=False, array_like=True):
     rejected_by: str | None = None
     #: The worker's objection to the rejection; None: there was none.
     appeal: AppealStatus | None = None
+    #: What the present verdict made payable.
+    verdict_payments: tuple[PaymentId, ...] = ()
+    #: Opinions on which there was no verdict yet; two or more differ.
+    opinions: tuple[GivenOpinion, ...] = ()
+    #: Number of verdicts that were taken back.
+    withdrawn_verdicts: int = 0
     #: Uploaded files that only the server has so far.
     awaited_files: tuple[FileRef, ...] = ()
     #: True if its submission was taken in from the provider's site: the task's code is not asked about it.
@@ -186,16 +215,16 @@ def evolve(agent: AgentRecord | None, event: AgentEvent) -> AgentRecord:
             return replace(agent, observed=event.number)
         case AgentModelAsked():
             return replace(agent, model_questions=event.number)
-        case AgentRejected():
-            return replace(agent, status=status, rejected_by=event.reviewer)
-        case AgentAppealed():
-            return replace(agent, appeal=AppealStatus.OPEN)
-        case AgentAppealDismissed():
-            return replace(agent, appeal=AppealStatus.DISMISSED)
-        case AgentApproved():
-            is_accepted = agent.appeal is AppealStatus.OPEN
-            appeal = AppealStatus.ACCEPTED if is_accepted else agent.appeal
-            return replace(agent, status=status, rejected_by=None, appeal=appeal)
+        case (
+            AgentOpinionGiven()
+            | AgentRejected()
+            | AgentAppealed()
+            | AgentAppealDismissed()
+            | AgentApproved()
+            | AgentSoftRejected()
+            | AgentVerdictWithdrawn()
+        ):
+            return _reviewed(agent, status, event)
         case AgentBonusGranted() | AgentModelReplied():
             return agent
         case (
@@ -206,7 +235,6 @@ def evolve(agent: AgentRecord | None, event: AgentEvent) -> AgentRecord:
             | AgentTimedOut()
             | AgentReturned()
             | AgentExpired()
-            | AgentSoftRejected()
             | AgentLateAccepted()
         ):
             return replace(agent, status=status)
@@ -217,3 +245,36 @@ def evolve(agent: AgentRecord | None, event: AgentEvent) -> AgentRecord:
 def _submitted(agent: AgentRecord, event: AgentSubmitted, status: AgentStatus) -> AgentRecord:
     awaited, is_taken_in = agent.awaited_files + event.files, event.from_site
     return replace(agent, status=status, submission=event.submission, awaited_files=awaited, is_taken_in=is_taken_in)
+
+
+def _reviewed(agent: AgentRecord, status: AgentStatus, event: _ReviewEvent) -> AgentRecord:
+    """Return the agent after an event of a review."""
+    match event:
+        case AgentOpinionGiven():
+            return replace(agent, opinions=(*agent.opinions, GivenOpinion(event.reviewer, event.opinion)))
+        case AgentRejected():
+            return replace(agent, status=status, rejected_by=event.reviewer)
+        case AgentAppealed():
+            return replace(agent, appeal=AppealStatus.OPEN)
+        case AgentAppealDismissed():
+            return replace(agent, appeal=AppealStatus.DISMISSED)
+        case AgentApproved():
+            is_accepted = agent.appeal is AppealStatus.OPEN
+            appeal = AppealStatus.ACCEPTED if is_accepted else agent.appeal
+            payments = agent.verdict_payments + event.payments
+            return replace(agent, status=status, rejected_by=None, appeal=appeal, verdict_payments=payments)
+        case AgentSoftRejected():
+            return replace(agent, status=status, verdict_payments=event.payments)
+        case AgentVerdictWithdrawn():
+            # Another rejection would be another one to object to.
+            return replace(
+                agent,
+                status=status,
+                rejected_by=None,
+                appeal=None,
+                verdict_payments=(),
+                opinions=(),
+                withdrawn_verdicts=agent.withdrawn_verdicts + 1,
+            )
+        case _:
+            assert_never(event)

@@ -20,6 +20,7 @@ from ...events.payment import (
     PaymentSent,
     PaymentSettledPaid,
     PaymentSettledUnpaid,
+    PaymentWithdrawn,
     Sighting,
 )
 from .table import Lifecycle, Status, existing, stays, step
@@ -33,6 +34,8 @@ class PaymentStatus(Status):
 
     #: A verdict or a bonus made it payable.
     OWED = "owed"
+    #: The verdict that made it payable was taken back.
+    WITHDRAWN = "withdrawn"
     #: It is to be paid, and the provider was not asked.
     APPROVED = "approved"
     #: The provider is being asked, or was asked and its answer was not recorded.
@@ -51,6 +54,7 @@ PAYMENT = Lifecycle(
     PaymentStatus,
     (
         step(PaymentOwed, None, _S.OWED),
+        step(PaymentWithdrawn, _S.OWED, _S.WITHDRAWN),  # not once it is to be paid
         step(PaymentIntended, (_S.OWED, _S.FAILED), _S.APPROVED),
         # in doubt: after a look that found nothing, or if a repeat cannot pay twice; see `may_be_requested`
         step(PaymentRequested, (_S.APPROVED, _S.IN_DOUBT), _S.REQUESTED),
@@ -114,7 +118,14 @@ def evolve(payment: PaymentState | None, event: PaymentEvent) -> PaymentState:
             return replace(payment, status=status, sighting=event.sighting)
         case PaymentSent():
             return replace(payment, status=status, reference=event.reference)
-        case PaymentInDoubt() | PaymentConfirmed() | PaymentFailed() | PaymentSettledPaid() | PaymentSettledUnpaid():
+        case (
+            PaymentWithdrawn()
+            | PaymentInDoubt()
+            | PaymentConfirmed()
+            | PaymentFailed()
+            | PaymentSettledPaid()
+            | PaymentSettledUnpaid()
+        ):
             return replace(payment, status=status)
         case _:
             assert_never(event)

@@ -21,6 +21,7 @@ from ...events.unit import (
     UnitReleased,
     UnitReopened,
     UnitSoftRejected,
+    UnitVerdictWithdrawn,
 )
 from .table import Lifecycle, Status, existing, step
 
@@ -54,6 +55,7 @@ UNIT = Lifecycle(
         step(UnitLateAccepted, (_S.CREATED, _S.LAUNCHED, _S.EXPIRED), _S.ACCEPTED),
         step(UnitSoftRejected, _S.COMPLETED, _S.SOFT_REJECTED),
         step(UnitRejected, _S.COMPLETED, _S.REJECTED),
+        step(UnitVerdictWithdrawn, (_S.ACCEPTED, _S.SOFT_REJECTED, _S.REJECTED), _S.COMPLETED),
         step(UnitExpired, (_S.CREATED, _S.LAUNCHED, _S.ASSIGNED), _S.EXPIRED),
         step(UnitReopened, (_S.EXPIRED, _S.REJECTED, _S.SOFT_REJECTED), _S.CREATED),
     ),
@@ -88,7 +90,15 @@ def evolve(unit: UnitState | None, event: UnitEvent) -> UnitState:
         return UnitState(status, event.unit, event.assignment, event.index, event.pay_cents)
     unit = existing(unit)
     match event:
-        case UnitLaunched() | UnitCompleted() | UnitAccepted() | UnitExpired() | UnitSoftRejected() | UnitRejected():
+        case (
+            UnitLaunched()
+            | UnitCompleted()
+            | UnitAccepted()
+            | UnitExpired()
+            | UnitSoftRejected()
+            | UnitRejected()
+            | UnitVerdictWithdrawn()
+        ):
             return replace(unit, status=status)
         case UnitAssigned() | UnitLateAccepted():
             return replace(unit, status=status, agent=event.agent, worker=event.worker)

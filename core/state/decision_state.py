@@ -29,7 +29,7 @@ from ...events.engagement import (
 )
 from ...events.ids import AssignmentId, ProjectId, QualificationId, RequesterId, TaskId, TaskRunId, WorkerId
 from ...events.onboarding import OnboardingReturned, OnboardingStarted, OnboardingUpdateReceived
-from ...events.payment import PaymentOwed
+from ...events.payment import PaymentOwed, PaymentWithdrawn
 from ...events.records import (
     AssignmentCreated,
     ProjectCreated,
@@ -207,9 +207,9 @@ class DecisionState(EntityStates):
                 self.runs.of_stream(stream).unjudged.pop(event.unit, None)
             case VerdictsRevoked():
                 self._forget_failed_onboardings(stream)
-            case PaymentOwed():
-                budget = self.runs.of_stream(stream).budget
-                budget.committed_cents += budget.with_fee(event.amount_cents)
+            case PaymentOwed() | PaymentWithdrawn():
+                budget, sign = self.runs.of_stream(stream).budget, 1 if isinstance(event, PaymentOwed) else -1
+                budget.committed_cents += sign * budget.with_fee(event.amount_cents)
             case WorkerRegistered():
                 self.workers_by_identity[event.identity] = event.worker
             case WorkerErased():

@@ -15,7 +15,7 @@ from ...events.envelope import RecordedEvent
 from ...events.ids import RequesterId, TaskId, TaskRunId
 from ...events.streams import partition_of, run_of, run_of_partition
 from ..engine.projection import ReadPayload
-from .pending_writes import Bonuses, Cell, Cells, ColumnGroup, PendingWrites, QualificationWrites, Reviews
+from .pending_writes import Bonuses, Cell, Cells, ColumnGroup, Opinions, PendingWrites, QualificationWrites, Reviews
 from .rows import AgentPayloadRow, ModelReplyRow, OnboardingPayloadRow, Row, date_of
 from .tables import TABLE_OF
 
@@ -44,6 +44,7 @@ class EventBatch:
         qualifications: changes to the qualifications of workers.
         reviews: verdicts on units.
         bonuses: bonuses for agents.
+        opinions: opinions of reviewers on work without a verdict.
         agent_payloads: new rows for payloads that agents sent or received.
         model_replies: new rows for replies of language models.
         onboarding_payloads: new rows for what pages of onboardings were given, and for their live updates.
@@ -63,6 +64,7 @@ class EventBatch:
         self.qualifications = QualificationWrites()
         self.reviews = Reviews()
         self.bonuses = Bonuses()
+        self.opinions = Opinions()
         self.agent_payloads: list[AgentPayloadRow] = []
         self.onboarding_payloads: list[OnboardingPayloadRow] = []
         self.model_replies: list[ModelReplyRow] = []
@@ -110,8 +112,9 @@ class EventBatch:
         """Write all changes to the tables."""
         self.writes.write(self._db)
         self.qualifications.write(self._db)
-        self.reviews.write(self._db)
         self.bonuses.write(self._db)
+        self.reviews.write(self._db)
+        self.opinions.write(self._db)
         if self.agent_payloads:
             self._db.executemany(TABLE_OF[AgentPayloadRow].insert, map(astuple, self.agent_payloads))
         if self.onboarding_payloads:

@@ -18,6 +18,7 @@ from ...events.agent import (
     AgentModelAsked,
     AgentModelReplied,
     AgentObserved,
+    AgentOpinionGiven,
     AgentRejected,
     AgentSoftRejected,
     AgentStarted,
@@ -25,6 +26,7 @@ from ...events.agent import (
     AgentSubmittedAgain,
     AgentSubmittedLate,
     AgentUpdateReceived,
+    AgentVerdictWithdrawn,
 )
 from ...events.base import Event, FileRef, PayloadRef
 from ...events.envelope import RecordedEvent
@@ -146,6 +148,7 @@ def _worker_forgotten(batch: EventBatch, recorded: RecordedEvent, _: WorkerErase
     batch.set(recorded, _WORKER_NAME, None)
     batch.reviews.forget(recorded)
     batch.bonuses.forget(recorded)
+    batch.opinions.forget(recorded)
 
 
 @_handles(QualificationGranted, QualificationChanged)
@@ -340,6 +343,18 @@ def _agent_soft_rejected(batch: EventBatch, recorded: RecordedEvent, event: Agen
 @_handles(AgentRejected)
 def _agent_rejected(batch: EventBatch, recorded: RecordedEvent, event: AgentRejected) -> None:
     batch.reviews.add(recorded, AgentStatus.REJECTED, batch.text(event.note), None, batch.date(recorded))
+
+
+@_handles(AgentVerdictWithdrawn)
+def _agent_verdict_withdrawn(batch: EventBatch, recorded: RecordedEvent, _: AgentVerdictWithdrawn) -> None:
+    batch.reviews.withdraw(recorded)
+    batch.opinions.clear(recorded)
+
+
+@_handles(AgentOpinionGiven)
+def _agent_opinion_given(batch: EventBatch, recorded: RecordedEvent, event: AgentOpinionGiven) -> None:
+    note = batch.text(event.note)
+    batch.opinions.add(recorded, event.opinion.value, event.reviewer, note, batch.date(recorded))
 
 
 @_handles(OnboardingStarted)

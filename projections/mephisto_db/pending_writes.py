@@ -15,7 +15,7 @@ from ...core.lifecycles.agent import AgentStatus
 from ...events.envelope import RecordedEvent
 from ...events.ids import AgentId, QualificationId
 from ...events.streams import number_of
-from .rows import AgentBonusRow, Row
+from .rows import AgentBonusRow, AgentOpinionRow, Row
 from .tables import TABLE_OF, TABLES, Table
 
 Cell = str | int | float | None
@@ -165,15 +165,69 @@ class Reviews:
     #: Notes written after the erasure are kept: a reviewer may still review the work of an erased worker.
     _FORGET = "UPDATE unit_review SET review_note = NULL WHERE worker_id = ? AND id < ?"
 
+    #: The bonus of a verdict has the number of the verdict.
+    _WITHDRAW_BONUS = """
+        DELETE FROM agent_bonuses WHERE agent_id = :agent AND agent_bonus_id < :seq AND agent_bonus_id IN (
+            SELECT id FROM unit_review JOIN agents USING (unit_id, worker_id) WHERE agent_id = :agent
+        )
+    """
+    _WITHDRAW = """
+        DELETE FROM unit_review WHERE id < :seq
+            AND (unit_id, worker_id) = (SELECT unit_id, worker_id FROM agents WHERE agent_id = :agent)
+    """
+
     def __init__(self) -> None:
         self._added: list[Cells] = []
         self._forgotten: list[tuple[int, int]] = []
+        self._withdrawn: list[dict[str, int]] = []
 
     def add(
         self, recorded: RecordedEvent, verdict: AgentStatus, note: str | None, bonus_cents: int | None, date: str
     ) -> None:
         """Add a verdict on the work of the event's agent."""
         self._added.append((recorded.seq, verdict.value, note, bonus_cents, date, number_of(recorded.envelope.stream)))
+
+    def withdraw(self, recorded: RecordedEvent) -> None:
+        """Delete the verdicts so far on the work of the event's agent, with their bonuses."""
+        self._withdrawn.append({"agent": number_of(recorded.envelope.stream), "seq": recorded.seq})
+
+    def forget(self, recorded: RecordedEvent) -> None:
+        """Erase the notes written so far on the work of the event's worker."""
+        self._forgotten.append((number_of(recorded.envelope.stream), recorded.seq))
+
+    def write(self, db: sqlite3.Connection) -> None:
+        """Write all changes to the table, after the agents and the bonuses have been written to theirs."""
+        if self._added:
+            db.executemany(self._ADD, self._added)
+        if self._withdrawn:
+            db.executemany(self._WITHDRAW_BONUS, self._withdrawn)
+            db.executemany(self._WITHDRAW, self._withdrawn)
+        if self._forgotten:
+            db.executemany(self._FORGET, self._forgotten)
+
+
+class Opinions:
+    """Opinions of reviewers on work without a verdict: the table `agent_opinions`."""
+
+    _CLEAR = "DELETE FROM agent_opinions WHERE agent_id = ? AND agent_opinion_id < ?"
+    _FORGET = """
+        UPDATE agent_opinions SET note = NULL
+        WHERE agent_id IN (SELECT agent_id FROM agents WHERE worker_id = ?) AND agent_opinion_id < ?
+    """
+
+    def __init__(self) -> None:
+        self._added: list[AgentOpinionRow] = []
+        self._cleared: list[tuple[int, int]] = []
+        self._forgotten: list[tuple[int, int]] = []
+
+    def add(self, recorded: RecordedEvent, opinion: str, reviewer: str, note: str | None, date: str) -> None:
+        """Add an opinion on the work of the event's agent."""
+        agent = AgentId(number_of(recorded.envelope.stream))
+        self._added.append(AgentOpinionRow(recorded.seq, agent, opinion, reviewer, note, date))
+
+    def clear(self, recorded: RecordedEvent) -> None:
+        """Delete the opinions so far on the work of the event's agent."""
+        self._cleared.append((number_of(recorded.envelope.stream), recorded.seq))
 
     def forget(self, recorded: RecordedEvent) -> None:
         """Erase the notes written so far on the work of the event's worker."""
@@ -182,6 +236,8 @@ class Reviews:
     def write(self, db: sqlite3.Connection) -> None:
         """Write all changes to the table, after the agents have been written to theirs."""
         if self._added:
-            db.executemany(self._ADD, self._added)
+            db.executemany(TABLE_OF[AgentOpinionRow].insert, map(astuple, self._added))
+        if self._cleared:
+            db.executemany(self._CLEAR, self._cleared)
         if self._forgotten:
             db.executemany(self._FORGET, self._forgotten)

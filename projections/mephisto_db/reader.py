@@ -65,6 +65,8 @@ class MephistoDB:
         """
         self._own = not isinstance(database, sqlite3.Connection)
         self._db = database if isinstance(database, sqlite3.Connection) else _open(Path(database))
+        #: True if the payloads are in the same database as the view.
+        self.has_payloads = read_payload is None
         self._read_payload = read_payload or self._stored_payload
         try:
             self._check(str(database) if self._own else "the database")
@@ -218,6 +220,10 @@ class MephistoDB:
     def find_agent_bonuses(self, **by: Unpack[criteria.AgentBonusCriteria]) -> list[rows.AgentBonusRow]:
         """Return the matching bonuses, whether part of a verdict or granted separately."""
         return self.find(rows.AgentBonusRow, **by)
+
+    def find_agent_opinions(self, **by: Unpack[criteria.AgentOpinionCriteria]) -> list[rows.AgentOpinionRow]:
+        """Return the matching opinions of reviewers on work without a verdict, in log order."""
+        return self.find(rows.AgentOpinionRow, **by)
 
     def find_agent_payloads(self, **by: Unpack[criteria.AgentPayloadCriteria]) -> list[rows.AgentPayloadRow]:
         """Return the matching payloads that agents sent or received, in log order."""

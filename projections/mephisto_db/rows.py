@@ -257,6 +257,20 @@ class AgentBonusRow(Row, frozen=True, gc=False):
     creation_date: str
 
 
+class AgentOpinionRow(Row, frozen=True, gc=False):
+    """A reviewer's opinion on work without a verdict; two of them differ. Not in Mephisto."""
+
+    #: Position of the event.
+    agent_opinion_id: int
+    agent_id: AgentId
+    #: `approve`, `soft_reject` or `reject`.
+    opinion: str
+    reviewer: str
+    #: None if there is none or it was erased.
+    note: str | None
+    creation_date: str
+
+
 class ModelReplyRow(Row, frozen=True, gc=False):
     """A reply of a language model to the task's code. Not in Mephisto."""
 

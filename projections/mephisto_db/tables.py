@@ -92,6 +92,7 @@ TABLES = (
         (("unit_id",), ("worker_id",)),
     ),
     Table("agent_bonuses", rows.AgentBonusRow, {"agent_id": "agents"}, (("agent_id",),)),
+    Table("agent_opinions", rows.AgentOpinionRow, {"agent_id": "agents"}, (("agent_id",),)),
     Table("model_replies", rows.ModelReplyRow, {"agent_id": "agents"}, (("agent_id",),)),
     Table("agent_payloads", rows.AgentPayloadRow, {"agent_id": "agents"}, (("agent_id",),)),
     Table(

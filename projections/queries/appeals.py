@@ -69,7 +69,8 @@ def _values(run: TaskRunId) -> tuple[int | str, ...]:
 def _appeal(as_of: AsOf, run: TaskRunId, agent_id: AgentId) -> OpenAppeal:
     agent = as_of.db.get_agent(agent_id)
     unit = as_of.db.get_unit(agent.unit_id)
-    history = [one.envelope for one in as_of.stream(streams.agent(run, agent_id))]
+    # The latest first: an earlier rejection may have been taken back.
+    history = [one.envelope for one in reversed(as_of.stream(streams.agent(run, agent_id)))]
     rejected_at, rejected = next((one.at, one.event) for one in history if isinstance(one.event, AgentRejected))
     appealed_at, appealed = next((one.at, one.event) for one in history if isinstance(one.event, AgentAppealed))
     return OpenAppeal(

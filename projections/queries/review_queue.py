@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from typing import TypeVar
@@ -28,11 +28,26 @@ _MATCHING = """
         AND (:worker IS NULL OR units.worker_id = :worker)
         AND (:kind IS NULL
             OR :kind = CASE unit_index WHEN :screening THEN 'screening' WHEN :gold THEN 'gold' ELSE 'work' END)
+        AND (:opinions IS NULL OR :opinions = (
+            SELECT CASE count(*) WHEN 0 THEN 'none' WHEN 1 THEN 'one' ELSE 'differ' END FROM agent_opinions
+            WHERE agent_opinions.agent_id = units.agent_id
+        ))
+        AND (:reviewer IS NULL OR NOT EXISTS (
+            SELECT 1 FROM agent_opinions WHERE agent_opinions.agent_id = units.agent_id AND reviewer = :reviewer
+        ))
         AND (:min_seconds IS NULL OR task_end - task_start >= :min_seconds)
         AND (:max_seconds IS NULL OR task_end - task_start <= :max_seconds)
         AND (:since IS NULL OR task_end >= :since)
         AND (:until IS NULL OR task_end < :until)
     ORDER BY """
+#: The payloads of each unit in which text is looked for. They are read at once, and not one by one for each unit.
+_TEXTS = """
+    SELECT unit_id, body FROM units JOIN assignments USING (assignment_id) JOIN payloads ON sha256 = data_sha256
+    WHERE units.task_run_id = :run AND units.status = :status
+    UNION ALL
+    SELECT units.unit_id, body FROM units JOIN agent_payloads USING (agent_id) JOIN payloads USING (sha256)
+    WHERE units.task_run_id = :run AND units.status = :status
+"""
 _SAME_ITEM = """
     SELECT agent_id FROM units WHERE assignment_id = ? AND unit_id <> ? AND agent_id IS NOT NULL ORDER BY unit_id
 """
@@ -50,6 +65,16 @@ class UnitKind(Enum):
     WORK = "work"
     SCREENING = "screening"
     GOLD = "gold"
+
+
+class OpinionCount(Enum):
+    """The number of reviewers who have said what they think of work without deciding on it."""
+
+    NONE = "none"
+    #: It waits for a second reviewer.
+    ONE = "one"
+    #: Two reviewers differ.
+    DIFFER = "differ"
 
 
 class ReviewOrder(Enum):
@@ -80,6 +105,8 @@ class ReviewFilter(msgspec.Struct, frozen=True, kw_only=True):
     #: The id of a worker, or the name at the provider.
     worker: str | None = None
     kind: UnitKind | None = None
+    #: Work on which there are opinions is not selected unless it is asked for.
+    opinions: OpinionCount = OpinionCount.NONE
     #: In the input data or in the submission, in any case of letters.
     text: str | None = None
     #: Bounds of the time that the work took.
@@ -131,6 +158,7 @@ def read_filter(fields: Mapping[str, str]) -> ReviewFilter:
         status=_member(UnitStatus, "status", given.get("status", UnitStatus.COMPLETED.value)),
         worker=given.get("worker"),
         kind=_member(UnitKind, "kind", given["kind"]) if "kind" in given else None,
+        opinions=_member(OpinionCount, "opinions", given.get("opinions", OpinionCount.NONE.value)),
         text=given.get("text"),
         min_seconds=_seconds("min_seconds", given.get("min_seconds")),
         max_seconds=_seconds("max_seconds", given.get("max_seconds")),
@@ -147,8 +175,14 @@ def fields_of(chosen: ReviewFilter) -> dict[str, str]:
     return {name: text for name, text in texts.items() if text != _text(getattr(usual, name))}
 
 
-def review_queue(as_of: AsOf, run: TaskRunId, chosen: ReviewFilter) -> ReviewQueue:
+def review_queue(as_of: AsOf, run: TaskRunId, chosen: ReviewFilter, reviewer: str | None = None) -> ReviewQueue:
     """Return the units of a run that a filter selects, in its order.
+
+    Args:
+        as_of: the log.
+        run: the run.
+        chosen: the filter.
+        reviewer: leave out work on which this author waits for somebody else's opinion; None: leave out nothing.
 
     Raises:
         UnknownEntityError: there is no such run or worker.
@@ -161,6 +195,8 @@ def review_queue(as_of: AsOf, run: TaskRunId, chosen: ReviewFilter) -> ReviewQue
         "status": chosen.status.value,
         "worker": None if chosen.worker is None else find_entity(lookup, chosen.worker, (WORKER,)).number,
         "kind": None if chosen.kind is None else chosen.kind.value,
+        "opinions": chosen.opinions.value if chosen.status is UnitStatus.COMPLETED else None,
+        "reviewer": reviewer if chosen.opinions is OpinionCount.ONE else None,
         "screening": SCREENING_UNIT_INDEX,
         "gold": GOLD_UNIT_INDEX,
         "min_seconds": chosen.min_seconds,
@@ -170,8 +206,8 @@ def review_queue(as_of: AsOf, run: TaskRunId, chosen: ReviewFilter) -> ReviewQue
     }
     rows = as_of.db.execute(_MATCHING + _ORDER_BY[chosen.order], parameters).fetchall()
     if chosen.text is not None:
-        wanted = chosen.text.casefold()
-        rows = [row for row in rows if _has_text(as_of, UnitId(row[0]), wanted)]
+        found = _units_with_text(as_of, run, chosen.status, [unit for unit, *_ in rows], chosen.text.casefold())
+        rows = [row for row in rows if row[0] in found]
     kinds = Counter(_kind_of(index) for *_, index, _ in rows)
     return ReviewQueue(
         units=tuple(UnitId(unit) for unit, *_ in rows),
@@ -202,6 +238,16 @@ def other_answers(as_of: AsOf, unit: UnitRow) -> tuple[OtherAnswer, ...]:
 def usual_notes(as_of: AsOf, run: TaskRunId) -> tuple[str, ...]:
     """Return the notes of earlier verdicts in a run, the most frequent first."""
     return tuple(note for (note,) in as_of.db.execute(_NOTES, (run, _MAX_NOTES)))
+
+
+def _units_with_text(
+    as_of: AsOf, run: TaskRunId, status: UnitStatus, units: Sequence[UnitId], wanted: str
+) -> Collection[UnitId]:
+    """Return those units, and perhaps others, whose data or submission contains a text."""
+    if as_of.db.has_payloads:
+        bodies = as_of.db.execute(_TEXTS, {"run": run, "status": status.value})
+        return {unit for unit, body in bodies if wanted in body.decode(errors="replace").casefold()}
+    return {unit for unit in units if _has_text(as_of, unit, wanted)}
 
 
 def _has_text(as_of: AsOf, unit_id: UnitId, wanted: str) -> bool:

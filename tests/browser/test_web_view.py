@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -29,17 +30,22 @@ PAGES = {
     "timeline": "/timeline/worker-5",
     "decisions": "/explain/worker-5",
     "worker": "/workers/5",
+    "worker-work": "/workers/5/work",
+    "tasks": "/tasks",
+    "qualifications": "/qualifications",
+    "settings": f"/runs/{RUN}/settings",
+    "money": f"/runs/{RUN}/money",
     "review": f"/runs/{RUN}/review",
     "desk": f"/runs/{RUN}/review/desk",
     "approve-all": f"/runs/{RUN}/review/all",
     "refused": "/runs/99",
 }
 #: Pages that look different in the dark, and on a phone.
-IN_THE_DARK = ("past", "decisions")
-ON_A_PHONE = ("run", "timeline", "review", "desk", "worker")
+IN_THE_DARK = ("past", "decisions", "money", "desk")
+ON_A_PHONE = ("run", "timeline", "review", "desk", "worker", "worker-work", "settings", "money")
 
-#: Pictures that are reviewed, each with two answers.
-PICTURES = 15
+#: Pictures that are reviewed, each with two answers; `make desk` reviews more.
+PICTURES = int(os.environ.get("REVIEWED_PICTURES", "10"))
 
 Open = Callable[[], AbstractAsyncContextManager[Browser]]
 
@@ -159,6 +165,14 @@ async def test_pictures_are_reviewed_by_keyboard_alone(browser: Open, tmp_path: 
                 await page.see("leave a field")
                 await page.picture("1-a-picture")
             await page.call("press", "body", "asr"[agent % 3])
+            if agent == 3:
+                # The last verdict was a mistake: it is taken back, and given again.
+                await page.see("Undo the verdict on agent-3")
+                await page.call("press", "body", "u")
+                await page.see("The verdict is taken back.")
+                await page.picture("2-undone")
+                await page.call("waitForSelector", "article[data-agent='3']")
+                await page.call("press", "body", "asr"[agent % 3])
         await page.see("There is no unreviewed work here.")
     with SqliteLog.open_read_only(database).connect() as view:
         given = view.execute("SELECT status, review_note FROM unit_review ORDER BY id").fetchall()

@@ -64,14 +64,17 @@ export class Form {
   /** @type {Map<string, any[]>} */
   #orders = new Map();
   #changed;
+  #presented;
 
   /**
    * @param {Field[]} fields
    * @param {import("/item_view.js").ItemView} view
    * @param {string} seed  decides the order in which things are presented
    * @param {() => void} changed  called whenever an answer may have changed
+   * @param {Record<string, any[]>} [presented]  the orders of an earlier presentation, by field
    */
-  constructor(fields, view, seed, changed) {
+  constructor(fields, view, seed, changed, presented = {}) {
+    this.#presented = presented;
     this.#fields = fields;
     this.#changed = changed;
     this.#parts = fields.map((field) => this.#draw(field, view, seed));
@@ -157,7 +160,7 @@ export class Form {
     const id = `field-${field.name}`;
     const text = (/** @type {string} */ raw) => fillIn(raw, view.values);
     const order = () => {
-      const values = shuffled(valuesOf(field.items), `${seed}/${field.name}`);
+      const values = this.#presented[field.name] ?? shuffled(valuesOf(field.items), `${seed}/${field.name}`);
       this.#orders.set(field.name, values);
       return values;
     };

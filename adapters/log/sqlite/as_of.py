@@ -43,7 +43,7 @@ class LogAsOf:
         self._db = db
         self.at = _time_at(db, seq) if seq else 0
         self._tables = db if self._has_view() and not can_advance else self._built_view()
-        self.db = MephistoDB(self._tables, self.payload)
+        self.db = MephistoDB(self._tables, None if self._tables is self._db else self.payload)
 
     def stream(self, name: str) -> list[RecordedEvent]:
         """Return the events of a stream, oldest first."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import aclosing
 from typing import Annotated, TypeVar
 
@@ -16,22 +15,16 @@ from ....core.lifecycles.worker import WorkerStatus
 from ....core.operations.control.requests import AppealRequest, WithdrawConsentRequest
 from ....core.operations.logger_core import get_logger
 from ....core.operations.packet_commands import MAX_APPEAL_LENGTH
-from ....core.operations.services.worker_page import (
-    WITHDRAWN_ON_PAGE,
-    WorkerPage,
-    worker_of_token,
-    worker_page,
-)
+from ....core.operations.services.worker_page import WITHDRAWN_ON_PAGE, WorkerPage, worker_of_token
 from ....events import streams
 from ....events.agent import AgentAccepted
-from ....events.base import PayloadRef
-from ....events.envelope import RecordedEvent
 from ....events.ids import AgentId, TaskRunId
 from ....projections.mephisto_db.rows import AgentRow
 from ...blueprints.page_files import CLIENT
 from ...log.sqlite.as_of import LogAsOf
 from ..guard import APPEAL, OWN_PAGE, TEXTS
 from ..site import Site
+from .worker_history import page_of_worker
 
 #: The files of the page, which routers serve as well.
 FILES = (f"{OWN_PAGE}.html", f"{OWN_PAGE}.css", f"{OWN_PAGE}.js", TEXTS)
@@ -42,10 +35,6 @@ T = TypeVar("T")
 logger = get_logger(__name__)
 
 _STATUS = "SELECT status FROM workers WHERE worker_id = ?"
-_RUNS = """
-SELECT task_run_id FROM agents WHERE worker_id = :worker
-UNION SELECT task_run_id FROM onboarding_agents WHERE worker_id = :worker ORDER BY task_run_id DESC
-"""
 
 
 class _WorkerPageRequest(msgspec.Struct):
@@ -121,30 +110,13 @@ class OwnPages:
         return Response(b'{"status":"Submitted appeal"}', media_type="application/json")
 
 
-class _LogOfMoment:
-    """A log as of a moment in the form that the page is made from."""
-
-    def __init__(self, moment: LogAsOf) -> None:
-        self._moment = moment
-
-    def history(self, stream: str) -> Iterable[RecordedEvent]:
-        return self._moment.stream(stream)
-
-    def find(self, command: str) -> Iterable[RecordedEvent]:
-        return self._moment.command(command)
-
-    def payload(self, ref: PayloadRef) -> bytes | None:
-        return self._moment.payload(ref)
-
-
 def _page_of(moment: LogAsOf, token: str) -> WorkerPage | None:
     number = worker_of_token(moment.pseudonym_key, token)
     if number is None:
         return None
     if moment.db.execute(_STATUS, (number,)).fetchone() in (None, (WorkerStatus.ERASED.value,)):
         return None
-    runs = [TaskRunId(run) for (run,) in moment.db.execute(_RUNS, {"worker": number}).fetchall()]
-    return worker_page(_LogOfMoment(moment), number, runs)
+    return page_of_worker(moment, number)
 
 
 def _agent_of(moment: LogAsOf, asked: _AppealRequest) -> AgentRow | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import anyio
@@ -14,7 +15,18 @@ from starlette.routing import Route
 
 from ....core.lifecycles.task_run import ENDED_RUN_STATUSES, TaskRunStatus
 from ....events import streams
+from ....events.base import Event
+from ....events.envelope import RecordedEvent
 from ....events.ids import TaskRunId
+from ....events.task_run import (
+    TaskRunCompleted,
+    TaskRunFailed,
+    TaskRunPaused,
+    TaskRunRecovering,
+    TaskRunReopened,
+    TaskRunWentLive,
+)
+from ....projections.queries.history.timeline import TimelineEntry
 from ....projections.queries.runs.blockers import OpenReport, find_blockers
 from ....projections.queries.runs.run_status import RunStatus, all_runs, run_status
 from ...log.sqlite.as_of import LogAsOf
@@ -27,6 +39,30 @@ KEEP_ALIVE_SECONDS = 15.0
 MAX_LIVE_PAGES = 64
 #: The latest events shown on the page of a run.
 LAST_EVENTS = 15
+#: Events that are read for each of them, because those that say the same are shown as one.
+MOST_ALIKE = 8
+#: Marks on the slider, the latest ones.
+MAX_MARKS = 12
+#: Events of a run that are marked.
+_MARKED: Mapping[type[Event], str] = {
+    TaskRunWentLive: "live",
+    TaskRunPaused: "paused",
+    TaskRunRecovering: "resumed",
+    TaskRunFailed: "failed",
+    TaskRunCompleted: "completed",
+    TaskRunReopened: "reopened",
+}
+_FIRST_REJECTION = """
+    SELECT min(id) FROM unit_review JOIN units USING (unit_id)
+    WHERE task_run_id = ? AND unit_review.status = 'rejected' HAVING count(*) > 0
+"""
+
+
+class Mark(NamedTuple):
+    """A moment of a run that is worth a look."""
+
+    seq: int
+    text: str
 
 
 class RunView(NamedTuple):
@@ -38,6 +74,10 @@ class RunView(NamedTuple):
     charts: tuple[Chart, ...] | None
     #: The position of the run's first event.
     first_seq: int
+    #: The latest events, the latest first, each with the number of those that say the same one after the other.
+    last_events: tuple[tuple[TimelineEntry, int], ...]
+    #: Moments worth a look, in the order of the log.
+    marks: tuple[Mark, ...]
 
 
 class PageUpdate(msgspec.Struct):
@@ -111,14 +151,43 @@ class RunPages:
         """
         now = self._site.clock.now_us()
 
-        def answer(moment: LogAsOf) -> tuple[RunStatus, OpenReport, int, int]:
+        def answer(moment: LogAsOf) -> tuple[RunStatus, OpenReport, int, int, tuple[Mark, ...]]:
             run_status_now = TaskRunStatus(moment.db.get_task_run(run).status)
             is_live = seq is None and run_status_now not in ENDED_RUN_STATUSES
-            status = run_status(moment, run, now=now if is_live else moment.at, last=LAST_EVENTS)
-            return status, find_blockers(moment, run), moment.stream(streams.task_run(run))[0].seq, moment.at
+            status = run_status(moment, run, now=now if is_live else moment.at, last=LAST_EVENTS * MOST_ALIKE)
+            history = moment.stream(streams.task_run(run))
+            return (
+                status,
+                find_blockers(moment, run),
+                history[0].seq,
+                moment.at,
+                _marks(history, _rejection(moment, run)),
+            )
 
-        status, report, first_seq, at = await self._site.log.query(answer, seq)
+        status, report, first_seq, at, marks = await self._site.log.query(answer, seq)
         log = self._site.log
         series = await (log.series_at_once(run, status.seq) if at_once else log.series(run))
         charts = None if series is None else run_charts(series, status, None if seq is None else at)
-        return RunView(status, report, charts, first_seq)
+        return RunView(status, report, charts, first_seq, folded(status.last_events), marks)
+
+
+def _rejection(moment: LogAsOf, run: TaskRunId) -> int | None:
+    """Return the position of the first rejection of a run; None if there is none, or it was taken back."""
+    found = moment.db.execute(_FIRST_REJECTION, (run,)).fetchone()
+    return None if found is None else found[0]
+
+
+def _marks(history: Sequence[RecordedEvent], rejection: int | None) -> tuple[Mark, ...]:
+    marks = [Mark(one.seq, _MARKED[type(one.envelope.event)]) for one in history if type(one.envelope.event) in _MARKED]
+    if rejection is not None:
+        marks.append(Mark(rejection, "first rejection"))
+    return tuple(sorted(marks)[-MAX_MARKS:])
+
+
+def folded(lines: Sequence[TimelineEntry]) -> tuple[tuple[TimelineEntry, int], ...]:
+    """Return lines, the latest first, with one line for several that say the same one after the other."""
+    folded = []
+    for _, alike in groupby(reversed(lines), key=lambda line: (line.text, line.kind)):
+        same = list(alike)
+        folded.append((same[0], len(same)))
+    return tuple(folded[:LAST_EVENTS])

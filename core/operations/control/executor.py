@@ -8,7 +8,9 @@ from typing import Protocol, assert_never
 
 from msgspec.structs import replace
 
-from ....events.ids import TaskRunId, WorkerId
+from ....events.agent import AgentOpinionGiven
+from ....events.ids import AgentId, TaskRunId, WorkerId
+from ....events.streams import agent as agent_stream
 from ....events.streams import task_run as task_run_stream
 from ....events.task_run import TaskRunCreated
 from ...abstractions.crowd.payments import payer_of
@@ -45,6 +47,7 @@ from .requests import (
     ExtendRequest,
     FindRequest,
     GrantRequest,
+    OpinionRequest,
     PauseRequest,
     PayRequest,
     PutInProjectRequest,
@@ -63,6 +66,7 @@ from .requests import (
     UnblockRequest,
     VerdictRequest,
     WithdrawConsentRequest,
+    WithdrawVerdictRequest,
 )
 from .round_report import RoundReport
 from .run_extension import RunExtension
@@ -174,7 +178,8 @@ class RequestExecutor:
                 lookup = StateLookup(self._ledger.state, self._ledger.log.pseudonym_key)
                 return Reply(found=str(find_entity(lookup, request.text, request.kinds)))
             case _:
-                return _reply(await self._review(request, author, key))
+                result = await self._review(request, author, key)
+                return replace(_reply(result), differs=isinstance(request, VerdictRequest) and _is_opinion(result))
 
     def _check_rejection(self, request: VerdictRequest, reviewer: Reviewer) -> None:
         """Refuse a rejection that the run's crowd site would not take: the worker would be paid after all.
@@ -190,6 +195,41 @@ class RequestExecutor:
         problem = get_crowd_provider_from_type(created.provider_type).rejection_problem(request.note)
         if problem is not None:
             raise CommandRefusedError(f"agent-{request.agent} is not rejected: {problem}")
+
+    async def _judge(
+        self, request: VerdictRequest | OpinionRequest | WithdrawVerdictRequest, reviewer: Reviewer, key: str
+    ) -> AppendResult:
+        match request:
+            case VerdictRequest():
+                self._check_rejection(request, reviewer)
+                return await reviewer.give_verdict(
+                    request.agent,
+                    request.verdict,
+                    request.note,
+                    request.bonus_cents,
+                    adjudicates=request.adjudicates,
+                    command_id=key,
+                )
+            case OpinionRequest():
+                return await reviewer.give_opinion(
+                    request.agent,
+                    request.verdict,
+                    request.note,
+                    command_id=key,
+                )
+            case WithdrawVerdictRequest():
+                return await reviewer.withdraw_verdict(
+                    request.agent,
+                    request.reason,
+                    command_id=key,
+                )
+            case _:
+                assert_never(request)
+
+    def _key_of_verdict(self, agent: AgentId, reviewer: Reviewer, key: str) -> str:
+        """Return the key of a request about a verdict: the same one given again after it was taken back is another."""
+        record = self._ledger.state.agents[agent_stream(reviewer.run_of(agent), agent)]
+        return f"{key}/{record.withdrawn_verdicts}" if record.withdrawn_verdicts else key
 
     async def _register(self, request: RecordRequest, author: str) -> Reply:
         directory = Directory(self._ledger, self._ids, author)
@@ -225,6 +265,8 @@ class RequestExecutor:
     async def _review(
         self,
         request: VerdictRequest
+        | OpinionRequest
+        | WithdrawVerdictRequest
         | AppealRequest
         | DismissAppealRequest
         | AcceptLateRequest
@@ -239,11 +281,8 @@ class RequestExecutor:
     ) -> AppendResult:
         reviewer = Reviewer(self._ledger, self._ids, author)
         match request:
-            case VerdictRequest():
-                self._check_rejection(request, reviewer)
-                return await reviewer.give_verdict(
-                    request.agent, request.verdict, request.note, request.bonus_cents, command_id=key
-                )
+            case VerdictRequest() | OpinionRequest() | WithdrawVerdictRequest():
+                return await self._judge(request, reviewer, self._key_of_verdict(request.agent, reviewer, key))
             case AppealRequest():
                 return await reviewer.appeal(request.agent, request.objection, command_id=key)
             case DismissAppealRequest():
@@ -326,6 +365,10 @@ def _provider_code() -> Iterator[None]:
     except Exception as error:
         text = redacted_text(f"{type(error).__name__}: {error}")
         raise CommandRefusedError(f"the provider's site could not be compared with the log: {text}") from error
+
+
+def _is_opinion(result: AppendResult) -> bool:
+    return any(isinstance(recorded.envelope.event, AgentOpinionGiven) for recorded in result.events)
 
 
 def _reply(result: AppendResult) -> Reply:

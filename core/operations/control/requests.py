@@ -27,6 +27,23 @@ class VerdictRequest(Request, frozen=True, kw_only=True, tag="verdict"):
     note: str | None = None
     #: Paid on top of the unit's pay; only for approved work.
     bonus_cents: int = 0
+    #: Decide although two reviewers differ.
+    adjudicates: bool = False
+
+
+class OpinionRequest(Request, frozen=True, kw_only=True, tag="opinion"):
+    """Say which verdict one would give, and leave it to a second reviewer."""
+
+    agent: AgentId
+    verdict: Verdict
+    note: str | None = None
+
+
+class WithdrawVerdictRequest(Request, frozen=True, kw_only=True, tag="withdraw_verdict"):
+    """Take back the verdict on an agent's work, as long as nothing is paid for it."""
+
+    agent: AgentId
+    reason: str | None = None
 
 
 class AppealRequest(Request, frozen=True, kw_only=True, tag="appeal"):
@@ -250,7 +267,7 @@ class FindRequest(Request, frozen=True, kw_only=True, tag="find"):
 
 
 #: Requests about the work of one agent.
-ReviewRequest = VerdictRequest | AcceptLateRequest | DismissAppealRequest
+ReviewRequest = VerdictRequest | OpinionRequest | WithdrawVerdictRequest | AcceptLateRequest | DismissAppealRequest
 
 #: Requests about what outlives runs.
 RecordRequest = (
@@ -264,6 +281,8 @@ RecordRequest = (
 
 AnyRequest = (
     VerdictRequest
+    | OpinionRequest
+    | WithdrawVerdictRequest
     | AppealRequest
     | DismissAppealRequest
     | AcceptLateRequest
@@ -322,6 +341,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     seq: int | None = None
     #: Number of payments that the provider accepted.
     paid: int = 0
+    #: True if a verdict was recorded as an opinion only, because another reviewer's is different.
+    differs: bool = False
     #: The entity that was found, such as `worker-3`.
     found: str | None = None
     #: Report of the erasure that was requested.

@@ -13,11 +13,13 @@ from ...commands.directory import BlockWorker, GrantQualification, RevokeQualifi
 from ...commands.review import (
     AcceptLateWork,
     DismissAppeal,
+    GiveOpinion,
     GrantBonus,
     RecordPayment,
     ReviewWork,
     SubmitAppeal,
     Verdict,
+    WithdrawVerdict,
 )
 from ...errors import CommandRefusedError, UnknownEntityError
 from ...ledger import Ledger
@@ -71,9 +73,10 @@ class Reviewer:
         review_note: str | None = None,
         bonus_cents: int = 0,
         *,
+        adjudicates: bool = False,
         command_id: str | None = None,
     ) -> AppendResult:
-        """Give any verdict on an agent's work."""
+        """Give any verdict on an agent's work; see `second_opinion` for work that two reviewers look at."""
         run = self.run_of(agent)
         note = self._sealed(run, agent, review_note)
         command = ReviewWork(
@@ -83,10 +86,38 @@ class Reviewer:
             note=None if note is None else note.ref,
             bonus_cents=bonus_cents,
             reviewer=self._actor,
+            adjudicates=adjudicates,
             pay_payment=self._next_payment(),
             bonus_payment=self._next_payment(),
         )
         return await self._issuer.issue(command, *([] if note is None else [note]), command_id=command_id)
+
+    async def give_opinion(
+        self, agent: AgentId, verdict: Verdict, review_note: str | None = None, *, command_id: str | None = None
+    ) -> AppendResult:
+        """Say what verdict one would give, and leave the decision to a second reviewer."""
+        run = self.run_of(agent)
+        note = self._sealed(run, agent, review_note)
+        command = GiveOpinion(
+            task_run=run,
+            agent=agent,
+            verdict=verdict,
+            note=None if note is None else note.ref,
+            reviewer=self._actor,
+        )
+        return await self._issuer.issue(command, *([] if note is None else [note]), command_id=command_id)
+
+    async def withdraw_verdict(
+        self, agent: AgentId, reason: str | None = None, *, command_id: str | None = None
+    ) -> AppendResult:
+        """Take back the verdict on an agent's work, until something is paid for it; the work is unreviewed again."""
+        run = self.run_of(agent)
+        sealed = self._sealed(run, agent, reason)
+        command = WithdrawVerdict(
+            task_run=run, agent=agent, reason=None if sealed is None else sealed.ref, reviewer=self._actor
+        )
+        async with self._ledger.payment_lock:  # what is about to be paid is not taken back
+            return await self._issuer.issue(command, *([] if sealed is None else [sealed]), command_id=command_id)
 
     async def accept_late_work(
         self, agent: AgentId, review_note: str | None = None, *, command_id: str | None = None

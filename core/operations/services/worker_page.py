@@ -26,6 +26,7 @@ from ....events.agent import (
     AgentSoftRejected,
     AgentSubmitted,
     AgentSubmittedLate,
+    AgentVerdictWithdrawn,
 )
 from ....events.base import PayloadRef
 from ....events.engagement import ConsentGiven, ConsentRefused, ConsentWithdrawn, WorkStarted
@@ -283,6 +284,8 @@ def _work(log: WorkLog, run: TaskRunId, agent: AgentId, title: str) -> PageWork:
             case AgentApproved() | AgentSoftRejected() | AgentRejected() | AgentLateAccepted():
                 note = event.note
                 owing[envelope.command] = None
+            case AgentVerdictWithdrawn():
+                note = objection = answer = None
             case AgentAppealed():
                 objection = event.objection
             case AgentAppealDismissed():
@@ -318,6 +321,8 @@ def _payments(
             owed = recorded.envelope.event
             if isinstance(owed, PaymentOwed) and owed.agent == agent:
                 state = _payment_state(log.history(streams.payment(run, owed.payment)))
+                if state.status is PaymentStatus.WITHDRAWN:
+                    continue
                 yield PagePayment(owed.purpose, owed.amount_cents, state.status.value, _text(log, reason))
 
 

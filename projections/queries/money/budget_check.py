@@ -11,7 +11,7 @@ from ....core.state.status_fold import STATUS_AFTER
 from ....events import streams
 from ....events.agent import AgentModelReplied
 from ....events.ids import TaskRunId
-from ....events.payment import PaymentOwed
+from ....events.payment import PaymentOwed, PaymentWithdrawn
 from ....events.task_run import TaskRunBudgetChanged, TaskRunCreated
 from ....events.unit import UnitCreated
 from ..as_of import AsOf
@@ -39,6 +39,8 @@ def find_overspending(as_of: AsOf, run: TaskRunId) -> Iterator[str]:
             budget.limit_cents = event.budget_cents
         elif isinstance(event, PaymentOwed):
             budget.committed_cents += budget.with_fee(event.amount_cents)
+        elif isinstance(event, PaymentWithdrawn):
+            budget.committed_cents -= budget.with_fee(event.amount_cents)
         elif isinstance(event, AgentModelReplied):
             budget.committed_cents += event.cost_cents
         elif isinstance(event, UnitCreated):

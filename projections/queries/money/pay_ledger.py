@@ -22,6 +22,7 @@ from ....events.payment import (
     PaymentRequested,
     PaymentSettledPaid,
     PaymentSettledUnpaid,
+    PaymentWithdrawn,
 )
 from ....events.unit import UnitCreated
 from ...mephisto_db.rows import date_of
@@ -113,6 +114,8 @@ def find_untraced(as_of: AsOf, run: TaskRunId) -> list[str]:
     tokens: dict[str, str] = {}
     for stream, history in _histories(as_of, run).items():
         found += _faults_of(as_of, run, history)
+        if isinstance(history[-1].envelope.event, PaymentWithdrawn):
+            continue
         owed = _first(history)
         other = seen.setdefault(_claim(owed.agent, owed.purpose, history[0].envelope.command), stream)
         if other != stream:

@@ -13,7 +13,13 @@ import msgspec
 from ....core.lifecycles.unit import UnitStatus
 from ....core.state.status_fold import STATUS_AFTER
 from ....events import streams
-from ....events.agent import AgentApproved, AgentBonusGranted, AgentLateAccepted, AgentSubmitted
+from ....events.agent import (
+    AgentApproved,
+    AgentBonusGranted,
+    AgentLateAccepted,
+    AgentSubmitted,
+    AgentVerdictWithdrawn,
+)
 from ....events.base import Event
 from ....events.envelope import RecordedEvent
 from ....events.ids import TaskRunId
@@ -147,6 +153,8 @@ class _RunFold:
             self._submitted += 1
         elif isinstance(event, AgentApproved | AgentBonusGranted):
             self._bonus_cents += event.bonus_cents
+        elif isinstance(event, AgentVerdictWithdrawn):
+            self._bonus_cents -= event.bonus_cents
         elif isinstance(event, AgentLateAccepted):
             self._bonus_cents += event.pay_only_cents
 

@@ -41,9 +41,10 @@ def all_of(database: Path, query: str) -> list[tuple[object, ...]]:
 
 def waiting(database: Path) -> tuple[int, list[int]]:
     """Return the run with the most unreviewed work, and its agents."""
-    query = "SELECT task_run_id FROM units WHERE status = 'completed' GROUP BY 1 ORDER BY count(*) DESC"
+    unreviewed = "status = 'completed' AND agent_id NOT IN (SELECT agent_id FROM agent_opinions)"
+    query = f"SELECT task_run_id FROM units WHERE {unreviewed} GROUP BY 1 ORDER BY count(*) DESC"
     run = int(str(all_of(database, query)[0][0]))
-    found = all_of(database, f"SELECT agent_id FROM units WHERE status = 'completed' AND task_run_id = {run}")
+    found = all_of(database, f"SELECT agent_id FROM units WHERE {unreviewed} AND task_run_id = {run}")
     return run, [int(str(agent)) for (agent,) in found]
 
 
@@ -133,8 +134,46 @@ def test_a_verdict_that_is_not_legal_ends_in_a_sentence(database: Path) -> None:
     assert result.exit_code == 1
     assert result.stderr == (
         f"mephisto-es review: agent-{first} is already approved: approved work stays approved, because its worker is "
-        "owed the pay; block the worker to give them no more work\n"
+        f"owed the pay; until that is paid, the verdict can be taken back with `mephisto-es review {run} --undo "
+        f"agent-{first}`\n"
     )
+
+
+def test_a_verdict_is_taken_back_and_given_again(database: Path) -> None:
+    run, (first, *_) = waiting(database)
+    approve = ("review", database, run, "--approve", f"agent-{first}", "--bonus", "0.50")
+    undo = ("review", database, run, "--undo", f"agent-{first}", "--note", "the wrong key")
+    bonuses = f"SELECT * FROM agent_bonuses WHERE agent_id = {first}"
+    granted = all_of(database, bonuses)
+    for _ in range(2):
+        assert ask(*approve).stdout == f"agent-{first}: approved, bonus 0.50\n"
+        assert ask(*undo).stdout == f"agent-{first}: verdict taken back\n"
+        assert verdicts(database)[first] == "completed"
+    assert "verdict taken back by user/" in ask("timeline", database, f"agent-{first}").stdout
+    assert all_of(database, bonuses) == granted
+    assert "there is no verdict to take back" in ask(*undo).stderr
+    ask("review", database, run, "--soft-reject", f"agent-{first}")
+    assert ask("ledger", database, run, "verify").exit_code == 0
+    assert replay(database, PROJECTIONS).legal
+
+
+def test_two_reviewers_look_at_the_same_work(database: Path) -> None:
+    run, (first, second, *_) = waiting(database)
+    both = [f"agent-{first}", f"agent-{second}"]
+    told = ask("review", database, run, "--approve", both[0], "--approve", both[1], "--second-opinion", "--as", "ann")
+    assert told.stdout == "".join(f"{one}: opinion recorded, waits for a second reviewer\n" for one in both)
+    left = json.loads(ask("review", database, run, "--json").stdout)["units"]
+    assert not {first, second} & {unit["agent_id"] for unit in left}
+    told = ask("review", database, run, "--approve", both[0], "--reject", both[1], "--as", "bob")
+    assert told.stdout == (
+        f"agent-{first}: approved\nagent-{second}: opinion recorded, reviewers differ, somebody has to adjudicate\n"
+    )
+    differ = json.loads(ask("review", database, run, "--where", "opinions=differ", "--json").stdout)["units"]
+    assert [unit["agent_id"] for unit in differ] == [second]
+    assert f"{both[1]}: rejected\n" == ask("review", database, run, "--reject", both[1], "--adjudicate").stdout
+    refused = ask("review", database, run, "--approve", both[0], "--second-opinion", "--adjudicate")
+    assert "--second-opinion decides nothing" in refused.stderr
+    assert replay(database, PROJECTIONS).legal
 
 
 def test_an_agent_of_another_run_is_not_meant(database: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
-from mephisto_es.adapters.web.pages.review import PAGE_UNITS
+from mephisto_es.adapters.web.pages.reviewing.review import PAGE_UNITS
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ...sample_log import RUN

@@ -6,44 +6,47 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
+from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from ....core.commands.review import Verdict
-from ....core.errors import ConfigError
-from ....core.operations.configuration.money import amount, cents
-from ....core.operations.control.requests import VerdictRequest
-from ....events.ids import AgentId, UnitId, WorkerId
-from ....projections.queries.review_queue import (
+from .....core.lifecycles.agent import AgentStatus
+from .....core.operations.control.requests import VerdictRequest, WithdrawVerdictRequest
+from .....events.ids import AgentId, TaskRunId, UnitId, WorkerId
+from .....projections.mephisto_db.rows import AgentOpinionRow
+from .....projections.queries.review_queue import (
+    OpinionCount,
     OtherAnswer,
-    ReviewFilter,
     ReviewOrder,
     ReviewQueue,
     UnitKind,
     fields_of,
     other_answers,
-    read_filter,
     review_queue,
     usual_notes,
 )
-from ....projections.queries.runs.progress import RunProgress, run_progress
-from ....projections.queries.unit_records import UnitRecord, unit_records
-from ...log.sqlite.as_of import LogAsOf
-from ..claims import Claims
-from ..forms import FormPage, FormRefusedError, check_may_pay
-from ..media import media_file
-from ..site import Site, run_of
+from .....projections.queries.runs.progress import RunProgress, run_progress
+from .....projections.queries.unit_records import UnitRecord, unit_records
+from ....log.sqlite.as_of import LogAsOf
+from ...claims import Claims
+from ...forms import FormPage, FormRefusedError, check_may_pay
+from ...guard import TASK_PAGE
+from ...media import media_file
+from ...rendering import escaped_json
+from ...site import Site, run_of
+from ...task_page import TaskPage
 from .review import VERDICTS
+from .selection import filter_of, number_in, verdict_in
+from .task_page import page_of_run
 
 #: Media of other origins may be shown on the desk: the requester put their addresses into the data.
 _CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'; img-src 'self' https: http:; media-src 'self' https: http:"
+    "base-uri 'none'; frame-ancestors 'none'; frame-src 'self'; img-src 'self' https: http:; "
+    "media-src 'self' https: http:"
 )
-#: Names of query parameters that are not part of the filter.
-_NO_FILTER = frozenset({"unit", "recorded"})
 #: Workers that are offered as filters.
 _MAX_WORKERS = 30
 
@@ -61,6 +64,10 @@ class Desk(NamedTuple):
     names: Mapping[WorkerId, str]
     #: Labels of the task's form and of what it shows, by name.
     labels: Mapping[str, str]
+    #: The task's own page; None if the task has none that shows work.
+    page: TaskPage | None
+    #: Opinions on the work, if reviewers differ about it; a second reviewer is not shown the first one.
+    opinions: tuple[AgentOpinionRow, ...] = ()
 
     @property
     def position(self) -> int | None:
@@ -101,42 +108,68 @@ class DeskPages(FormPage):
         return FileResponse(file)
 
     def _notice(self, request: Request) -> str:
-        return "The verdict is recorded." if request.query_params.get("recorded") == "1" else ""
+        if "undone" in request.query_params:
+            return "The verdict is taken back. Qualifications and blocks that you granted beside it stay."
+        if "opinion" in request.query_params:
+            return (
+                "Your opinion is recorded; nothing is decided yet. Such work is listed under opinions: it wants a "
+                "second one, or reviewers differ."
+            )
+        return "The verdict is recorded." if "recorded" in request.query_params else ""
 
     async def _apply(self, request: Request, fields: Mapping[str, str]) -> Mapping[str, object]:
-        verdict = _verdict_of(fields)
-        unit, following = _number(fields, "unit"), _number(fields, "next")
+        if fields.get("undo"):
+            return await self._undo(request, fields)
+        verdict = verdict_in(fields, filter_of(request))
+        unit, following = number_in(fields, "unit"), number_in(fields, "next")
         session: str = request.state.visitor.session
         if unit and self._claims.is_held_by_other(session, UnitId(unit)):
             raise FormRefusedError(409, "Nothing was recorded: another reviewer has this work open.")
-        if verdict.bonus_cents:
+        if isinstance(verdict, VerdictRequest) and verdict.bonus_cents:
             check_may_pay(request)
         done = await self._site.log.record_verdicts([verdict], request.state.visitor.reviewer.author)
         if done.refusal is not None:
             raise FormRefusedError(409, f"Nothing was recorded: {done.refusal}.")
         self._claims.release(session)
-        return {**fields_of(filter_of(request)), "unit": following or None, "recorded": 1}
+        status = await self._site.log.query(lambda moment: moment.db.get_agent(verdict.agent).status)
+        opinion = 1 if status == AgentStatus.COMPLETED.value else None
+        recorded = f"{verdict.agent}-{unit}"
+        shown = {"unit": following or None, "recorded": recorded, "opinion": opinion}
+        return {**fields_of(filter_of(request)), **shown}
+
+    async def _undo(self, request: Request, fields: Mapping[str, str]) -> Mapping[str, object]:
+        """Take back a verdict, and show its work again."""
+        agent, unit = number_in(fields, "undo"), number_in(fields, "unit")
+        withdrawal = WithdrawVerdictRequest(agent=AgentId(agent), reason=fields.get("note", "").strip() or None)
+        refusal = await self._site.log.execute(withdrawal, author=request.state.visitor.reviewer.author or None)
+        if refusal is not None:
+            raise FormRefusedError(409, f"Nothing was changed: {refusal}.")
+        return {**fields_of(filter_of(request)), "unit": unit or None, "undone": agent}
 
     async def _render(
         self, request: Request, status_code: int, notice: str, *, refused: str, fields: Mapping[str, str]
     ) -> Response:
         run, chosen = run_of(request), filter_of(request)
         session: str = request.state.visitor.session
-        asked = _number(request.query_params, "unit")
+        asked = number_in(request.query_params, "unit")
+        author = self._site.log.author_for(request.state.visitor.reviewer.author)
 
         def answer(moment: LogAsOf) -> Desk:
             progress = run_progress(moment.db, run)
-            queue = review_queue(moment, run, chosen)
+            queue = review_queue(moment, run, chosen, author)
             unit_id = self._choose(session, queue, UnitId(asked), is_following="recorded" in request.query_params)
             labels = _labels(moment.db.get_task_run(run).init_params)
+            page = page_of_run(moment, run, self._site.log.database)
             notes = usual_notes(moment, run)
             if unit_id is None:
-                return Desk(progress, queue, None, (), notes, {}, labels)
+                return Desk(progress, queue, None, (), notes, {}, labels, page)
             unit = moment.db.get_unit(unit_id)
             (record,) = unit_records(moment, run, units=[unit], names=False)
             others = other_answers(moment, unit)
             names = self._site.names_of(moment.db, (record.worker_id, *(other.worker_id for other in others)))
-            return Desk(progress, queue, record, others, notes, names, labels)
+            given = moment.db.find_agent_opinions(agent_id=record.agent_id)
+            opinions = tuple(given) if len(given) > 1 else ()
+            return Desk(progress, queue, record, others, notes, names, labels, page, opinions)
 
         desk = await self._site.log.query(answer)
         is_claimed = desk.record is None or self._claims.claim(session, UnitId(desk.record.unit_id))
@@ -151,15 +184,26 @@ class DeskPages(FormPage):
             workers=desk.queue.by_worker[:_MAX_WORKERS],
             kinds=tuple(UnitKind),
             orders=tuple(ReviewOrder),
+            opinion_counts=tuple(OpinionCount),
             statuses=tuple(VERDICTS),
             verdicts=VERDICTS[chosen.status.value],
             is_claimed=is_claimed,
+            last=_last_verdict(request),
+            frame=self._frame_of(desk),
+            work=_work_of(desk),
             notice=notice,
             refused=refused,
             fields=fields,
         )
         page.headers["content-security-policy"] = _CONTENT_SECURITY_POLICY
         return page
+
+    def _frame_of(self, desk: Desk) -> str | None:
+        """Return the address of the task's own page for the work that is shown; None if there is none."""
+        if desk.record is None or desk.page is None:
+            return None
+        run = TaskRunId(desk.record.task_run_id)
+        return f"{TASK_PAGE}{self._site.sessions.page_token(run)}/{run}/review-{desk.record.unit_id}.html"
 
     def _choose(self, session: str, queue: ReviewQueue, asked: UnitId, *, is_following: bool) -> UnitId | None:
         """Return the unit to show: the one asked for; or after a verdict, the next one that nobody else has open."""
@@ -171,104 +215,19 @@ class DeskPages(FormPage):
         return self._claims.first_free(session, (*queue.units[place:], *queue.units[:place]))
 
 
-class BulkReviewPages(FormPage):
-    """Approves all work that a filter selects, after showing how much that is."""
-
-    def routes(self) -> list[Route]:
-        """Return the routes."""
-        return [
-            Route("/runs/{run:int}/review/all", self.show, methods=["GET"]),
-            Route("/runs/{run:int}/review/all", self.submit, methods=["POST"]),
-        ]
-
-    def _notice(self, request: Request) -> str:
-        recorded = request.query_params.get("recorded", "")
-        return f"{int(recorded):,} verdicts are recorded." if recorded.isdecimal() else ""
-
-    async def _apply(self, request: Request, fields: Mapping[str, str]) -> Mapping[str, object]:
-        run, chosen = run_of(request), filter_of(request)
-        queue = await self._site.log.query(lambda moment: review_queue(moment, run, chosen))
-        if len(queue.units) != _number(fields, "count"):
-            raise FormRefusedError(
-                409,
-                f"Nothing was recorded: meanwhile {len(queue.units):,} pieces of work match, "
-                f"worth {amount(queue.pay_cents)}. Look again.",
-            )
-        note = fields.get("note", "").strip() or None
-        verdicts = [VerdictRequest(agent=agent, verdict=Verdict.APPROVED, note=note) for agent in queue.agents]
-        done = await self._site.log.record_verdicts(verdicts, request.state.visitor.reviewer.author)
-        if done.refusal is not None:
-            raise FormRefusedError(
-                409, f"{done.recorded:,} of {len(verdicts):,} verdicts are recorded; one was refused: {done.refusal}."
-            )
-        return {**fields_of(chosen), "recorded": done.recorded}
-
-    async def _render(
-        self, request: Request, status_code: int, notice: str, *, refused: str, fields: Mapping[str, str]
-    ) -> Response:
-        run, chosen = run_of(request), filter_of(request)
-
-        def answer(moment: LogAsOf) -> tuple[RunProgress, ReviewQueue, tuple[str, ...]]:
-            return run_progress(moment.db, run), review_queue(moment, run, chosen), usual_notes(moment, run)
-
-        progress, queue, notes = await self._site.log.query(answer)
-        return self._site.templates.page(
-            "review_all.html",
-            request,
-            status_code,
-            run=progress,
-            queue=queue,
-            notes=notes,
-            filters=fields_of(chosen),
-            may_approve=Verdict.APPROVED in VERDICTS[chosen.status.value],
-            notice=notice,
-            refused=refused,
-            fields=fields,
-        )
+def _work_of(desk: Desk) -> Markup:
+    """Return the message that the task's own page gets, in the form of Mephisto's review app."""
+    if desk.record is None or desk.page is None:
+        return Markup("")
+    work = {"REVIEW_DATA": {"inputs": desk.record.inputs, "outputs": desk.record.outputs}}
+    return escaped_json(msgspec.json.encode(work).decode())
 
 
-def filter_of(request: Request) -> ReviewFilter:
-    """Return the filter in an address.
-
-    Raises:
-        HTTPException: it makes no sense, or its work is not reviewed.
-    """
-    try:
-        chosen = read_filter({name: text for name, text in request.query_params.items() if name not in _NO_FILTER})
-    except ConfigError as error:
-        raise HTTPException(400, str(error)) from error
-    if chosen.status.value not in VERDICTS:
-        raise HTTPException(400, f"Work that is {chosen.status.value!r} is not reviewed; choose {', '.join(VERDICTS)}")
-    return chosen
-
-
-def _verdict_of(fields: Mapping[str, str]) -> VerdictRequest:
-    """Return the verdict of a form.
-
-    Raises:
-        FormRefusedError: none was chosen.
-        ConfigError: the bonus is not an amount of money.
-        HTTPException: it is not the form of this page.
-    """
-    verdict, agent = fields.get("verdict", ""), _number(fields, "agent")
-    if not verdict:
-        raise FormRefusedError(400, "No verdict was chosen.")
-    if not agent or verdict not in {one.value for one in Verdict}:
-        raise HTTPException(400, f"{verdict!r} is not a verdict on an agent")
-    return VerdictRequest(
-        agent=AgentId(agent),
-        verdict=Verdict(verdict),
-        note=fields.get("note", "").strip() or None,
-        bonus_cents=cents(fields.get("bonus", "").strip() or "0", key="the bonus"),
-    )
-
-
-def _number(fields: Mapping[str, str], name: str) -> int:
-    """Return the id in a field; 0 if there is none."""
-    text = fields.get(name) or "0"
-    if not text.isdecimal() or len(text) > 18:
-        raise HTTPException(400, f"{name} is not the number of an entity")
-    return int(text)
+def _last_verdict(request: Request) -> tuple[int, int] | None:
+    """Return the agent and the unit of the verdict that was just recorded."""
+    agent, _, unit = request.query_params.get("recorded", "").partition("-")
+    fields = {"agent": agent, "unit": unit}
+    return (number_in(fields, "agent"), number_in(fields, "unit")) if agent and unit else None
 
 
 def _labels(init_params: str) -> dict[str, str]:

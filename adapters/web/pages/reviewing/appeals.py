@@ -11,15 +11,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ....core.commands.review import Verdict
-from ....core.errors import ConfigError
-from ....core.operations.control.requests import AnyRequest, DismissAppealRequest, VerdictRequest
-from ....events.ids import AgentId, TaskRunId
-from ....projections.queries.appeals import OpenAppeal, count_open_appeals, open_appeals
-from ....projections.queries.runs.progress import RunProgress, run_progress
-from ...log.sqlite.as_of import LogAsOf
-from ..forms import FormPage, FormRefusedError
-from ..site import run_of
+from .....core.commands.review import Verdict
+from .....core.errors import ConfigError
+from .....core.operations.control.requests import AnyRequest, DismissAppealRequest, VerdictRequest
+from .....events.ids import AgentId, TaskRunId
+from .....projections.queries.appeals import OpenAppeal, count_open_appeals, open_appeals
+from .....projections.queries.runs.progress import RunProgress, run_progress
+from ....log.sqlite.as_of import LogAsOf
+from ...forms import FormPage, FormRefusedError
+from ...site import run_of
 
 #: Objections that are shown at a time, the oldest first.
 SHOWN_APPEALS = 20
@@ -53,9 +53,9 @@ class AppealPages(FormPage):
     def _notice(self, request: Request) -> str:
         return NOTICES.get(request.query_params.get("done", ""), "")
 
-    async def _apply(self, request: Request, fields: Mapping[str, str]) -> Mapping[str, object]:  # noqa: ARG002 - the base's
+    async def _apply(self, request: Request, fields: Mapping[str, str]) -> Mapping[str, object]:
         answer = _request_of(fields)
-        refusal = await self._site.log.execute(answer)
+        refusal = await self._site.log.execute(answer, author=request.state.visitor.reviewer.author or None)
         if refusal is not None:
             raise FormRefusedError(409, f"Nothing was recorded: {refusal}.")
         return {"done": fields["action"]}

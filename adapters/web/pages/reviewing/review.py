@@ -10,17 +10,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ....core.commands.review import Verdict
-from ....core.lifecycles.unit import UnitStatus
-from ....core.operations.configuration.money import cents
-from ....core.operations.control.requests import VerdictRequest
-from ....events.ids import AgentId, WorkerId
-from ....projections.queries.runs.progress import RunProgress, run_progress
-from ....projections.queries.unit_list import UnitListPage, unit_page
-from ....projections.queries.unit_records import UnitRecord, unit_records
-from ...log.sqlite.as_of import LogAsOf
-from ..forms import FormPage, FormRefusedError, check_may_pay
-from ..site import after_of, run_of
+from .....core.commands.review import Verdict
+from .....core.lifecycles.unit import UnitStatus
+from .....core.operations.configuration.money import cents
+from .....core.operations.control.requests import VerdictRequest
+from .....events.ids import AgentId, WorkerId
+from .....projections.queries.runs.progress import RunProgress, run_progress
+from .....projections.queries.unit_list import UnitListPage, unit_page
+from .....projections.queries.unit_records import UnitRecord, unit_records
+from ....log.sqlite.as_of import LogAsOf
+from ...forms import FormPage, FormRefusedError, check_may_pay
+from ...site import after_of, run_of
 
 #: Units on one page, and verdicts in one form.
 PAGE_UNITS = 10

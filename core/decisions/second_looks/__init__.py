@@ -1,0 +1,1 @@
+"""Decisions about work that is looked at twice."""

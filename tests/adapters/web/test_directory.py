@@ -1,0 +1,55 @@
+"""Pages about tasks, qualifications, settings and the history of a worker; repeated events and marked moments."""
+
+from __future__ import annotations
+
+from mephisto_es.adapters.log.sqlite.as_of import open_as_of
+from mephisto_es.adapters.web.pages.runs import folded
+from mephisto_es.projections.queries.history.timeline import TimelineEntry
+
+from ...sample_log import RUN
+from .visitor import Visitor
+
+
+def line(seq: int, text: str) -> TimelineEntry:
+    return TimelineEntry(seq=seq, date="", stream="unit/1/1", kind="k", actor="operator", text=text, status=None)
+
+
+async def test_tasks_and_settings_are_listed(visitor: Visitor) -> None:
+    said = await visitor.read("/tasks")
+    assert "task-1 sentence rating static_task 1" in said
+    assert f"run-{RUN}" in said
+    said = await visitor.read(f"/runs/{RUN}/settings")
+    assert "These are the settings with which the run was launched." in said
+
+
+async def test_qualifications_are_listed_with_those_who_have_them(visitor: Visitor) -> None:
+    assert "There are none." in await visitor.read("/qualifications")
+    await visitor.send("/workers/3", {"action": "grant", "name": "careful", "value": "2"})
+    assert "careful 1 worker-3 2" in await visitor.read("/qualifications")
+
+
+async def test_a_worker_has_a_page_with_work_verdicts_and_money(visitor: Visitor) -> None:
+    before = await visitor.read("/workers/3/work")
+    assert "completed" in before
+    with open_as_of(visitor.log.database) as moment:
+        agent = next(one.agent_id for one in moment.db.find_agents(worker_id=3) if one.status == "completed")
+    await visitor.send(f"/runs/{RUN}/review", {f"verdict-{agent}": "approved", f"note-{agent}": "well <done>"})
+    said = await visitor.read("/workers/3/work")
+    assert "well <done>" in said
+    assert "pay owed" in said
+    await visitor.read("/workers/999/work", status=404)
+
+
+async def test_the_moments_of_a_run_are_marked(visitor: Visitor) -> None:
+    page = await visitor.get(f"/runs/{RUN}")
+    assert 'label="live"' in page.text
+    assert "first rejection" not in page.text
+    with open_as_of(visitor.log.database) as moment:
+        (agent, *_) = [one.agent_id for one in moment.db.find_agents(status="completed")]
+    await visitor.send(f"/runs/{RUN}/review", {f"verdict-{agent}": "rejected"})
+    assert 'label="first rejection"' in (await visitor.get(f"/runs/{RUN}")).text
+
+
+def test_lines_that_say_the_same_are_one() -> None:
+    lines = [line(1, "a"), line(2, "b"), line(3, "b"), line(4, "a")]
+    assert [(one.seq, times) for one, times in folded(lines)] == [(4, 1), (3, 2), (1, 1)]
