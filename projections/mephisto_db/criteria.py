@@ -111,12 +111,6 @@ class AgentBonusCriteria(TypedDict, total=False):
     agent_id: EntityId | None
 
 
-class AgentOpinionCriteria(TypedDict, total=False):
-    """Criteria for finding opinions of reviewers."""
-
-    agent_id: EntityId | None
-
-
 class AgentPayloadCriteria(TypedDict, total=False):
     """Criteria for finding an agent's payloads."""
 

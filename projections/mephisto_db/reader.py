@@ -221,10 +221,6 @@ class MephistoDB:
         """Return the matching bonuses, whether part of a verdict or granted separately."""
         return self.find(rows.AgentBonusRow, **by)
 
-    def find_agent_opinions(self, **by: Unpack[criteria.AgentOpinionCriteria]) -> list[rows.AgentOpinionRow]:
-        """Return the matching opinions of reviewers on work without a verdict, in log order."""
-        return self.find(rows.AgentOpinionRow, **by)
-
     def find_agent_payloads(self, **by: Unpack[criteria.AgentPayloadCriteria]) -> list[rows.AgentPayloadRow]:
         """Return the matching payloads that agents sent or received, in log order."""
         return self.find(rows.AgentPayloadRow, **by)

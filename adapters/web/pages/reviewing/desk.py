@@ -167,7 +167,7 @@ class DeskPages(FormPage):
             (record,) = unit_records(moment, run, units=[unit], names=False)
             others = other_answers(moment, unit)
             names = self._site.names_of(moment.db, (record.worker_id, *(other.worker_id for other in others)))
-            given = moment.db.find_agent_opinions(agent_id=record.agent_id)
+            given = moment.db.find(AgentOpinionRow, agent_id=record.agent_id)
             opinions = tuple(given) if len(given) > 1 else ()
             return Desk(progress, queue, record, others, notes, names, labels, page, opinions)
 
