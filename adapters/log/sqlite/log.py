@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
 from itertools import count
@@ -242,10 +241,10 @@ class SqliteLog:
 
     def last_snapshot(self, projection: Projection) -> int:
         """Return the position of the last snapshot of a view; 0 if there is none that this version can use."""
-        return max(snapshots.positions(self._db, projection), default=0)
+        return snapshots.last_position(self._db, projection)
 
     def keep_snapshot(self, snapshot: StoredSnapshot, erasures: int) -> None:
-        """Store a snapshot of a view with the next commit, or at the end, if `erasures` is still what it is here."""
+        """Store a snapshot of a view after the next commit, or at the end, if `erasures` is still what it is here."""
         self._snapshot.keep(snapshot, erasures)
 
     def rebuild(self, projection: Projection) -> Rebuilt:
@@ -264,8 +263,7 @@ class SqliteLog:
         try:
             if self._stopped is None:
                 self.write_anchor()
-                with suppress(sqlite3.Error):  # it is a cache
-                    self._snapshot.store(self._db, self.erasures)
+                self._snapshot.store(self._db, self.erasures)
         finally:
             # The last connection to close empties the `-wal` file, so the writer has to be last.
             self._reader.close()
@@ -316,6 +314,7 @@ class SqliteLog:
         if self._wal_holds_forgotten:
             self.erasures += 1
             self._empty_wal()
+        self._snapshot.store(self._db, self.erasures)
 
     def _write(self, plan: BatchPlan) -> None:
         """Begin a transaction and write a plan in it; roll back on an error."""
@@ -357,7 +356,6 @@ class SqliteLog:
             self.erasures += 1
         if plan.recorded:
             self.projector.apply(plan.recorded)
-        self._snapshot.store(db, self.erasures)
 
     def _end_transaction(self) -> None:
         try:

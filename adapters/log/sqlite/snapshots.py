@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import zlib
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -94,7 +94,7 @@ def taken(path: Path, projection: Projection) -> StoredSnapshot | None:
 
 
 def store(db: sqlite3.Connection, snapshot: StoredSnapshot) -> None:
-    """Store a snapshot, in the transaction that the connection is in."""
+    """Store a snapshot, in a transaction of its own."""
     db.execute(_KEEP, snapshot)
 
 
@@ -134,6 +134,14 @@ def positions(db: sqlite3.Connection, projection: Projection) -> list[int]:
     return [seq for (seq,) in db.execute(_POSITIONS, (_code(projection),)) if isinstance(seq, int)]
 
 
+def last_position(db: sqlite3.Connection, projection: Projection) -> int:
+    """Return the position of the last snapshot that this version's code stored; 0 if there is none."""
+    try:
+        return max(positions(db, projection), default=0)
+    except sqlite3.DatabaseError:
+        return 0  # this part of the file is damaged, and only a cache
+
+
 def at(db: sqlite3.Connection, projection: Projection, seq: int) -> Snapshot | None:
     """Return the snapshot at a position, or None if there is no valid one."""
     found = db.execute(_AT, (_code(projection), seq)).fetchone()
@@ -168,7 +176,7 @@ def _digest(chain: bytes, projection: Projection, state: bytes) -> bytes:
 
 
 class WaitingSnapshot:
-    """At most one snapshot that is stored with the next commit."""
+    """At most one snapshot that is stored after the next commit."""
 
     def __init__(self) -> None:
         self._waiting: tuple[StoredSnapshot, int] | None = None
@@ -183,7 +191,11 @@ class WaitingSnapshot:
         self._waiting = snapshot, erasures
 
     def store(self, db: sqlite3.Connection, erasures: int) -> None:
-        """Store the snapshot that waits, unless something was erased since it was taken."""
+        """Store the snapshot that waits, unless something was erased since it was taken.
+
+        It gets a transaction of its own: a cache that cannot be stored must cost no commit.
+        """
         waiting, self._waiting = self._waiting, None
         if waiting is not None and waiting[1] == erasures:
-            store(db, waiting[0])
+            with suppress(sqlite3.Error):
+                store(db, waiting[0])

@@ -15,7 +15,7 @@ from mephisto_es.projections.engine import rebuild
 from mephisto_es.projections.mephisto_db import MephistoDbProjection
 
 from ...sample_log import sample_history
-from .support import RosterProjection, edited, forget, lives, register
+from .support import RosterProjection, edited, forget, is_written, lives, register
 
 VIEW = MephistoDbProjection()
 ROSTER = RosterProjection()
@@ -39,7 +39,7 @@ def test_a_snapshot_is_what_the_fold_gives(tmp_path: Path) -> None:
         assert snapshot is not None
         assert snapshot.seq == log.head().seq
         log.keep_snapshot(snapshot, log.erasures)
-        assert log.last_snapshot(VIEW) == 0, "the next commit stores it"
+        assert log.last_snapshot(VIEW) == 0, "it is stored after the next commit"
         log.commit(history[len(history) // 2 :])
         assert log.last_snapshot(VIEW) == snapshot.seq
         with edited(path) as db:
@@ -80,6 +80,22 @@ def test_a_snapshot_that_no_commit_follows_is_stored_at_the_end(tmp_path: Path) 
         assert snapshot is not None
         log.keep_snapshot(snapshot, log.erasures)
     assert positions(path) == [snapshot.seq]
+
+
+def test_a_snapshot_that_cannot_be_stored_costs_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    with SqliteLog.create_or_open(path, (ROSTER,)) as log:
+        log.commit([register(1, "Ada")])
+        snapshot = snapshots.taken(path, ROSTER)
+        assert snapshot is not None
+        log.keep_snapshot(snapshot._replace(digest=None), log.erasures)  # type: ignore[arg-type]  # is refused
+        [written] = log.commit([register(2, "Grace")])
+        assert is_written(written)
+        with edited(path) as db:
+            db.execute("ALTER TABLE snapshots RENAME TO elsewhere")
+            assert log.last_snapshot(ROSTER) == 0
+            db.execute("ALTER TABLE elsewhere RENAME TO snapshots")
+    assert positions(path) == []
 
 
 def test_there_is_no_snapshot_of_a_view_that_is_not_there(tmp_path: Path) -> None:
