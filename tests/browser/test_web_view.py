@@ -10,10 +10,14 @@ from pathlib import Path
 import pytest
 import trio
 
+from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
+from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
+from mephisto_es.adapters.composition.operator import open_operator
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ..adapters.web.process import served
+from ..core.operations.operator_harness import HarnessTaskState, ask, config, items
 from ..sample_log import DONE, RUN, picture_history, sample_history
 from .browser import Browser, BrowserProcess, Page, open_browser
 
@@ -178,6 +182,42 @@ async def test_pictures_are_reviewed_by_keyboard_alone(browser: Open, tmp_path: 
         given = view.execute("SELECT status, review_note FROM unit_review ORDER BY id").fetchall()
     expected = [("approved", "soft_rejected", "rejected")[agent % 3] for agent in range(1, 2 * PICTURES + 1)]
     assert given == [(status, "x" if number == 1 else None) for number, status in enumerate(expected)]
+
+
+async def test_a_review_while_people_work(browser: Open, tmp_path: Path) -> None:
+    MemoryArchitect.routers.clear()
+    folder = tmp_path / "data"
+    async with open_operator(folder) as operator:
+        await operator.launch_task_run_or_die(config(), HarnessTaskState(data=items(8)))
+        router, state = MemoryArchitect.routers[RUN], operator.ledger.state
+        for worker in ("ann", "bob"):
+            router.submit_task((await ask(router, worker))["agent_id"], {"answer": worker})
+        at_work = (await ask(router, "cem"))["agent_id"]
+        async with served(folder / DATABASE_FILE) as (_, address), browser() as chromium:
+            page = await chromium.open("reviewer", **DESK)
+            await page.visit(f"{address}/runs/{RUN}")
+            await wait_for_state(page, "live")
+            await page.picture("1-a-live-run")
+            await page.visit(f"{address}/runs/{RUN}/review")
+            await page.call("focus", ".work:nth-of-type(1) input[type=radio]")
+            await page.type_key("a")
+            await page.call("focus", ".work:nth-of-type(2) input[type=radio]")
+            await page.type_key("r")
+            await page.picture("2-verdicts-chosen")
+            await page.press("Record the verdicts")
+            await page.see("2 verdicts are recorded.")
+            await page.picture("3-recorded-by-the-operator")
+            # The operator gave the verdicts, and people go on.
+            agents = {agent.token: agent.status.value for agent in state.agents.values()}
+            assert sorted(agents.values()) == ["approved", "in task", "rejected"]
+            assert router.statuses[at_work] == agents[at_work] == "in task"
+            await page.visit(f"{address}/workers/3")
+            await page.call("fill", "input[name=reason]", "answers at random")
+            await page.press("Block this worker")
+            await page.see("worker-3 is blocked")
+            await page.picture("4-blocked-at-work")
+            router.submit_task(at_work, {"answer": "cem"})
+        await operator.force_shutdown()
 
 
 async def test_deciding_about_a_worker_by_keyboard(browser: Open, tmp_path: Path) -> None:
