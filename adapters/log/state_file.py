@@ -117,7 +117,10 @@ def _state_in(content: bytes, chained: Chained) -> KeptState:
         raise ValueError("another version wrote it")
     if chained.chain_at(header.seq) != header.chain:
         raise ValueError("it belongs to another log")
-    return KeptState(header.seq, restored(parts))
+    state = restored(parts)
+    if sum(state.versions.values()) != header.seq:
+        raise ValueError("it has more or fewer events than it says")
+    return KeptState(header.seq, state)
 
 
 def _parts_in(body: bytes) -> Iterator[memoryview]:

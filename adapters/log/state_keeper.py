@@ -116,9 +116,12 @@ class StateKeeper:
             await self._offload(partial(self._write, *copied))
 
     def _copy(self, take: Callable[[Head, StateSnapshot], None]) -> None:
-        """Give a copy of the state to a function, unless it cannot be copied. The state is that of the log."""
+        """Give a copy of the state to a function, unless it is not that of the log, or cannot be copied."""
         head = self._log.head()
         self._kept_seq = head.seq
+        if sum(self._ledger.state.versions.values()) != head.seq:
+            # A log that is shared has just got events of others, which the ledger is about to apply.
+            return
         try:
             copied = StateSnapshot(self._ledger.state)
         except _NOT_KEPT as error:

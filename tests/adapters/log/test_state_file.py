@@ -28,7 +28,7 @@ from mephisto_es.projections.registry import PROJECTIONS
 from ...commands import TEST_DECISIONS, append
 from ...histories import history
 from ...sample_log import submitted_history
-from .support import unit_event, unit_stream
+from .support import unit_event, unit_request, unit_stream
 
 T = TypeVar("T")
 
@@ -196,6 +196,23 @@ async def test_a_state_that_is_ahead_of_the_log_is_not_kept(tmp_path: Path) -> N
             log.is_full = True
             await write(ledger, range(5, 6))
     assert not state_path(path).exists()
+
+
+async def test_a_state_that_is_behind_a_shared_log_is_not_kept(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    async with keeping(path, KeepLimits(at_close=3)) as (log, ledger):
+        await write(ledger, range(5))
+        log.commit([unit_request(9, 0)])
+    assert not state_path(path).exists()
+
+
+def test_a_state_of_another_position_is_not_used(tmp_path: Path) -> None:
+    with SqliteLog.create_or_open(tmp_path / "log.db") as log:
+        commit(log, HISTORY[:-1])
+        state = ledger_of(log).state
+        commit(log, HISTORY[-1:])
+        write_state(log.path, log.head(), StateSnapshot(state))
+        assert read_state(log.path, log) is None
 
 
 @pytest.mark.parametrize("problem", ["the disk", "a number of 65 bits"])
