@@ -33,13 +33,15 @@ async def test_a_router_that_lost_its_outbox_is_not_told_to_forget_what_it_has_s
         disk_is_slow = True
         for number in range(ACK_EVERY):
             router.send_live_update(ann, {"text": "hello", "update_id": str(number)})
+            if number == 0:
+                await trio.sleep(1)  # the others are in the second batch
         await trio.sleep(11)
         # It comes back with an empty disk while the last of them are being committed.
         router.lose_outbox()
         router.submit_task(bob, {})
         await trio.sleep(10)
         assert router.unacknowledged == 1
-        await trio.sleep(10)
+        await trio.sleep(11)
         assert router.unacknowledged == 0
         await harness.operator.force_shutdown()
 
