@@ -202,11 +202,13 @@ async def open_ledger(log: MemoryLog, payer: Payer, epoch: int) -> AsyncIterator
 
 
 def owed(log: MemoryLog, payer_clock: FakeClock) -> dict[TaskRunId, list[PaymentState]]:
-    """Return the payments that nobody has tried yet, by run."""
+    """Return the payments that nobody has tried yet, by run, of agents of whom the site has no books yet."""
     found: dict[TaskRunId, list[PaymentState]] = {}
     ledger = Ledger(log, SiteTime(payer_clock), commit_in_thread)
+    untried = {PaymentStatus.OWED, PaymentStatus.WITHDRAWN}
+    tried = {one.agent for one in ledger.state.payments.values() if one.status not in untried}
     for stream, payment in ledger.state.payments.items():
-        if payment.status is PaymentStatus.OWED:
+        if payment.status is PaymentStatus.OWED and payment.agent not in tried:
             found.setdefault(TaskRunId(int(stream.split("/")[1])), []).append(payment)
     return found
 

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from mephisto_es.core.errors import UnknownEntityError, VersionConflictError
 from mephisto_es.core.lifecycles.agent import AT_WORK_STATUSES
 from mephisto_es.core.lifecycles.onboarding import LIVE_ONBOARDING_STATUSES
+from mephisto_es.core.lifecycles.payment import PaymentStatus
 from mephisto_es.core.lifecycles.unit import OPEN_UNIT_STATUSES, UnitStatus
 from mephisto_es.core.lifecycles.worker import WorkerStatus
 from mephisto_es.core.ports import AppendRequest
@@ -53,7 +54,7 @@ def check_run(state: DecisionState, run: TaskRunId, index: RunIndex) -> None:
     assert budget.committed_cents == sum(
         budget.with_fee(payment.amount_cents)
         for stream, payment in state.payments.items()
-        if streams.run_of(stream) == run
+        if streams.run_of(stream) == run and payment.status is not PaymentStatus.WITHDRAWN
     )
     assert index.is_idle == (not (index.has_open_work or index.live_onboardings))
     tokens = [*(agent.token for agent in agents), *(one.token for one in onboardings)]
