@@ -43,6 +43,7 @@ async def test_a_router_that_lost_its_outbox_is_not_told_to_forget_what_it_has_s
         assert router.unacknowledged == 1
         await trio.sleep(11)
         assert router.unacknowledged == 0
+        disk_is_slow = False
         await harness.operator.force_shutdown()
 
 
