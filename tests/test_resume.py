@@ -121,7 +121,7 @@ async def test_a_script_without_a_terminal_says_how_to_go_on(job: Job) -> None:
     done = await trio.run_process(command, check=False, capture_stdout=True, capture_stderr=True)
     assert done.returncode == 1
     assert b"is incomplete: " in done.stderr
-    assert b"Set it to true to resume that run, or to false to launch a new one" in done.stderr
+    assert b"Set mephisto.task.resume_incomplete_run to true to resume it, or to false to launch" in done.stderr
 
 
 def refused(*words: str | Path) -> tuple[int, str]:

@@ -27,6 +27,7 @@ from ..log.sqlite.as_of import open_as_of
 from ..terminal import echo
 from .common.arguments import LogCommand, author_option, log_argument, run_argument
 from .common.output import progress
+from .run_control import how_to_resume
 
 #: Bytes of items in one request, unless a single item is larger.
 CHUNK_BYTES = MAX_LINE_BYTES // 8
@@ -96,7 +97,7 @@ def extend_command(
 
         reply = trio.run(extend)
     if reply.run_status == TaskRunStatus.PAUSED.value:
-        echo(f"{run} is paused; `mephisto-es resume` continues it")
+        echo(f"{run} is paused; {how_to_resume(database, TaskRunId(run.number))}")
 
 
 def _items_of(database: Path, run: TaskRunId, file: Path) -> list[InitializationData]:

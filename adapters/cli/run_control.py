@@ -20,10 +20,14 @@ from ...core.operations.control.requests import (
     RevokeVerdictsRequest,
 )
 from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
+from ...core.operations.run.plan import resume_advice
+from ...events import streams
 from ...events.ids import TaskRunId
+from ...events.task_run import TaskRunCreated
 from ...projections.mephisto_db.reader import MephistoDB
 from ..control.client import open_control
 from ..control.protocol import author_of
+from ..log.sqlite.as_of import open_as_of
 from ..terminal import echo
 from .common.arguments import LogCommand, author_option, log_argument, run_argument
 
@@ -46,7 +50,7 @@ def pause_command(database: Path, run: EntityRef, now: bool, reason: str, author
     if not now:
         echo(f"{run} gives no work to newcomers; waiting until nobody is at work (--now does not wait)", err=True)
     _execute(database, PauseRequest(task_run=TaskRunId(run.number), reason=reason, drain=not now), author)
-    echo(f"{run} is paused; `mephisto-es resume` continues it")
+    echo(f"{run} is paused; {how_to_resume(database, TaskRunId(run.number))}")
 
 
 @click.command("end", cls=LogCommand)
@@ -86,7 +90,7 @@ def reopen_command(database: Path, run: EntityRef, reason: str, author: str | No
       mephisto-es reopen mephisto_data 1
     """
     _execute(database, ReopenRequest(task_run=TaskRunId(run.number), reason=reason), author)
-    echo(f"{run} is open again; `mephisto-es resume` continues it")
+    echo(f"{run} is open again; {how_to_resume(database, TaskRunId(run.number))}")
 
 
 @click.command("retry", cls=LogCommand)
@@ -125,6 +129,15 @@ def retry_command(database: Path, run: EntityRef, function: str | None, reason: 
                 return
     _execute(database, RetryRequest(task_run=number), author)
     echo(f"{run}: its code is asked again, and newcomers get work")
+
+
+def how_to_resume(database: Path, run: TaskRunId) -> str:
+    """Return how to continue a run that is paused, as the end of a sentence about it."""
+    with open_as_of(database) as moment:
+        created = moment.stream(streams.task_run(run))[0].envelope.event
+    if not isinstance(created, TaskRunCreated):
+        raise LookupError("only being created can happen first to a run: a table has a wrong row")
+    return resume_advice(created.given_by_script)
 
 
 def _execute(database: Path, request: AnyRequest, author: str | None) -> Reply:

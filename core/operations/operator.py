@@ -27,7 +27,7 @@ from .run.awaited_calls import AwaitedCalls, must_be_awaited
 from .run.driven_runs import DrivenRuns
 from .run.driver import LiveRunDriver
 from .run.live_task_run import LiveTaskRun
-from .run.plan import RunEnding, RunPlan, plan_run, stored_config, task_name
+from .run.plan import RunEnding, RunPlan, plan_run, resume_advice, stored_config, task_name
 from .run.quote import Quote, quote_of
 from .run.site_terms import at_site_terms
 from .services.consents import WithdrawConsentData
@@ -200,7 +200,7 @@ class Operator:
             raise ConfigError(
                 sentence,
                 key="mephisto.task.resume_incomplete_run",
-                hint="Set it to true to resume that run, or to false to launch a new one from the first item",
+                hint="Set mephisto.task.resume_incomplete_run to true to resume it, or to false to launch a new run",
             )
         return run if await self._ask(f"{sentence}. Resume it?") else None
 
@@ -229,7 +229,7 @@ class Operator:
         if shared_state is None and created.given_by_script:
             raise CommandRefusedError(
                 f"run {task_run} needs what its launch script passed ({', '.join(created.given_by_script)}): "
-                "start that script again with mephisto.task.resume_incomplete_run=true"
+                f"{resume_advice(created.given_by_script)}"
             )
         return await self._launch(plan_run(stored_config(created), shared_state, resumes=True), task_run)
 
@@ -326,7 +326,7 @@ class Operator:
 
         SIGTERM pauses all runs at once. The first Ctrl-C stops giving out work, waits for the people at work, and then
         pauses; the second takes their work away and pauses; the third exits immediately. Nothing is lost by any of
-        them: `mephisto-es resume`, or the same script, continues the runs.
+        them: the same script continues the runs, or `mephisto-es resume` if the script passes nothing.
 
         Args:
             skip_input: ignored; Mephisto's scripts pass it.

@@ -72,7 +72,7 @@ class SonaProvider(AccountProvider[SonaClient]):
             raise ConfigError(
                 "SONA gives credit and no money",
                 key="mephisto.task.task_reward",
-                hint="Set it to 0; what you promise beside the credit has to be paid by other means",
+                hint="Set mephisto.task.task_reward to 0; pay what you promise beside the credit by other means",
             )
 
     # The page -------------------------------------------------------------------------------------------------------

@@ -326,7 +326,7 @@ class RequestExecutor:
     async def _reconcile(self, request: ReconcileRequest, author: str) -> Reply:
         run = request.task_run
         if request.starts_offer and self._status_of(run) is not TaskRunStatus.LIVE:
-            raise CommandRefusedError(f"run {run} is not live and offers nothing; `mephisto-es resume` does both")
+            raise CommandRefusedError(f"run {run} is not live and offers nothing; resume it first")
         async with self._open_provider(run) as provider:
             if provider.POLL_SECONDS is None:
                 return Reply()

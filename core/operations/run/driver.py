@@ -32,7 +32,7 @@ from ..services.directory import Directory
 from .assembly import assemble_live_run
 from .failures import failure_of, is_cancellation
 from .live_task_run import LiveTaskRun
-from .plan import RunPlan
+from .plan import RunPlan, resume_advice
 from .record import RunRecord
 from .releases import Releases
 from .restart import parts_to_resume
@@ -201,7 +201,7 @@ class LiveRunDriver:
 
     async def _record_pause(self, run: TaskRunId, reason: str) -> None:
         await self._record.pause(run, reason, self._author)
-        logger.warning("the run is paused; `mephisto-es resume` continues it", reason=reason)
+        logger.warning(f"the run is paused; {resume_advice(self.plan.given_by_script)}", reason=reason)
 
     async def _abandon(self, run: TaskRunId, reason: str) -> NoReturn:
         """Give up a launch that was to be paused; raises `LaunchError`. A run without a server cannot be resumed."""

@@ -137,9 +137,19 @@ DECISIONS = (
         "extend --units-per-assignment 2", "run-1: 2 units per assignment", ("task_run_units_raised",), ExtendRequest
     ),
     Decision("extend --budget 50", "run-1: budget 50.00", ("task_run_budget_changed",), ExtendRequest),
-    Decision("pause --now", "run-1 is paused", ("task_run_paused",), PauseRequest),
+    Decision(
+        "pause --now",
+        "run-1 is paused; start its launch script again with mephisto.task.resume_incomplete_run=true to continue it",
+        ("task_run_paused",),
+        PauseRequest,
+    ),
     Decision("end", "run-1 has ended", ("task_run_stopping", "task_run_completed"), EndRequest),
-    Decision("reopen", "run-1 is open again", ("task_run_reopened", "unit_reopened"), ReopenRequest),
+    Decision(
+        "reopen",
+        "run-1 is open again; start its launch script",
+        ("task_run_reopened", "unit_reopened"),
+        ReopenRequest,
+    ),
 )
 #: Verbs of the command line beside `DECIDING` that ask an operator for something.
 ALSO_ASKING = {"reconcile", "register"}

@@ -337,7 +337,7 @@ async def test_a_run_that_its_script_gave_something_needs_that_script(
             await trio.sleep_forever()
     async with open_harness(tmp_path, log) as harness:
         with pytest.raises(
-            CommandRefusedError, match=r"needs what its launch script passed \(data\): start that script again"
+            CommandRefusedError, match=r"needs what its launch script passed \(data\): start its launch script again"
         ):
             await harness.operator.launch_from_incomplete_run(TaskRunId(1))
         await harness.operator.launch_from_incomplete_run(TaskRunId(1), shared)
