@@ -64,7 +64,7 @@ def test_a_decorated_class_is_found_by_its_kind_and_name() -> None:
 def test_its_args_become_an_option_of_the_hydra_group_under_its_name() -> None:
     register_mephisto_abstraction()(Quiz)
     node = ConfigStore.instance().load("mephisto/blueprint/quiz.yaml").node
-    assert node == {"_blueprint_type": "quiz", "block_qualification": None, "questions": 3}
+    assert node == {"_blueprint_type": "quiz", "block_qualification": None, "questions": 3, "tips_location": None}
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
