@@ -7,7 +7,7 @@ from typing import Any
 
 import trio
 
-from .harness import Headers, OperatorLink, RouterHarness
+from .harness import PATIENCE_SECONDS, Headers, OperatorLink, RouterHarness
 
 
 class HonestWorkers:
@@ -57,7 +57,7 @@ class HonestWorkers:
         await self._operator.expect("submit_unit", lambda packet: packet.data["final_data"] == number)
 
     async def _post(self, path: str, body: object, headers: Headers) -> dict[str, Any]:
-        answer = await self._harness.http.post(path, json=body, headers=headers, timeout=60)
+        answer = await self._harness.http.post(path, json=body, headers=headers, timeout=2 * PATIENCE_SECONDS)
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found
