@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import trio
+from msgspec.structs import replace
 
 from ...core.abstractions.work_data import InitializationData
 from ...core.entity_ref import EntityRef
@@ -26,7 +27,7 @@ from ..control.reviews import content_key
 from ..log.sqlite.as_of import open_as_of
 from ..terminal import echo
 from .common.arguments import LogCommand, author_option, log_argument, run_argument
-from .common.output import progress
+from .common.output import format_repeated, progress
 from .run_control import how_to_resume
 
 #: Bytes of items in one request, unless a single item is larger.
@@ -66,7 +67,7 @@ def extend_command(
 
     Added items follow those of the launch, with the same settings and the same checks. Further units are done by
     workers who have not done the same item. A run that has ended is reopened if it gets more to do; resume it then.
-    The same file is added once, however often the command is repeated.
+    The same file is added once, however often and by whomever the command is repeated.
 
     \b
     Examples:
@@ -89,7 +90,8 @@ def extend_command(
             reply = Reply()
             async with open_control(database, who) as control:
                 for request in requests:
-                    key = content_key(request, who) if request.items else None
+                    # Whoever adds a file, and for whatever reason: it is the same file.
+                    key = content_key(replace(request, reason="")) if request.items else None
                     reply = await control.execute(request, key)
                     _print_done(run, request, reply)
                     advance()
@@ -120,7 +122,7 @@ def _items_of(database: Path, run: TaskRunId, file: Path) -> list[Initialization
             key="--data",
             hint="Let its launch script give more data, and run it again with mephisto.task.resume_incomplete_run=true",
         )
-    for other in dict.fromkeys(_SETTINGS.values()):
+    for other in set(_SETTINGS.values()) & {str(name) for name in config.blueprint}:
         config.blueprint[other] = str(file.absolute()) if other == setting else None
     blueprint_class = get_blueprint_from_type(created.blueprint_type)
     shared_state = blueprint_class.SharedStateClass()
@@ -149,7 +151,7 @@ def _requests(run: TaskRunId, reason: str, items: Sequence[InitializationData]) 
 
 
 def _print_done(run: EntityRef, request: ExtendRequest, reply: Reply) -> None:
-    before = "  (recorded before)" if reply.repeated else ""
+    before = format_repeated(is_repeated=reply.repeated, by=reply.repeats)
     if request.items:
         echo(f"{run}: {len(request.items):,} items added{before}")
     if request.units_per_assignment is not None:

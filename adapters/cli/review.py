@@ -31,7 +31,7 @@ from .common.arguments import (
     pseudonyms_option,
     run_argument,
 )
-from .common.output import as_json_option, progress
+from .common.output import as_json_option, format_repeated, progress
 from .common.review_decisions import ChosenVerdicts, read_decisions, read_selection
 from .common.review_lists import read_unreviewed, show_appeals, show_late, show_unreviewed
 from .common.review_questions import ask_for_verdicts
@@ -170,7 +170,7 @@ def _record(database: Path, author: str | None, decisions: Sequence[ReviewReques
 
 
 def _print_recorded(decision: ReviewRequest, reply: Reply) -> None:
-    before = "  (recorded before)" if reply.repeated else ""
+    before = format_repeated(is_repeated=reply.repeated, by=reply.repeats)
     if isinstance(decision, AcceptLateRequest):
         echo(f"agent-{decision.agent}: late work accepted{before}")
         return

@@ -31,6 +31,7 @@ from ..log.sqlite.reader import LogReader
 from ..terminal import echo
 from ..text import format_worker
 from .common.arguments import EntityType, LogCommand, RunType, author_option, log_argument, pseudonyms_option
+from .common.output import author_name
 
 #: The default value of a granted qualification.
 GRANTED = 1
@@ -106,11 +107,12 @@ def worker_command(
     )
     keyed: list[tuple[AnyRequest, str]] = [(request, new_key()) for request in requests]
     if bonus:
-        keyed.append((owed, new_key() if again else content_key(owed, who)))
+        keyed.append((owed, new_key() if again else content_key(owed)))
     reply = trio.run(_execute, database, who, keyed)
     label = label_of_worker(database, number, pseudonyms=pseudonyms)
     if bonus and reply.repeated:
-        echo(f"{label}: this bonus was given before, and is not given twice; --again gives another one")
+        by = "" if reply.repeats is None else f" by {author_name(reply.repeats)}"
+        echo(f"{label}: this bonus was given before{by}, and is not given twice; --again gives another one")
     else:
         echo(f"{label}: done")
 

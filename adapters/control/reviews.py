@@ -29,8 +29,13 @@ class BatchResult(NamedTuple):
     refused: ReviewRequest | None = None
 
 
-def content_key(request: AnyRequest, author: str) -> str:
-    """Return an idempotency key made from a request's content, so that repeating a command does nothing twice."""
+def content_key(request: AnyRequest, author: str | None = None) -> str:
+    """Return an idempotency key made from a request's content, so that repeating a command does nothing twice.
+
+    Args:
+        request: the request.
+        author: whose request it is; None if it does nothing twice whoever repeats it.
+    """
     digest = hashlib.sha256(msgspec.json.encode((author, request))).hexdigest()
     return f"request/{digest[:40]}"
 

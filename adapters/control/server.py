@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import trio
 
-from ...core.errors import CommandRefusedError, MephistoError, UnusableLogError
+from ...core.errors import CommandRefusedError, MephistoError, OutcomeUnknownError, UnusableLogError
 from ...core.operations.control.executor import RequestExecutor
 from ...core.operations.control.requests import Reply, Request
 from ...core.operations.logger_core import get_logger
@@ -144,12 +144,14 @@ class _Connection:
             async for line in lines:
                 try:
                     message = _decoder.decode(line)
-                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                     logger.warning("the control socket got a request that it cannot read", reason=str(error))
                     return
-                await self._under_way.acquire_on_behalf_of(message)
+                # A borrower of its own for each request: messages may be equal, and are not always hashable.
+                borrower = object()
+                await self._under_way.acquire_on_behalf_of(borrower)
                 # Decided in the order of arrival: each task runs up to its commit before the next one starts.
-                nursery.start_soon(self._execute, message)
+                nursery.start_soon(self._execute, message, borrower)
                 await trio.lowlevel.checkpoint()
 
     async def _lines(self) -> AsyncGenerator[bytes]:
@@ -173,12 +175,12 @@ class _Connection:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return b""
 
-    async def _execute(self, message: ControlMessage) -> None:
+    async def _execute(self, message: ControlMessage, borrower: object) -> None:
         try:
             with self._requests.counted(message.request):
                 answer = await self._answer(message)
         finally:
-            self._under_way.release_on_behalf_of(message)
+            self._under_way.release_on_behalf_of(borrower)
         # A client that has left asks again with the same key, if it wants to know.
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             async with self._sending:
@@ -193,7 +195,28 @@ class _Connection:
             self._on_yield()
             return ControlAnswer(id=message.id, reply=Reply())
         try:
-            reply = await self._executor.execute(message.request, message.author, message.key)
+            with _own_failures(message.request):
+                reply = await self._executor.execute(message.request, message.author, message.key)
         except MephistoError as error:
             return answer_of_error(message.id, error)
         return ControlAnswer(id=message.id, reply=reply)
+
+
+@contextmanager
+def _own_failures(request: Request) -> Iterator[None]:
+    """Log an unexpected exception: it fails one request, and must not end the operator that executes it.
+
+    Raises:
+        OutcomeUnknownError: in place of an exception that is none of the package's own.
+    """
+    try:
+        yield
+    except MephistoError:
+        raise
+    except Exception as error:
+        kind = type(request).__name__
+        logger.exception("a request of the control socket failed unexpectedly", request=kind)
+        raise OutcomeUnknownError(
+            f"the process that has the log open failed on this request ({type(error).__name__}) and still runs; "
+            "its log says more. `mephisto-es timeline` shows whether anything was recorded"
+        ) from error

@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
+from ....core.commands.review import PERSON_PREFIX
 from ....core.errors import ConfigError
 from ....core.printable import printable_json
 from ....projections.audit.report import Finding
@@ -47,6 +48,23 @@ def progress(description: str, total: int) -> Iterator[Callable[[], None]]:
     with Progress(console=make_console(stderr=True), transient=True) as bars:
         task = bars.add_task(description, total=total)
         yield lambda: bars.advance(task)
+
+
+def format_repeated(*, is_repeated: bool, by: str | None) -> str:
+    """Return the end of a line about a request that had been executed before.
+
+    Args:
+        is_repeated: True if it had been.
+        by: author of the earlier request, if it was somebody else's.
+    """
+    if not is_repeated:
+        return ""
+    return f"  (recorded before{'' if by is None else f', by {author_name(by)}'})"
+
+
+def author_name(author: str) -> str:
+    """Return an author as people know them: `ann` for `user/ann`."""
+    return author.removeprefix(PERSON_PREFIX)
 
 
 def facts() -> Table:

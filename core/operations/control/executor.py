@@ -170,16 +170,19 @@ class RequestExecutor:
                 return await self._take_back(request, author)
             case ReopenRequest():
                 extension = RunExtension(self._ledger, self._ids, author)
-                return _reply(await extension.reopen(request.task_run, request.reason, command_id=key))
+                return _reply(await extension.reopen(request.task_run, request.reason, command_id=key), author)
             case ExtendRequest():
-                reply = _reply(await RunExtension(self._ledger, self._ids, author).extend(request, command_id=key))
+                extension = RunExtension(self._ledger, self._ids, author)
+                reply = _reply(await extension.extend(request, command_id=key), author)
                 return replace(reply, run_status=self._status_of(request.task_run).value)
             case FindRequest():
                 lookup = StateLookup(self._ledger.state, self._ledger.log.pseudonym_key)
                 return Reply(found=str(find_entity(lookup, request.text, request.kinds)))
             case _:
                 result = await self._review(request, author, key)
-                return replace(_reply(result), differs=isinstance(request, VerdictRequest) and _is_opinion(result))
+                return replace(
+                    _reply(result, author), differs=isinstance(request, VerdictRequest) and _is_opinion(result)
+                )
 
     def _check_rejection(self, request: VerdictRequest, reviewer: Reviewer) -> None:
         """Refuse a rejection that the run's crowd site would not take: the worker would be paid after all.
@@ -371,5 +374,12 @@ def _is_opinion(result: AppendResult) -> bool:
     return any(isinstance(recorded.envelope.event, AgentOpinionGiven) for recorded in result.events)
 
 
-def _reply(result: AppendResult) -> Reply:
-    return Reply(repeated=result.repeated, seq=result.events[-1].seq if result.events else None)
+def _reply(result: AppendResult, author: str) -> Reply:
+    if not result.events:
+        return Reply(repeated=result.repeated)
+    earlier = result.events[-1].envelope.actor
+    return Reply(
+        repeated=result.repeated,
+        repeats=earlier if result.repeated and earlier != author else None,
+        seq=result.events[-1].seq,
+    )

@@ -337,6 +337,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
     #: True if the same request, by its key, had been executed before; nothing happened again.
     repeated: bool = False
+    #: Author of the earlier request, if it was somebody else's.
+    repeats: str | None = None
     #: Position of the last event; None if there was nothing to do.
     seq: int | None = None
     #: Number of payments that the provider accepted.

@@ -58,6 +58,8 @@ def test_a_file_is_added_once(name: str, text: str, database: Path, tmp_path: Pa
     file = written(tmp_path, name, text)
     assert ask("extend", database, "--data", file).stdout == "run-1: 2 items added\n"
     assert ask("extend", database, "--data", file).stdout == "run-1: 2 items added  (recorded before)\n"
+    by_ann = ask("extend", database, "--data", file, "--as", "ann", "--reason", "again")
+    assert by_ann.stdout.startswith("run-1: 2 items added  (recorded before, by ")
     assert [[item.shared for item in items] for items in added(database)] == [
         [{"id": "41", "sentence": "New"}, {"id": "42", "sentence": "Newer"}]
     ]

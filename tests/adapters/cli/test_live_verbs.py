@@ -136,6 +136,7 @@ DECISIONS = (
     Decision(
         "extend --units-per-assignment 2", "run-1: 2 units per assignment", ("task_run_units_raised",), ExtendRequest
     ),
+    Decision("extend --data {more}", "run-1: 1 items added", ("task_run_data_added",), ExtendRequest),
     Decision("extend --budget 50", "run-1: budget 50.00", ("task_run_budget_changed",), ExtendRequest),
     Decision(
         "pause --now",
@@ -258,7 +259,8 @@ def first_payment(folder: Path) -> int:
 @pytest.mark.usefixtures("kept_in")
 async def test_every_deciding_verb(is_live: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "data"
-    settings = tmp_path / "config.yml"
+    settings, more = tmp_path / "config.yml", tmp_path / "more.jsonl"
+    more.write_text('{"a": [{"b": [1]}]}\n')
     settings.write_text(f"core:\n  main_data_directory: {folder}\n")
     monkeypatch.setenv("MEPHISTO_CONFIG", str(settings))
     with trio.fail_after(120):
@@ -269,6 +271,8 @@ async def test_every_deciding_verb(is_live: bool, tmp_path: Path, monkeypatch: p
                 given = " ".join([words, *author]) if author else f"{words} --as ann"
                 if "{payment}" in given:
                     given = given.format(payment=first_payment(folder))
+                if "{more}" in given:
+                    given = given.format(more=more)
                 result = await trio.to_thread.run_sync(partial(run_verb, given, folder))
                 if not is_live and words in LIVE_ONLY:
                     assert (result.exit_code, LIVE_ONLY[words] in result.stderr) == (1, True), result.output

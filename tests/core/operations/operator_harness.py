@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -50,6 +51,9 @@ register_mephisto_abstraction()(MemoryArchitect)
 class HarnessArgs(OnboardingRequiredArgs, ScreenTaskRequiredArgs, UseGoldUnitArgs, BlueprintArgs):
     """Settings of the blueprint."""
 
+    #: A file of items, one a line, in place of what the test passes.
+    data_jsonl: str | None = None
+
 
 @dataclass
 class HarnessTaskState(OnboardingSharedState, ScreenTaskSharedState, GoldUnitSharedState):
@@ -71,6 +75,8 @@ class HarnessBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
     shared_state: HarnessTaskState
 
     def get_initialization_data(self) -> AssignmentData:
+        if (file := self.args.blueprint.data_jsonl) is not None:
+            return [InitializationData(shared=json.loads(line)) for line in Path(file).read_text().splitlines()]
         return self.shared_state.data
 
     def check_submission(self, answers: object) -> tuple[str, ...]:
