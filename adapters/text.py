@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..core.commands.review import PERSON_PREFIX
 from ..core.operations.configuration.money import amount
 from ..projections.queries.money.spending import Spending
 
@@ -23,17 +24,21 @@ def format_worker(worker: int, name: str | None) -> str:
     return f"worker-{worker}" if name is None else f"worker-{worker} ({name})"
 
 
+def format_author(author: str | None) -> str:
+    """Return the author of a decision as people know them: `ann`, and not `user/ann`."""
+    return "an unknown author" if author is None else author.removeprefix(PERSON_PREFIX)
+
+
 def format_counts(counts: Mapping[str, int]) -> str:
     """Return counts by name: `completed 3, launched 1`; `none` if there are no counts."""
     return ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none"
 
 
 def format_spending(spending: Spending) -> str:
-    """Return the state of a budget: `7.00 of 10.00 left, 2.00 owed, 1.00 reserved`."""
+    """Return the state of a budget: `7.00 of 10.00 left, 2.00 owed or paid, 1.00 reserved`."""
     committed, reserved = amount(spending.committed_cents), amount(spending.reserved_cents)
-    return (
-        f"{amount(spending.left_cents)} of {amount(spending.budget_cents)} left, {committed} owed, {reserved} reserved"
-    )
+    left = f"{amount(spending.left_cents)} of {amount(spending.budget_cents)} left"
+    return f"{left}, {committed} owed or paid, {reserved} reserved"
 
 
 def format_duration(seconds: float) -> str:

@@ -92,7 +92,7 @@ class Codec:
         """Decode an envelope that holds a retired event."""
         kind = stored_kind(data)
         if kind is None or kind in KINDS:
-            raise UndecodableError(str(error)) from error
+            raise UndecodableError(_reason(error)) from error
         if kind not in self._upcasters:
             raise UnknownKindError(kind) from error
         try:
@@ -106,6 +106,13 @@ class Codec:
 
 #: Encode an envelope as canonical JSON.
 encode: Callable[[Envelope], bytes] = _encoder.encode
+
+
+def _reason(error: Exception) -> str:
+    """Return why an envelope does not decode; a field that this version lacks may be one of a newer version."""
+    if isinstance(error, msgspec.ValidationError) and "unknown field" in str(error):
+        return f"{error}; if a newer mephisto-es wrote it, update this one and start it again"
+    return str(error)
 
 
 def stored_kind(data: bytes) -> str | None:

@@ -18,6 +18,7 @@ from ...projections.queries.history.explain import (
     explain_worker,
 )
 from ...projections.queries.worker_names import worker_names
+from ..text import format_author
 from .common.arguments import AsOfOption, EntityType, LogCommand, as_of_options, log_argument, pseudonyms_option
 from .common.output import as_json_option, console, print_json
 
@@ -62,7 +63,9 @@ def _lines(explanation: Explanation, name: str | None) -> Iterator[str]:
 
 
 def _headline(step: ExplanationStep) -> str:
-    return f"{step.at}  {step.entity} {escape(step.text)}  [dim]seq {step.seq}, by {escape(step.actor)}[/]"
+    return (
+        f"{step.at}  {step.entity} {escape(step.text)}  [dim]seq {step.seq}, by {escape(format_author(step.actor))}[/]"
+    )
 
 
 def _rule(result: RuleResult) -> str:

@@ -110,7 +110,7 @@ GROUPS = {
 }
 #: Packages that single verbs need, with what for, and the extra that installs them.
 EXTRAS = {"cryptography": ("seals need", "proof"), "psycopg": ("logs in PostgreSQL need", "postgres")}
-#: Former names of verbs. They work, but no list shows them.
+#: Former names of verbs. They work, and the help of their verb names them, but no list shows them.
 ALIASES = {
     "forget": "erase:erase_command",
     "leaks": "resources:list_command",
@@ -156,6 +156,9 @@ class LazyGroup(click.Group):
             ) from error
         if not isinstance(command, click.Command):
             raise TypeError(f"{target} is not a click command")
+        former = sorted(alias for alias, of in ALIASES.items() if of == target)
+        if former:
+            command.epilog = f"Former name, which still works: {', '.join(former)}."
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

@@ -72,6 +72,11 @@ class AmountsDue(NamedTuple):
         return any(one.payment == payment and one.status == confirmed for one in self.ledger.payments)
 
     @property
+    def confirmed_cents(self) -> int:
+        """The amount that the workers are known to have."""
+        return self.ledger.cents.get(PaymentStatus.CONFIRMED.value, 0)
+
+    @property
     def fees_cents(self) -> int:
         """The provider's fees for them."""
         budget = Budget(fee_percent=self.created.fee_percent)
@@ -155,13 +160,14 @@ def pay_command(
         _print_due(due)
     if not is_preview and due.payments and not yes:
         click.confirm("Pay this?", abort=True)
+    confirmed_before = due.confirmed_cents
     if not is_preview:
         trio.run(_pay, database, due, author_of(author))
         due = _due(database, run, pseudonyms=pseudonyms)
     if as_json:
         print_json({"paid": not is_preview, "to_pay": due.payments, "ledger": due.ledger})
     elif not is_preview:
-        _print_paid(due)
+        _print_paid(due, confirmed_before)
     if not is_preview and due.payments:
         raise click.exceptions.Exit(ILLEGAL)
 
@@ -237,10 +243,10 @@ def _sums(payments: Sequence[Payment]) -> tuple[str, str, str, str]:
     return f"{len(payments):,}", amount(cents[PAY]), amount(cents[BONUS]), amount(sum(cents.values()))
 
 
-def _print_paid(due: AmountsDue) -> None:
-    cents = due.ledger.cents
-    sent, confirmed = (cents.get(status.value, 0) for status in (PaymentStatus.SENT, PaymentStatus.CONFIRMED))
-    echo(f"{amount(confirmed)} confirmed, {amount(sent)} sent")
+def _print_paid(due: AmountsDue, confirmed_before: int) -> None:
+    sent, confirmed = due.ledger.cents.get(PaymentStatus.SENT.value, 0), due.confirmed_cents
+    now = f"{amount(confirmed - confirmed_before)} confirmed"
+    echo(f"{now}{f' now ({amount(confirmed)} in all)' if confirmed_before else ''}, {amount(sent)} sent")
     for payment in due.payments:
         reason = f": {payment.failure}" if payment.failure else ""
         console().print(

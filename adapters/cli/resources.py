@@ -58,7 +58,7 @@ def resources_group() -> None:
     """List or release what runs hold outside: servers, apps, objects at providers."""
 
 
-@resources_group.command("list")
+@resources_group.command("list", epilog="Former name, which still works: leaks.")
 @log_argument
 @as_json_option
 def list_command(database: Path, as_json: bool) -> None:
@@ -81,7 +81,7 @@ def list_command(database: Path, as_json: bool) -> None:
         echo("Nothing is held outside.")
 
 
-@resources_group.command("release", cls=LogCommand)
+@resources_group.command("release", cls=LogCommand, epilog="Former name, which still works: reap.")
 @log_argument
 @click.argument("run", type=RunType(), required=False)
 @script_option

@@ -38,7 +38,7 @@ class CrowdSummary(msgspec.Struct, frozen=True, kw_only=True):
     double_clicked: int
     #: Visits without work, by the sentence shown to the worker.
     refusals: dict[str, int]
-    #: Failed requests by kind of failure; each was retried.
+    #: Failed requests by kind of failure; each was retried. A worker who keeps getting no answer is counted once.
     failures: dict[str, int]
     request_agent: Latency
     submit_task: Latency

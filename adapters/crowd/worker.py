@@ -67,6 +67,8 @@ class SimulatedWorker:
         self._chance = Random(bot.seed)
         #: The number of units the worker has had.
         self._units = 0
+        #: True while the router has answered nothing since a failure that was counted.
+        self._is_cut_off = False
 
     async def work_until_idle(self, patience_seconds: float) -> None:
         """Visit the page repeatedly, until there was no work for this long or the worker has left for good."""
@@ -200,11 +202,14 @@ class SimulatedWorker:
             try:
                 answer = await request()
             except RouterUnreachableError as error:
-                self._counters.failures[str(error)] += 1
+                if not self._is_cut_off:
+                    self._counters.failures[str(error)] += 1
+                    self._is_cut_off = True
                 if trio.current_time() >= give_up_at:
                     raise
                 await trio.sleep(RETRY_SECONDS)
             else:
+                self._is_cut_off = False
                 if durations is not None:
                     durations.append(trio.current_time() - asked_at)
                 return answer

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse
 
 from ...core.entity_ref import KINDS
 from ...core.operations.configuration.money import amount
-from ..text import format_duration, format_status
+from ..text import format_author, format_duration, format_status
 from . import charts
 from .guard import Visitor
 from .media import medium_of
@@ -44,6 +44,7 @@ class Templates:
         )
         self._environment.filters |= {
             "amount": amount,
+            "author": format_author,
             "count": lambda number: f"{number:,}",
             "duration": format_duration,
             "json": _json,

@@ -59,7 +59,7 @@ class DryRunOperator(Operator):
         logger.info(
             f"dry run of {plan.task_name!r}: everything is in order; nothing was recorded or published",
             page_files=_count_files(static_dir),
-            items_read=items,
+            first_items_read=items,
         )
         return DRY_RUN
 

@@ -66,6 +66,7 @@ def test_a_field_that_no_event_has_is_refused(event: AnyEvent, name: str) -> Non
         return
     with pytest.raises(UndecodableError) as refused:
         decode(changed(around(event), **{name: 1}))
+    assert "if a newer mephisto-es wrote it, update this one" in str(refused.value)
     assert not isinstance(refused.value, UnknownKindError)
 
 

@@ -13,7 +13,7 @@ from ....projections.queries.appeals import OpenAppeal
 from ....projections.queries.late_work import LateWork
 from ....projections.queries.unit_records import UnitRecord
 from ....projections.queries.worker_names import shown_name
-from ...text import format_duration, format_worker
+from ...text import format_author, format_duration, format_worker
 from .top_ups import top_up_text
 
 #: The longest input or output that is shown whole, in characters.
@@ -34,7 +34,7 @@ def lines_of_late_work(late: LateWork) -> Iterator[str]:
 def lines_of_appeal(appeal: OpenAppeal) -> Iterator[str]:
     """Yield the lines that show an objection and the work it is about, as markup."""
     head = f"[bold]agent-{appeal.agent_id}[/]  unit-{appeal.unit_id}  worker-{appeal.worker_id}"
-    yield f"{head}  worth {amount(appeal.pay_cents)}  rejected by {escape(appeal.rejected_by or 'an unknown author')}"
+    yield f"{head}  worth {amount(appeal.pay_cents)}  rejected by {escape(format_author(appeal.rejected_by))}"
     yield f"    [dim]why[/] {_json(appeal.note)}"
     yield f"    [dim]but[/] {_json(appeal.objection)}"
     yield f"    [dim]in [/] {_json(appeal.inputs)}"

@@ -298,7 +298,7 @@ def recorded(seq: int, data: bytes) -> RecordedEvent:
     try:
         return RecordedEvent(seq, decode(data))
     except UnknownKindError as error:
-        raise UnknownEventError(f"seq {seq}: {error}; update mephisto-es to read it") from error
+        raise UnknownEventError(f"seq {seq}: {error}; update mephisto-es and start it again") from error
     except UndecodableError as error:
         raise DamagedLogError(seq, f"the event cannot be read: {error}") from error
 

@@ -87,7 +87,7 @@ _TEMPLATES: dict[type[Event], str] = {
     agent.AgentApproved: "approved, with a bonus of {bonus_cents}",
     agent.AgentSoftRejected: "soft-rejected",
     agent.AgentRejected: "rejected",
-    agent.AgentVerdictWithdrawn: "verdict taken back by {reviewer}",
+    agent.AgentVerdictWithdrawn: "verdict taken back",
     agent.AgentAppealed: "objected to the rejection ({objection})",
     agent.AgentAppealDismissed: "objection answered ({answer}); the rejection stands",
     agent.AgentLateAccepted: "late work accepted",
@@ -138,6 +138,8 @@ def describe(event: Event) -> str:
     if template is None:
         return f"{KIND_OF[type(event)].replace('_', ' ')} {_text('', values)}".rstrip()
     text = template.format_map(values)
+    if isinstance(event, agent.AgentApproved) and not event.bonus_cents:
+        text = "approved"
     if isinstance(event, task_run.TaskRunBudgetChanged) and event.budget_cents is None:
         text = "budget removed: nothing limits the cost"
     if isinstance(event, agent.AgentBonusGranted) and event.worked_seconds is not None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
+from ....core.commands.review import PERSON_PREFIX
 from ....core.entity_ref import EntityRef
 from ....core.state.status_fold import STATUS_AFTER
 from ....events.agent import AgentAccepted
@@ -19,7 +20,7 @@ from ...mephisto_db.rows import date_of
 from .event_text import describe
 
 #: Authors of decisions: people by name, and launch scripts.
-_DECIDING = ("user/", "reviewer", "paymaster")
+_DECIDING = (PERSON_PREFIX, "reviewer", "paymaster")
 
 
 class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +40,7 @@ class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         # Everything else is done by the operator, or by the worker whom the line is about.
-        by = f" (by {self.actor.removeprefix('user/')})" if self.actor.startswith(_DECIDING) else ""
+        by = f" (by {self.actor.removeprefix(PERSON_PREFIX)})" if self.actor.startswith(_DECIDING) else ""
         return f"{self.date}  {self.stream}  {self.text}{by}" + (f" -> {self.status}" if self.status else "")
 
 

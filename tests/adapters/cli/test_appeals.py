@@ -51,7 +51,7 @@ def status(database: Path) -> str:
 def test_objections_are_listed_until_they_are_answered(database: Path) -> None:
     assert "2 unanswered: mephisto-es review --appeals" in status(database)
     shown = review(database, 1, "--appeals").stdout
-    assert "agent-1  unit-1  worker-1  worth 0.25  rejected by user/ann" in shown
+    assert "agent-1  unit-1  worker-1  worth 0.25  rejected by ann" in shown
     assert 'why "too short"' in shown
     assert "certain, says 2" in shown
     assert "\x1b" not in shown

@@ -79,8 +79,8 @@ def test_a_large_file_is_added_in_parts(database: Path, tmp_path: Path) -> None:
 def test_units_and_budget(database: Path) -> None:
     said = ask("extend", database, "--units-per-assignment", 3, "--budget", "50.00", "--as", "ann").stdout
     assert said == "run-1: 3 units per assignment\nrun-1: budget 50.00\n"
-    assert "budget: 39.75 of 50.00 left, 0.00 owed, 10.25 reserved" not in said
-    assert "budget: 40.00 of 50.00 left, 0.00 owed, 10.00 reserved" in ask("ledger", database).stdout
+    assert "budget: 39.75 of 50.00 left, 0.00 owed or paid, 10.25 reserved" not in said
+    assert "budget: 40.00 of 50.00 left, 0.00 owed or paid, 10.00 reserved" in ask("ledger", database).stdout
     assert ask("extend", database, "--budget", "none").stdout == "run-1: budget none\n"
     assert "budget:" not in ask("ledger", database).stdout
     assert "budget removed: nothing limits the cost (by " in ask("timeline", database, "run-1").stdout

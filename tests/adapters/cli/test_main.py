@@ -77,6 +77,7 @@ def test_a_former_name_still_works_and_is_not_listed(former: str, now: list[str]
     helps = [CliRunner().invoke(main, [*words, "--help"]) for words in ([former], now)]
     assert [result.exit_code for result in helps] == [0, 0]
     assert helps[0].stdout.partition("]")[2] == helps[1].stdout.partition("]")[2]
+    assert f"Former name, which still works: {former}." in helps[0].stdout
     assert f"  {former} " not in CliRunner().invoke(main, ["--help"]).stdout
 
 

@@ -101,6 +101,7 @@ def test_it_pays_what_it_says_when_it_may(database: Path) -> None:
     assert replay(database, PROJECTIONS).legal
     again = ask("pay", database, 1, "--yes")
     assert "run-1 has paid everything it owes" in again.stdout
+    assert again.stdout.splitlines()[-1] == "0.00 confirmed now (1.40 in all), 0.00 sent"
     assert PaymentBook(database.parent / BOOK_FILE).total_cents() == OWED_CENTS
 
 

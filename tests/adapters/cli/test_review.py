@@ -149,7 +149,9 @@ def test_a_verdict_is_taken_back_and_given_again(database: Path) -> None:
         assert ask(*approve).stdout == f"agent-{first}: approved, bonus 0.50\n"
         assert ask(*undo).stdout == f"agent-{first}: verdict taken back\n"
         assert verdicts(database)[first] == "completed"
-    assert "verdict taken back by user/" in ask("timeline", database, f"agent-{first}").stdout
+    told = ask("timeline", database, f"agent-{first}").stdout
+    assert "verdict taken back (by " in told
+    assert "user/" not in told + ask("explain", database, f"agent-{first}").stdout
     assert all_of(database, bonuses) == granted
     assert "there is no verdict to take back" in ask(*undo).stderr
     ask("review", database, run, "--soft-reject", f"agent-{first}")

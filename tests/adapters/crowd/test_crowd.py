@@ -74,7 +74,7 @@ async def test_a_router_that_is_not_there_is_tried_for_a_while(autojump_clock: t
         await crowd.run()
     summary = crowd.summary()
     assert summary.visits == 1
-    assert summary.failures["GET / got no answer (ConnectError)"] > 50
+    assert summary.failures == {"GET / got no answer (ConnectError)": 1}
 
 
 async def test_a_request_that_is_refused_is_counted(tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ def test_a_dry_run_checks_everything_and_records_nothing(launch: LaunchHarness, 
     assert (outcome.code, outcome.events) == (0, 0)
     assert lines(outcome.errors)["units"] == "80"
     assert "everything is in order; nothing was recorded or published" in outcome.errors
-    assert f"items_read={ITEMS_READ}" in outcome.errors
+    assert f"first_items_read={ITEMS_READ}" in outcome.errors
     assert not (tmp_path / "log").exists()
 
 

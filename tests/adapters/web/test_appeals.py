@@ -39,7 +39,7 @@ async def test_objections_are_answered(visitor: Visitor, database: Path) -> None
     page = await visitor.get(PAGE)
     assert "I am &lt;b&gt;certain&lt;/b&gt;, says 1" in page.text
     assert "too &lt;i&gt;short" in page.text
-    assert "rejected by user/tester" in words_of(page)
+    assert "rejected by tester" in words_of(page)
     accepted = await visitor.send(PAGE, {"agent": "1", "action": "accept", "answer": "You are right."})
     assert "The work is approved, and to be paid." in words_of(accepted)
     dismissed = await visitor.send(PAGE, {"agent": "2", "action": "dismiss", "answer": "It has one word."})
