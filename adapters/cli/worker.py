@@ -9,7 +9,7 @@ import click
 import trio
 
 from ...core.entity_ref import EntityRef
-from ...core.operations.configuration.money import cents
+from ...core.operations.configuration.money import amount, cents
 from ...core.operations.control.requests import (
     AnyRequest,
     BlockRequest,
@@ -22,6 +22,7 @@ from ...core.operations.control.requests import (
 )
 from ...core.operations.services.worker_page import page_address, page_token
 from ...events.ids import TaskRunId, UnitId, WorkerId
+from ...events.payment import PaymentOwed
 from ...projections.queries.worker_names import worker_names
 from ..control.client import new_key, open_control
 from ..control.protocol import author_of
@@ -29,9 +30,8 @@ from ..control.reviews import content_key
 from ..log.sqlite.as_of import open_as_of
 from ..log.sqlite.reader import LogReader
 from ..terminal import echo
-from ..text import format_worker
+from ..text import format_author, format_worker
 from .common.arguments import EntityType, LogCommand, RunType, author_option, log_argument, pseudonyms_option
-from .common.output import author_name
 
 #: The default value of a granted qualification.
 GRANTED = 1
@@ -46,8 +46,13 @@ WITHDRAWN = "the worker asked for it"
 @click.option("--unblock", metavar="REASON", help="Let a blocked worker work again.")
 @click.option("--grant", metavar="NAME[=VALUE]", help="Grant a qualification, or change its value.")
 @click.option("--revoke", metavar="NAME", help="Revoke a qualification.")
-@click.option("--bonus", metavar="AMOUNT", help="Owe the worker a bonus for their latest work: 0.50.")
-@click.option("--unit", type=EntityType("unit"), metavar="UNIT", help="The unit that the bonus is for.")
+@click.option("--bonus", metavar="AMOUNT", help="Owe the worker a bonus: 0.50.")
+@click.option(
+    "--unit",
+    type=EntityType("unit"),
+    metavar="UNIT",
+    help="The unit that the bonus is for; the latest that was approved or waits for review, unless given.",
+)
 @click.option("--reason", metavar="REASON", help="The reason for the bonus; required.")
 @click.option(
     "--withdraw-consent",
@@ -110,11 +115,38 @@ def worker_command(
         keyed.append((owed, new_key() if again else content_key(owed)))
     reply = trio.run(_execute, database, who, keyed)
     label = label_of_worker(database, number, pseudonyms=pseudonyms)
+    for request in requests:
+        echo(f"{label}: {_done(request)}")
     if bonus and reply.repeated:
-        by = "" if reply.repeats is None else f" by {author_name(reply.repeats)}"
+        by = "" if reply.repeats is None else f" by {format_author(reply.repeats)}"
         echo(f"{label}: this bonus was given before{by}, and is not given twice; --again gives another one")
-    else:
-        echo(f"{label}: done")
+    elif bonus:
+        echo(f"{label}: bonus of {amount(bonus_cents)}{_unit_of(database, reply.seq)}")
+
+
+def _done(request: AnyRequest) -> str:
+    match request:
+        case BlockRequest():
+            return f"blocked: {request.reason}"
+        case UnblockRequest():
+            return f"unblocked: {request.reason}"
+        case GrantRequest():
+            return f"has the qualification {request.qualification} with value {request.value}"
+        case RevokeRequest():
+            return f"has the qualification {request.qualification} no more"
+        case WithdrawConsentRequest():
+            return f"consent to run-{request.task_run} withdrawn, and what was sent in it deleted"
+        case _:
+            return "done"
+
+
+def _unit_of(database: Path, seq: int | None) -> str:
+    """Return the unit that a bonus is for, as the end of a sentence."""
+    if seq is None:
+        return ""
+    with LogReader(database) as log:
+        events = [recorded.envelope.event for recorded in log.read(seq - 1, seq)]
+    return "".join(f" for unit-{event.unit}" for event in events if isinstance(event, PaymentOwed))
 
 
 def _requests(

@@ -16,11 +16,11 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from ....core.commands.review import PERSON_PREFIX
 from ....core.errors import ConfigError
 from ....core.printable import printable_json
 from ....projections.audit.report import Finding
 from ...terminal import TerminalConsole, echo, make_console
+from ...text import format_author
 
 #: Exit code when the log could be read but a check failed. A file that is not a log ends in exit code 2.
 ILLEGAL = 1
@@ -59,12 +59,7 @@ def format_repeated(*, is_repeated: bool, by: str | None) -> str:
     """
     if not is_repeated:
         return ""
-    return f"  (recorded before{'' if by is None else f', by {author_name(by)}'})"
-
-
-def author_name(author: str) -> str:
-    """Return an author as people know them: `ann` for `user/ann`."""
-    return author.removeprefix(PERSON_PREFIX)
+    return f"  (recorded before{'' if by is None else f', by {format_author(by)}'})"
 
 
 def facts() -> Table:

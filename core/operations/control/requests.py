@@ -73,7 +73,7 @@ class BonusRequest(Request, frozen=True, kw_only=True, tag="bonus"):
     worker: WorkerId
     amount_cents: int
     reason: str
-    #: A unit that the worker has had; the latest, if None.
+    #: A unit that the worker has had; if None, the latest that was approved or waits for review.
     unit: UnitId | None = None
 
 

@@ -23,10 +23,13 @@ from ...commands.review import (
 )
 from ...errors import CommandRefusedError, UnknownEntityError
 from ...ledger import Ledger
+from ...lifecycles.agent import AgentStatus
 from ...payloads import seal
 from ...ports import AppendResult, Ids, Payload
 
 REVIEWER = "reviewer"
+#: Statuses of work that was approved or waits for review.
+_GOOD_SO_FAR = (AgentStatus.COMPLETED, AgentStatus.APPROVED)
 
 
 class Reviewer:
@@ -163,7 +166,8 @@ class Reviewer:
             worker: the worker.
             amount_cents: the amount.
             reason: why. It stays in the log until the worker is erased.
-            unit: a unit that the worker has had; the worker's latest, unless given.
+            unit: a unit that the worker has had. Unless given, the latest that was approved or waits for review; if
+                there is none, the latest.
             command_id: names this bonus, so that a caller who is not sure can call again and grants it once. Without
                 it, each call grants another one.
         """
@@ -255,7 +259,9 @@ class Reviewer:
         return seal(text.encode(), self._ids.salt(), worker)
 
     def _stream_of_work(self, worker: WorkerId, unit: UnitId | None) -> str:
-        """Return the stream of the worker's latest agent, on a unit or at all.
+        """Return the stream of the worker's latest agent on a unit, or of the latest whose work is good so far.
+
+        If no work was approved or waits for review, that of the latest agent of all.
 
         Raises:
             UnknownEntityError: there is no such worker.
@@ -263,8 +269,11 @@ class Reviewer:
         """
         state = self._ledger.state
         worker = state.workers[worker_stream(worker)].worker
-        for stream, agent in reversed(state.agents.items()):
-            if agent.worker == worker and unit in (None, agent.unit):
+        streams = [stream for stream, agent in reversed(state.agents.items()) if agent.worker == worker]
+        if unit is None:
+            streams.sort(key=lambda stream: state.agents[stream].status not in _GOOD_SO_FAR)
+        for stream in streams:
+            if unit in (None, state.agents[stream].unit):
                 return stream
         raise CommandRefusedError(
             f"worker-{worker} has not worked on " + ("anything" if unit is None else f"unit-{unit}")

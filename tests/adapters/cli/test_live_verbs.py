@@ -109,15 +109,32 @@ DECISIONS = (
     ),
     Decision(
         "worker ann --bonus 0.25 --reason kind",
-        "worker-1 (ann): done",
+        "worker-1 (ann): bonus of 0.25 for unit-",
         ("agent_bonus_granted", "payment_owed"),
         BonusRequest,
     ),
-    Decision("worker ann --grant careful=2", "worker-1 (ann): done", ("qualification_granted",), GrantRequest),
-    Decision("worker ann --revoke careful", "worker-1 (ann): done", ("qualification_revoked",), RevokeRequest),
-    Decision("worker bob --block unkind", "worker-2 (bob): done", ("worker_blocked",), BlockRequest),
-    Decision("worker bob --unblock a-mistake", "worker-2 (bob): done", ("worker_unblocked",), UnblockRequest),
-    Decision("worker bob --withdraw-consent 1", "worker-2 (bob): done", ("consent_withdrawn",), WithdrawConsentRequest),
+    Decision(
+        "worker ann --grant careful=2",
+        "worker-1 (ann): has the qualification careful with value 2",
+        ("qualification_granted",),
+        GrantRequest,
+    ),
+    Decision(
+        "worker ann --revoke careful",
+        "worker-1 (ann): has the qualification careful no more",
+        ("qualification_revoked",),
+        RevokeRequest,
+    ),
+    Decision("worker bob --block unkind", "worker-2 (bob): blocked: unkind", ("worker_blocked",), BlockRequest),
+    Decision(
+        "worker bob --unblock a-mistake", "worker-2 (bob): unblocked: a-mistake", ("worker_unblocked",), UnblockRequest
+    ),
+    Decision(
+        "worker bob --withdraw-consent 1",
+        "worker-2 (bob): consent to run-1 withdrawn",
+        ("consent_withdrawn",),
+        WithdrawConsentRequest,
+    ),
     Decision("projects --put harness spring", "is in the project 'spring'", ("project_created",), PutInProjectRequest),
     Decision(
         "pay --settle payment-{payment} paid --reason seen",

@@ -76,7 +76,7 @@ def test_one_of_several_runs_has_to_be_named(data: Path) -> None:
 
 @pytest.mark.parametrize("written_as", ["worker-3", "worker3", "3", "Zoë 3", "name=Zoë 3", "id=3"])
 def test_a_worker_is_named_in_many_ways(written_as: str, data: Path) -> None:
-    assert answer("worker", written_as, "--block", "at random") == "worker-3 (Zoë 3): done\n"
+    assert answer("worker", written_as, "--block", "at random") == "worker-3 (Zoë 3): blocked: at random\n"
     if written_as not in {"3", "id=3"}:  # which may be an agent, too
         assert answer("explain", written_as) == answer("explain", data, "worker-3")
     assert answer("timeline", "name=Zoë 3") == answer("timeline", data, "worker-3")
@@ -100,7 +100,7 @@ def test_names_are_shown_unless_pseudonyms_are_wanted(data: Path) -> None:
     for verb in (("ledger",), ("pay", "--dry-run")):
         assert "worker-3 (Zoë 3)" in answer(*verb)
         assert "Zoë" not in answer(*verb, "--pseudonyms")
-    assert answer("worker", "Zoë 3", "--block", "x", "--pseudonyms") == "worker-3: done\n"
+    assert answer("worker", "Zoë 3", "--block", "x", "--pseudonyms") == "worker-3: blocked: x\n"
 
 
 def test_an_erased_worker_has_no_name(data: Path) -> None:

@@ -12,6 +12,10 @@ from click.testing import CliRunner
 
 from mephisto_es.adapters.cli import main as command
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
+from mephisto_es.core.ports import AppendRequest, NewEvent
+from mephisto_es.events import streams
+from mephisto_es.events.ids import WorkerId
+from mephisto_es.events.worker import WorkerBlocked
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ...sample_log import sample_history
@@ -54,6 +58,17 @@ def test_only_the_events_of_a_run_are_printed_if_one_is_named(database: Path) ->
     kinds = {json.loads(line)["kind"] for line in tail(database, "1", "--json", "--from", "1", "--no-follow")}
     assert "unit_launched" in kinds
     assert "worker_registered" not in kinds
+
+
+@pytest.mark.parametrize("known_before", [True, False])
+def test_a_block_of_a_worker_of_the_run_is_one_of_its_events(database: Path, known_before: bool) -> None:
+    with SqliteLog.create_or_open(database, PROJECTIONS) as log:
+        head = log.head()
+        for worker in (1, 999):
+            event = NewEvent(streams.worker(WorkerId(worker)), WorkerBlocked(reason=f"number {worker}"))
+            log.commit([AppendRequest(command=f"block {worker}", actor="user/ann", at=head.at, events=(event,))])
+    lines = tail(database, "1", "--from", str(head.seq + 1) if known_before else "1", "--no-follow")
+    assert [line.partition("blocked: ")[2] for line in lines if "blocked" in line] == ["number 1 (by ann) -> blocked"]
 
 
 def test_what_is_committed_later_follows(database: Path) -> None:

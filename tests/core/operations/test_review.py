@@ -178,12 +178,23 @@ async def test_a_bonus_is_owed_before_and_after_a_verdict_and_for_work_that_was_
         assert ledger.state.agents[lost_stream].status is lost.status
 
 
-async def test_without_a_unit_a_bonus_is_for_the_latest_work() -> None:
+async def test_without_a_unit_a_bonus_is_for_the_latest_work_that_was_not_rejected() -> None:
     async with reviewing() as (reviewer, ledger):
         worker = agents(ledger.state, AgentStatus.COMPLETED)[0][1].worker
-        latest = [stream for stream, one in ledger.state.agents.items() if one.worker == worker][-1]
+        theirs = {stream: one.agent for stream, one in ledger.state.agents.items() if one.worker == worker}
+
+        def good() -> list[str]:
+            wanted = (AgentStatus.COMPLETED, AgentStatus.APPROVED)
+            return [stream for stream in theirs if ledger.state.agents[stream].status in wanted]
+
+        while streams := good():
+            receipt = await reviewer.bonus_worker(worker, 5, "was kind")
+            assert receipt.events[0].envelope.stream == streams[-1]
+            if ledger.state.agents[streams[-1]].status is AgentStatus.APPROVED:
+                await reviewer.withdraw_verdict(theirs[streams[-1]])
+            await reviewer.reject_work(theirs[streams[-1]])
         receipt = await reviewer.bonus_worker(worker, 5, "was kind")
-        assert receipt.events[0].envelope.stream == latest
+        assert receipt.events[0].envelope.stream == list(theirs)[-1]
 
 
 async def test_a_bonus_that_has_a_name_is_owed_once() -> None:
