@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import msgspec
 from rich.markup import escape
 
 from ...core.entity_ref import EntityRef
 from ...events.ids import TaskRunId
-from ...projections.queries.runs.blockers import OpenReport, find_blockers
+from ...projections.queries.runs.blockers import Blocker, OpenReport, find_blockers
 from .common.arguments import AsOfOption, LogCommand, as_of_options, log_argument, run_argument
+from .common.operators import ask_operator
 from .common.output import as_json_option, console, print_json
 
 
@@ -29,6 +31,10 @@ def blockers_command(database: Path, run: EntityRef, as_of: AsOfOption, as_json:
     """
     with as_of.open(database) as moment:
         found = find_blockers(moment, TaskRunId(run.number))
+    if as_of == AsOfOption():
+        problem = ask_operator(database, TaskRunId(run.number), found.status).problem
+        more = () if problem is None else (Blocker(problem, 1),)
+        found = msgspec.structs.replace(found, blockers=(*more, *found.blockers))
     if as_json:
         print_json(found)
     else:

@@ -30,6 +30,7 @@ from ..control.protocol import author_of
 from ..log.sqlite.as_of import open_as_of
 from ..terminal import echo
 from .common.arguments import LogCommand, author_option, log_argument, run_argument
+from .common.operators import ask_operator
 
 
 @click.command("pause", cls=LogCommand)
@@ -47,7 +48,7 @@ def pause_command(database: Path, run: EntityRef, now: bool, reason: str, author
     Example:
       mephisto-es pause mephisto_data 1
     """
-    if not now:
+    if not now and _is_operated(database, TaskRunId(run.number)):
         echo(f"{run} gives no work to newcomers; waiting until nobody is at work (--now does not wait)", err=True)
     _execute(database, PauseRequest(task_run=TaskRunId(run.number), reason=reason, drain=not now), author)
     echo(f"{run} is paused; {how_to_resume(database, TaskRunId(run.number))}")
@@ -129,6 +130,13 @@ def retry_command(database: Path, run: EntityRef, function: str | None, reason: 
                 return
     _execute(database, RetryRequest(task_run=number), author)
     echo(f"{run}: its code is asked again, and newcomers get work")
+
+
+def _is_operated(database: Path, run: TaskRunId) -> bool:
+    """Return whether a run is live, and has the operator that it needs for that."""
+    with closing(MephistoDB(database)) as db:
+        status = db.get_task_run(run).status
+    return status == TaskRunStatus.LIVE.value and ask_operator(database, run, status).problem is None
 
 
 def how_to_resume(database: Path, run: TaskRunId) -> str:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+import msgspec
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from ...projections.queries.runs.progress import RunProgress
 from ...projections.queries.runs.run_status import all_runs
 from ..terminal import echo
 from ..text import format_counts, format_duration
 from .common.arguments import AsOfOption, as_of_options, log_argument
+from .common.operators import with_operator
 from .common.output import as_json_option, console, print_json
 
 
@@ -29,12 +32,17 @@ def runs_command(database: Path, as_of: AsOfOption, as_json: bool) -> None:
     """
     with as_of.open(database) as moment:
         found = all_runs(moment)
+    if as_of == AsOfOption():
+        found = msgspec.structs.replace(found, runs=tuple(with_operator(run, database) for run in found.runs))
     if as_json:
         print_json(found)
     elif not found.runs:
         echo(f"{database} has no runs yet.")
     else:
         console().print(_table(found.runs))
+        for run in found.runs:
+            if run.operator_problem is not None:
+                console().print(Text(f"! run-{run.task_run_id}: {run.operator_problem}", style="bold red"))
 
 
 def _table(runs: tuple[RunProgress, ...]) -> Table:

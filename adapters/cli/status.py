@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 
 import click
@@ -15,15 +14,15 @@ from rich.text import Text
 
 from ...core.entity_ref import EntityRef
 from ...core.errors import UnknownEntityError
-from ...core.lifecycles.task_run import TaskRunStatus
 from ...core.operations.configuration.money import amount
 from ...events.ids import TaskRunId
 from ...projections.queries.as_of import AsOf
 from ...projections.queries.history.timeline import TimelineEntry
 from ...projections.queries.money.hourly_pay import HourlyPayReport
-from ...projections.queries.runs.run_status import RunStatus, run_status
+from ...projections.queries.runs.run_status import RunStatus, run_status, without_operator
 from ..text import format_counts, format_duration, format_spending
 from .common.arguments import AsOfOption, LogCommand, RunType, as_of_options, log_argument
+from .common.operators import ask_operator
 from .common.output import as_json_option, console, facts, print_json
 
 
@@ -45,19 +44,14 @@ def status_command(database: Path, run: EntityRef | None, as_of: AsOfOption, as_
     with as_of.open(database) as moment:
         chosen = latest_run(moment) if run is None else TaskRunId(run.number)
         status = run_status(moment, chosen, now=moment.at)
-    if as_of == AsOfOption() and status.progress.status == TaskRunStatus.LIVE.value:
-        status = msgspec.structs.replace(status, refused=_refusals(database, chosen))
+    if as_of == AsOfOption():
+        report = ask_operator(database, chosen, status.progress.status)
+        status = msgspec.structs.replace(status, refused=report.refused)
+        status = status if report.problem is None else without_operator(status, report.problem)
     if as_json:
         print_json(status)
     else:
         console().print(status_panel(status))
-
-
-def _refusals(database: Path, run: TaskRunId) -> dict[str, int] | None:
-    """Return what the operator of a live run says it has refused; None if there is no operator."""
-    # Loaded for live runs only: the rest of this verb answers faster than that loads.
-    found: dict[str, int] | None = import_module("..control.reviews", __package__).refusals_of(database, run)
-    return found
 
 
 def latest_run(moment: AsOf) -> TaskRunId:
@@ -78,6 +72,7 @@ def status_panel(status: RunStatus) -> Group:
     head = f"[bold]run-{progress.task_run_id}[/]  {escape(progress.task_name)}  [bold]{escape(progress.status)}[/]"
     return Group(
         Text.from_markup(f"{head}  [dim]at {status.at} UTC, seq {status.seq:,}[/]"),
+        *_problem(progress.operator_problem),
         *_problem(progress.admission_problem),
         *_problem(status.offer_problem),
         *_problem(progress.pausing),
@@ -101,7 +96,10 @@ def _figures(status: RunStatus) -> Table:
     if status.open_appeals:
         table.add_row("appeals", f"{status.open_appeals:,} unanswered: mephisto-es review --appeals")
     left = "" if pace.seconds_to_finish is None else f", done in {format_duration(pace.seconds_to_finish)}"
-    table.add_row("pace", f"{pace.units_per_hour:,.0f} units per hour over {format_duration(pace.over_seconds)}{left}")
+    if progress.operator_problem is None:
+        table.add_row(
+            "pace", f"{pace.units_per_hour:,.0f} units per hour over {format_duration(pace.over_seconds)}{left}"
+        )
     bonus = f" (bonuses {amount(worth.bonus_cents)})" if worth.bonus_cents else ""
     table.add_row("money", f"{amount(worth.committed_cents)} committed{bonus}, {amount(worth.offered_cents)} on offer")
     if status.hourly_pay is not None:

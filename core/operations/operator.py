@@ -17,7 +17,7 @@ from ..abstractions.crowd.payments import payer_of
 from ..decisions.task_run import admission_problem
 from ..errors import CommandRefusedError, ConfigError, MephistoError
 from ..ledger import Ledger
-from ..lifecycles.task_run import RESUMABLE_RUN_STATUSES, TaskRunStatus
+from ..lifecycles.task_run import ENDED_RUN_STATUSES, RESUMABLE_RUN_STATUSES, TaskRunStatus
 from ..lifecycles.unit import DONE_UNIT_STATUSES, UnitStatus
 from ..ports import Ids, WallClock
 from .configuration.config_changes import log_setting_changes
@@ -264,12 +264,12 @@ class Operator:
         """Return the creation of a run that can be resumed.
 
         Raises:
-            UnknownEntityError: there is no such run.
-            CommandRefusedError: the run cannot be resumed.
+            UnknownEntityError, CommandRefusedError: there is no such run, or it cannot be resumed.
         """
         state = self.ledger.state.task_runs[streams.task_run(task_run)]
         if state.status not in RESUMABLE_RUN_STATUSES:
-            raise CommandRefusedError(f"run {task_run} is {state.status.value!r}: it cannot be resumed")
+            rest = "; `mephisto-es reopen` puts back what expired" if state.status in ENDED_RUN_STATUSES else ""
+            raise CommandRefusedError(f"run {task_run} is {state.status.value!r}: it cannot be resumed{rest}")
         created = self.ledger.log.history(streams.task_run(task_run))[0].envelope.event
         if not isinstance(created, TaskRunCreated):
             raise CommandRefusedError(f"the configuration of run {task_run} was not recorded")

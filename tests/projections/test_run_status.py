@@ -105,7 +105,8 @@ def test_the_pace_is_that_of_the_last_quarter_of_an_hour() -> None:
     status = run_status(as_of, TaskRunId(run), now=as_of.at)
     assert status.pace.over_seconds < PACE_SECONDS
     assert status.pace.units_per_hour == pytest.approx(handed_in / status.pace.over_seconds * 3600)
-    assert status.pace.seconds_to_finish is not None
+    gives_no_work = (status.progress.admission_problem, status.progress.pausing, status.offer_problem)
+    assert (status.pace.seconds_to_finish is not None) == (gives_no_work == (None, None, None))
     an_hour_later = run_status(as_of, TaskRunId(run), now=as_of.at + 3_600_000_000)
     assert (an_hour_later.pace.units_per_hour, an_hour_later.pace.seconds_to_finish) == (0, None)
 

@@ -19,7 +19,7 @@ from ...commands.review import Verdict
 from ...entity_ref import find_entity
 from ...errors import CommandRefusedError, ConfigError, LogError
 from ...ledger import Ledger
-from ...lifecycles.task_run import TaskRunStatus
+from ...lifecycles.task_run import ENDED_RUN_STATUSES, TaskRunStatus
 from ...ports import AppendResult, Ids
 from ...redaction import redacted_text
 from ..registry import get_crowd_provider_from_type, get_valid_provider_types
@@ -147,6 +147,8 @@ class RequestExecutor:
                 return await self._reconcile(request, author)
             case CompareBooksRequest():
                 return await self._compare_books(request)
+            case PauseRequest() if self._status_of(request.task_run) in ENDED_RUN_STATUSES:
+                raise CommandRefusedError(f"run {request.task_run} has ended: there is nothing to pause")
             case PauseRequest() if self._status_of(request.task_run) is not TaskRunStatus.PAUSED:
                 await self._runs.pause_run(request.task_run, request.reason, author, drain=request.drain)
                 return Reply()

@@ -70,9 +70,16 @@ class DrivenRuns:
         return any(run == driver.task_run for driver in self._drivers)
 
     async def refusals(self, run: TaskRunId) -> dict[str, int]:
-        """Return what a live run and its servers have refused or discarded, by reason; nothing if it is not live."""
+        """Return what a live run and its servers have refused or discarded, by reason.
+
+        Nothing if it is about to be live.
+
+        Raises:
+            CommandRefusedError: it does not run here.
+        """
         live = self.live.get(run)
         if live is None:
+            self._driver_of(run)
             return {}
         counts = dict(live.client_io.dropped)
         if live.worker_pool.impersonations:
@@ -150,7 +157,9 @@ class DrivenRuns:
         for driver in self._drivers:
             if driver.task_run == run:
                 return driver
-        raise CommandRefusedError(f"run {run} is not running")
+        raise CommandRefusedError(
+            f"run {run} is not running: `mephisto-es resume` continues it, `mephisto-es end` ends it"
+        )
 
     async def wait_until_ended(self, run: TaskRunId) -> None:
         """Wait until one run has ended or is paused."""

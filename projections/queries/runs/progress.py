@@ -50,6 +50,8 @@ class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
     admission_problem: str | None = None
     #: A sentence if newcomers get no work because the run is paused once nobody is at work; else None.
     pausing: str | None = None
+    #: A sentence with the remedy if the run is live in the log and no process runs it. The log does not have it.
+    operator_problem: str | None = None
     #: Number of units by status.
     units: dict[str, int]
     agents: dict[str, int]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import replace
 
 from ....core.lifecycles.agent import AT_WORK_STATUSES
+from ....core.lifecycles.task_run import TaskRunStatus
 from ....core.lifecycles.unit import UnitStatus
 from ....events import streams
 from ....events.ids import TaskRunId
@@ -53,7 +55,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     #: Seconds over which it was measured: the last 15 minutes, or less if the run is younger.
     over_seconds: float
     units_per_hour: float
-    #: At this pace, for the existing units; None if nothing is being submitted or nothing is left.
+    #: At this pace, for the existing units; None if nothing is being submitted, nothing is left, or nobody gets work.
     seconds_to_finish: float | None
 
 
@@ -127,7 +129,7 @@ def run_status(as_of: AsOf, run: TaskRunId, *, now: int, last: int = 10) -> RunS
         workers_at_work=at_work,
         open_appeals=count_open_appeals(as_of, run),
         hourly_pay=hourly_pay(as_of, run),
-        pace=_pace(as_of, run, progress, now),
+        pace=_pace(as_of, run, progress, now, is_offering=_is_offering(progress) and offer is None),
         worth=_worth(as_of, run),
         spending=spending(as_of, run),
         offer_problem=None if offer is None else offer.reason,
@@ -135,7 +137,28 @@ def run_status(as_of: AsOf, run: TaskRunId, *, now: int, last: int = 10) -> RunS
     )
 
 
-def _pace(as_of: AsOf, run: TaskRunId, progress: RunProgress, now: int) -> Pace:
+def _is_offering(progress: RunProgress) -> bool:
+    """Return whether newcomers get work, so that the run can be expected to finish."""
+    return (
+        progress.status == TaskRunStatus.LIVE.value and progress.admission_problem is None and progress.pausing is None
+    )
+
+
+def without_operator(status: RunStatus, problem: str) -> RunStatus:
+    """Return the status of a run that no process runs: it will not finish.
+
+    Args:
+        status: the run's status according to the log.
+        problem: a sentence with the remedy.
+    """
+    return replace(
+        status,
+        progress=replace(status.progress, operator_problem=problem),
+        pace=replace(status.pace, seconds_to_finish=None),
+    )
+
+
+def _pace(as_of: AsOf, run: TaskRunId, progress: RunProgress, now: int, *, is_offering: bool) -> Pace:
     ended = as_of.db.get_task_run(run).end_date
     end = now / 1_000_000 if ended is None else end_of(ended) / 1_000_000
     created = as_of.stream(streams.task_run(run))[0].envelope.at / 1_000_000
@@ -146,7 +169,7 @@ def _pace(as_of: AsOf, run: TaskRunId, progress: RunProgress, now: int) -> Pace:
     return Pace(
         over_seconds=over,
         units_per_hour=per_second * 3600,
-        seconds_to_finish=left / per_second if per_second and left else None,
+        seconds_to_finish=left / per_second if per_second and left and is_offering else None,
     )
 
 

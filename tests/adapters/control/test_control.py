@@ -132,7 +132,8 @@ async def test_a_paused_run_is_ended_and_reopened_without_its_operator(tmp_path:
     assert status_of_run(data_dir) == "paused"
     assert "run-1 has ended\n" in run_verb("end", data_dir, 1, "--reason", "enough")
     assert status_of_run(data_dir) == "completed"
-    assert "cannot be resumed" in run_verb("resume", data_dir, 1, code=1)
+    assert "cannot be resumed; `mephisto-es reopen` puts back" in run_verb("resume", data_dir, 1, code=1)
+    assert "run 1 has ended: there is nothing to pause" in run_verb("pause", data_dir, 1, code=1)
     assert run_verb("reopen", data_dir, 1) == "run-1 is open again; `mephisto-es resume` continues it\n"
     async with resumed(data_dir) as operator:
         crowd = await operator.work_to_the_end()
