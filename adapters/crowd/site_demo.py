@@ -198,11 +198,11 @@ def _write_account(stage: _Stage, data_dir: Path) -> None:
 def _code_of(live_run: LiveTaskRun) -> str:
     """Return the completion code that the page shows at the end; at Prolific the server completes the work."""
     end = msgspec.convert(live_run.provider.page_settings(), _PageEnd)
-    return end.completion.sentence.split()[-1]
+    return end.completion.code or ""
 
 
 class _ShownEnd(msgspec.Struct):
-    sentence: str
+    code: str | None = None
 
 
 class _PageEnd(msgspec.Struct):

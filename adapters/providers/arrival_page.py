@@ -3,27 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum
 from pathlib import Path
 
 import msgspec
 
 from .link.arrival import ArrivalNames
 
-#: The script that reads `MEPHISTO_PROVIDER`.
+#: The script that reads `MEPHISTO_PROVIDER` and `MEPHISTO_TEXTS`.
 WRAPPER_FILE = Path(__file__).parent / "page" / "wrap_crowd_source.js"
+
+
+class VisitText(Enum):
+    """Texts at the end of a visit, by their keys in the catalogue; `{code}` is replaced by the worker's code."""
+
+    ARRIVED = "visit.arrived"
+    CODE = "visit.code"
+    CONTINUE = "visit.continue"
+    CONNECT_CODE = "visit.connect_code"
+    PROLIFIC_ARRIVED = "visit.prolific_arrived"
+    PROLIFIC_BACK = "visit.prolific_back"
+    PROLIFIC_TOLD = "visit.prolific_told"
+    PROLIFIC_COMPLETE = "visit.prolific_complete"
+    SONA_CREDIT = "visit.sona_credit"
 
 
 class VisitEnd(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The end of a visit, once the server has the work."""
 
     #: Shown at the top of the page.
-    sentence: str
+    sentence: VisitText
     #: The address back to the site; `{participant}`, `{work}` and `{study}` are the ids that arrived. None: no link.
     url: str | None = None
     #: Text of the link.
-    label: str = ""
+    label: VisitText | None = None
     #: True: open the address at once instead of showing it.
     is_automatic: bool = False
+    #: The completion code that all workers share; None: there is none.
+    code: str | None = None
     #: True: ask the server for the worker's completion code, and show it; `{code}` in the address is replaced by it.
     has_code: bool = False
 

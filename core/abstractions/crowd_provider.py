@@ -95,7 +95,10 @@ class CrowdProvider(HoldsResources, ABC):
         """Return the script that tells the page who the worker is, with the four globals of `wrap_crowd_source.js`."""
 
     def page_settings(self) -> Mapping[str, object]:
-        """Return what the script finds in the global `MEPHISTO_PROVIDER`, as JSON. Anybody can read it."""
+        """Return what the script finds in the global `MEPHISTO_PROVIDER`, as JSON. Anybody can read it.
+
+        The texts that it shows are in `MEPHISTO_TEXTS`, in the language of the run.
+        """
         return {}
 
     @abstractmethod

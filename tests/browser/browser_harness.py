@@ -10,6 +10,9 @@ from pathlib import Path
 import msgspec
 import trio
 
+from mephisto_es.core.operations.run.server import WRAPPER_FILE, provider_script
+from mephisto_es.core.operations.texts.catalogue import load_texts
+
 from .browser import Browser, BrowserProcess, Page, open_browser
 from .router_process import RouterProcess
 from .scripted_operator import ScriptedOperator
@@ -115,5 +118,8 @@ class BrowserHarness:
         for part in parts:
             for path in part.iterdir() if part.is_dir() else [part]:
                 shutil.copy(path, static)
+            if part == MOCK_PROVIDER:
+                script = static / WRAPPER_FILE
+                script.write_bytes(provider_script(script.read_bytes(), {}, load_texts("en", {})))
         (static / "task_config.json").write_bytes(msgspec.json.encode(config))
         return static

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import msgspec
 
-from mephisto_es.adapters.providers.arrival_page import WRAPPER_FILE, VisitEnd, arrival_settings
+from mephisto_es.adapters.providers.arrival_page import WRAPPER_FILE, VisitEnd, VisitText, arrival_settings
 from mephisto_es.adapters.providers.link.arrival import ArrivalNames
+from mephisto_es.core.operations.run.server import provider_script
+from mephisto_es.core.operations.texts.catalogue import load_texts, texts_of
 
 from .browser_harness import CLIENT, STOCK_PAGE, BrowserHarness
 from .scripts import Data, StaticScript, Visit
@@ -23,18 +25,16 @@ class CodeScript(StaticScript):
         return visit
 
 
-def wrapper(folder: Path, *, proof: str | None, several_units: bool = False) -> Path:
+def wrapper(folder: Path, *, proof: str | None, several_units: bool = False, language: str = "en") -> Path:
     """Write the script with its settings in front, as the operator does."""
     names = ArrivalNames("MW_ID", None if several_units else "SLOT")
-    end = VisitEnd(
-        sentence="Thank you! Your code is", url="/done?id={participant}&c={code}", label="Go on", has_code=True
-    )
+    url = "/done?id={participant}&c={code}"
+    end = VisitEnd(sentence=VisitText.CODE, url=url, label=VisitText.CONTINUE, has_code=True)
     settings = arrival_settings(
         "link", names, end, proof=proof, binds_browser=proof is not None, several_units=several_units
     )
     path = folder / WRAPPER_FILE.name
-    head = b"window.MEPHISTO_PROVIDER = " + msgspec.json.encode(settings) + b";\n"
-    path.write_bytes(head + WRAPPER_FILE.read_bytes())
+    path.write_bytes(provider_script(WRAPPER_FILE.read_bytes(), settings, load_texts(language, {})))
     return path
 
 
@@ -53,7 +53,30 @@ async def test_an_invited_person_works_and_gets_a_code(harness: BrowserHarness) 
         first = msgspec.convert(asked[0], dict[str, str | None])
         assert first["provider_proof"] == "signed.text"
         assert len(first["provider_session"] or "") == 32
-        assert await page.text("#mephisto-site-bar a") == "Go on"
+        assert await page.text("#mephisto-site-bar a") == "Continue"
+
+
+async def test_the_bar_is_written_from_right_to_left(harness: BrowserHarness) -> None:
+    script, texts = wrapper(harness.folder, proof=None, language="ar"), texts_of("ar")
+    async with harness.session([STOCK_PAGE, CLIENT, script], CONFIG, CodeScript([{"a": 1}])) as session:
+        page = await session.browser.open("ann")
+        await page.visit(f"{session.router.url}/")
+        await page.see(texts["arrival.missing"])
+        assert await page.text("#mephisto-site-bar[dir=rtl][lang=ar]") == texts["arrival.missing"]
+        await page.visit(f"{session.router.url}/?MW_ID=ann&SLOT=7")
+        await page.press("Submit")
+        await page.see(texts["visit.code"].format(code="7K3M-9QXT-0B5R"))
+        assert await page.text("#mephisto-site-bar[dir=rtl] bdi") == "7K3M-9QXT-0B5R"
+        assert await page.text("#mephisto-site-bar a") == texts["visit.continue"]
+
+
+async def test_a_person_reads_that_their_code_could_not_be_loaded(harness: BrowserHarness) -> None:
+    script = wrapper(harness.folder, proof=None)
+    async with harness.session([STOCK_PAGE, CLIENT, script], CONFIG, StaticScript([{"a": 1}])) as session:
+        page = await session.browser.open("ann")
+        await page.visit(f"{session.router.url}/?MW_ID=ann&SLOT=7")
+        await page.press("Submit")
+        await page.see(texts_of("en")["visit.code_missing"])
 
 
 async def test_an_id_of_the_address_is_the_worker(harness: BrowserHarness) -> None:

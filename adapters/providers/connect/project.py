@@ -11,7 +11,7 @@ from ....core.abstractions.resources import Resources
 from ....core.decisions.settlement import CrowdSite
 from ....core.errors import ConfigError
 from ....core.operations.configuration.task_settings import read_task_settings
-from ..arrival_page import VisitEnd
+from ..arrival_page import VisitEnd, VisitText
 from ..link.arrival import ArrivalNames
 from ..terms import TERMS
 from .project_request import (
@@ -38,7 +38,7 @@ def completion_code(resources: Resources) -> str:
 
 def visit_end(code: str) -> VisitEnd:
     """Return the end of a visit, as the page shows it."""
-    return VisitEnd(sentence=f"Your work has arrived. Enter this code on Connect: {code}")
+    return VisitEnd(sentence=VisitText.CONNECT_CODE, code=code)
 
 
 def page_url(args: DictConfig, server_url: str) -> str:

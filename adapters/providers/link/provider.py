@@ -22,7 +22,7 @@ from ....core.packet_data import ProviderData
 from ....core.payloads import pseudonym
 from ....events.engagement import RefusalReason
 from ....events.ids import TaskRunId
-from ..arrival_page import WRAPPER_FILE, VisitEnd, arrival_settings
+from ..arrival_page import WRAPPER_FILE, VisitEnd, VisitText, arrival_settings
 from .arrival import ArrivalNames, check_names
 from .completion import CompletionCodes, check_template
 from .invitations import InvitationSigner, LinkRefusal, LinkRefusedError
@@ -116,9 +116,9 @@ class LinkProvider(CrowdProvider):
         settings = self.args.provider
         has_code, url = bool(settings.completion_code), settings.completion_url
         end = VisitEnd(
-            sentence="Thank you! Your code is" if has_code else "Thank you! Your work has arrived.",
+            sentence=VisitText.CODE if has_code else VisitText.ARRIVED,
             url=None if url is None else str(url),
-            label="Go on",
+            label=VisitText.CONTINUE,
             # With an automatic end nobody would see the way to the next unit.
             is_automatic=url is not None and not has_code and not settings.several_units,
             has_code=has_code,

@@ -41,5 +41,6 @@ function getNextUnitAddress() {
 
 /** Called once the server has the work: a real provider would pay from here on. */
 function handleSubmitToProvider(data) {
-  alert("The task has been submitted! Data: " + JSON.stringify(data));
+  const sentence = window.MEPHISTO_TEXTS.texts["visit.mock_submitted"];
+  alert(sentence.replace("{data}", () => JSON.stringify(data)));
 }

@@ -1,6 +1,7 @@
 /**
  * A crowd site's side of a page: who the worker is comes from named parameters of
- * the address, which `MEPHISTO_PROVIDER` tells (`ArrivalPage.settings` writes it).
+ * the address, which `MEPHISTO_PROVIDER` tells (`arrival_settings` in Python). All texts
+ * come from `MEPHISTO_TEXTS`, in the language of the run.
  * Without a usable id the page is a preview, and a bar tells the person what to do.
  * Loaded before the task's own scripts, which call the four globals below.
  */
@@ -9,16 +10,16 @@
 const LONGEST_ID = 200;
 /** Marks of placeholders that a site has not filled in. */
 const PLACEHOLDER = /\{\{|\}\}|\$\{|%\w+%|^\[.*\]$|^<.*>$|^X{3,}$|^ASSIGNMENT_ID/i;
-const ARRIVAL_PROBLEMS = {
-  missing: "This address lacks your id. Please open the study again from the page that invited you.",
-  repeated: "This address has more than one id. Please open the study again from the page that invited you.",
-  placeholder: "This address has a placeholder where your id should be. Please tell the person who invited you.",
-  unusable: "The id in this address cannot be used. Please open the study again from the page that invited you.",
-};
 
 /** @type {any} */
 const siteSettings = /** @type {any} */ (window).MEPHISTO_PROVIDER;
-/** @type {string | null} */
+/** @type {{language: string, direction: string, texts: Record<string, string>}} */
+const siteTexts = /** @type {any} */ (window).MEPHISTO_TEXTS;
+/**
+ * The key of the text about an address that names nobody.
+ *
+ * @type {string | null}
+ */
 let arrivalProblem = null;
 
 /**
@@ -32,17 +33,17 @@ function arrivedId(name, isRequired) {
   const given = new URLSearchParams(window.location.search).getAll(name).map((value) => value.trim());
   const values = [...new Set(given)];
   const value = values[0] ?? "";
-  if (values.length > 1) arrivalProblem ??= ARRIVAL_PROBLEMS.repeated;
-  else if (PLACEHOLDER.test(value)) arrivalProblem ??= ARRIVAL_PROBLEMS.placeholder;
-  else if (value.length > LONGEST_ID) arrivalProblem ??= ARRIVAL_PROBLEMS.unusable;
-  else if (value === "" && isRequired) arrivalProblem ??= ARRIVAL_PROBLEMS.missing;
+  if (values.length > 1) arrivalProblem ??= "arrival.repeated";
+  else if (PLACEHOLDER.test(value)) arrivalProblem ??= "arrival.placeholder";
+  else if (value.length > LONGEST_ID) arrivalProblem ??= "arrival.unusable";
+  else if (value === "" && isRequired) arrivalProblem ??= "arrival.missing";
   if (value === "" || arrivalProblem !== null) return null;
   return siteSettings.ignoresCase ? value.toLowerCase() : value;
 }
 
 /** The invitation, which only the server can read, or null. */
 const arrivedProof = siteSettings.proof === null ? null : new URLSearchParams(location.search).get(siteSettings.proof);
-if (siteSettings.proof !== null && !arrivedProof) arrivalProblem = ARRIVAL_PROBLEMS.missing;
+if (siteSettings.proof !== null && !arrivedProof) arrivalProblem = "arrival.missing";
 
 // With an invitation, the server knows who it is for.
 const arrivedWorker = arrivedProof === null ? arrivedId(siteSettings.worker, true) : "invited";
@@ -50,22 +51,39 @@ const arrivedWork = arrivedId(siteSettings.work, false);
 const arrivedStudy = arrivedId(siteSettings.study, false);
 
 /**
- * Shows a sentence at the top of the page, with a link if there is one.
+ * The parts of a text with a code, which keeps its own direction of writing.
  *
- * @param {string} sentence
- * @param {string | null} [address]
- * @param {string} [label]
+ * @param {string} key
+ * @param {string | null} code
  */
-function showSiteBar(sentence, address = null, label = "") {
+function withCode(key, code) {
+  const sentence = siteTexts.texts[key] ?? key;
+  if (code === null) return [sentence];
+  const [before, after] = sentence.split("{code}");
+  const shown = document.createElement("bdi");
+  shown.textContent = code;
+  // A text of the run's own may lack the place of the code, which the worker needs all the same.
+  return after === undefined ? [before, " ", shown] : [before, shown, after];
+}
+
+/**
+ * Shows a text at the top of the page, with a link if there is one.
+ *
+ * @param {string} key
+ * @param {{code?: string | null, address?: string | null, label?: string | null}} [parts]
+ */
+function showSiteBar(key, { code = null, address = null, label = null } = {}) {
   const bar = document.createElement("p");
   bar.setAttribute("role", "status");
   bar.id = "mephisto-site-bar";
   bar.style.cssText = "margin:0;padding:0.8em 1em;background:#eef3fb;border-bottom:1px solid #9ab;font:16px sans-serif";
-  bar.textContent = sentence;
-  if (address !== null) {
+  bar.lang = siteTexts.language;
+  bar.dir = siteTexts.direction;
+  bar.append(...withCode(key, code));
+  if (address !== null && label !== null) {
     const link = document.createElement("a");
     link.href = address;
-    link.textContent = label;
+    link.textContent = siteTexts.texts[label] ?? label;
     bar.append(" ", link);
   }
   document.getElementById(bar.id)?.remove();
@@ -151,14 +169,13 @@ async function completionCode() {
 
 /** Called once the server has the work: the worker goes back to the site. */
 async function handleSubmitToProvider() {
-  const { sentence: words, url, label, isAutomatic, hasCode } = siteSettings.completion;
-  const code = hasCode ? await completionCode() : null;
-  const sentence = code === null ? words : `${words} ${code}`;
+  const { sentence, url, label, code: sharedCode, isAutomatic, hasCode } = siteSettings.completion;
+  const code = hasCode ? await completionCode() : sharedCode;
   /** @type {Record<string, string | null>} */
   const ids = { participant: arrivedWorker, work: arrivedWork, study: arrivedStudy, code };
   const address = url?.replace(/\{(\w+)\}/g, (/** @type {string} */ _, /** @type {string} */ name) =>
     encodeURIComponent(ids[name] ?? ""),
   );
   if (address && isAutomatic) window.location.assign(address);
-  else showSiteBar(sentence, address ?? null, label);
+  else showSiteBar(hasCode && code === null ? "visit.code_missing" : sentence, { code, address, label });
 }

@@ -8,7 +8,7 @@ from ....core.abstractions.resources import Resources
 from ....core.errors import ConfigError
 from ....core.operations.configuration.money import cents
 from ....core.operations.configuration.task_settings import read_task_settings
-from ..arrival_page import VisitEnd
+from ..arrival_page import VisitEnd, VisitText
 from ..link.arrival import ArrivalNames
 from .api.client import BASE_URL
 from .api.study_request import (
@@ -104,12 +104,9 @@ def visit_end(args: DictConfig, codes: StudyCodes, base_url: str) -> VisitEnd:
     site = COMPLETION_URL if base_url == BASE_URL else f"{base_url}/submissions/complete"
     url = f"{site}?cc={codes.participant}"
     if args.provider.prolific_completion is CompletionWay.REDIRECT:
-        return VisitEnd(sentence="Your work has arrived.", url=url, label="Back to Prolific", is_automatic=True)
-    return VisitEnd(
-        sentence="Your work has arrived, and Prolific will be told within a minute. You can close this page.",
-        url=url,
-        label="Complete it on Prolific, if it is still open there",
-    )
+        sentence, label = VisitText.PROLIFIC_ARRIVED, VisitText.PROLIFIC_BACK
+        return VisitEnd(sentence=sentence, url=url, label=label, is_automatic=True)
+    return VisitEnd(sentence=VisitText.PROLIFIC_TOLD, url=url, label=VisitText.PROLIFIC_COMPLETE)
 
 
 def study_request(

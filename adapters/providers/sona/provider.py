@@ -21,7 +21,7 @@ from ....events.engagement import RefusalReason
 from ..account_provider import AccountProvider
 from ..accounts import RegisteredAccount
 from ..api.errors import SiteError
-from ..arrival_page import VisitEnd, arrival_settings
+from ..arrival_page import VisitEnd, VisitText, arrival_settings
 from ..effects import CalledEffect
 from ..link.arrival import ArrivalNames, check_names
 from .answer import CreditAnswer
@@ -80,7 +80,7 @@ class SonaProvider(AccountProvider[SonaClient]):
     def page_settings(self) -> Mapping[str, object]:
         """Return the name of the parameter, and the end of a visit."""
         names = ArrivalNames(self.args.provider.sona_code_parameter)
-        end = VisitEnd(sentence="Thank you! Your work has arrived, and your credit will be granted.")
+        end = VisitEnd(sentence=VisitText.SONA_CREDIT)
         return arrival_settings(SITE, names, end, work_is_worker=True, binds_browser=True)
 
     def worker_url(self, server_url: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from ...lifecycles.resource import ResourceStatus
 from ...state.decision_state import DecisionState
 from ..configuration.task_settings import read_task_settings
 from ..run_context import RunContext
-from ..texts.catalogue import load_texts
+from ..texts.catalogue import Texts, load_texts
 
 #: Configuration of the page, in the folder of static files.
 TASK_CONFIG_FILE = "task_config.json"
@@ -42,6 +42,23 @@ def launch_step(step: str) -> Iterator[None]:
         raise LaunchError(step, f"{error.strerror or error} ({error.filename})") from error
 
 
+def provider_script(script: bytes, settings: Mapping[str, object], texts: Texts) -> bytes:
+    """Return a provider's script with its settings and texts in front, in two globals.
+
+    Args:
+        script: the script itself.
+        settings: the provider's settings of the page.
+        texts: the texts of the run.
+    """
+    found = {"MEPHISTO_PROVIDER": settings, "MEPHISTO_TEXTS": texts.for_provider()}
+    # In a script, "<" can only be the beginning of its end.
+    lines = [
+        f"window.{name} = ".encode() + msgspec.json.encode(value).replace(b"<", b"\\u003c") + b";\n"
+        for name, value in found.items()
+    ]
+    return b"".join(lines) + script
+
+
 def write_site(blueprint: Blueprint, provider: CrowdProvider, static_dir: Path) -> None:
     """Write all files that a run's server serves: the page, its configuration, and the provider's script.
 
@@ -50,12 +67,10 @@ def write_site(blueprint: Blueprint, provider: CrowdProvider, static_dir: Path) 
         OSError: a file cannot be written.
     """
     blueprint.build_page(static_dir)
-    settings = msgspec.json.encode(provider.page_settings())
-    # In a script, "<" can only be the beginning of its end.
-    head = b"window.MEPHISTO_PROVIDER = " + settings.replace(b"<", b"\\u003c") + b";\n"
-    (static_dir / WRAPPER_FILE).write_bytes(head + provider.get_wrapper_js_path().read_bytes())
     settings_of_task = read_task_settings(blueprint.args.task)
     texts = load_texts(settings_of_task.language, settings_of_task.texts)
+    script = provider.get_wrapper_js_path().read_bytes()
+    (static_dir / WRAPPER_FILE).write_bytes(provider_script(script, provider.page_settings(), texts))
     config = {**texts.for_page(), **settings_of_task.consent_for_page, **blueprint.get_frontend_args()}
     (static_dir / TASK_CONFIG_FILE).write_bytes(msgspec.json.encode(config, enc_hook=to_plain))
 

@@ -1,4 +1,4 @@
-"""Holds all texts that workers read from the router, the client library and the stock page, in several languages.
+"""Holds all texts that workers read from the router, the provider's script, the client library and the stock page.
 
 `languages/` has a file for each language, and English has every key. A run chooses a language (`task.language`) and may
 replace single texts (`task.texts`).
@@ -22,6 +22,8 @@ LANGUAGE_KEY = "mephisto.task.language"
 TEXTS_KEY = "mephisto.task.texts"
 #: Languages that are written from right to left.
 RIGHT_TO_LEFT = frozenset({"ar", "fa", "he", "ur"})
+#: Groups of texts that the provider's script shows.
+PROVIDER_GROUPS = frozenset({"arrival", "visit"})
 
 
 class Texts:
@@ -50,6 +52,11 @@ class Texts:
         if not self._is_changed:
             return {}
         return {"language": self.language, "direction": self.direction, "texts": dict(self._texts)}
+
+    def for_provider(self) -> dict[str, object]:
+        """Return the texts that the provider's script shows, which has none of its own, with their language."""
+        shown = {key: text for key, text in self._texts.items() if key.partition(".")[0] in PROVIDER_GROUPS}
+        return {"language": self.language, "direction": self.direction, "texts": shown}
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
 from mephisto_es.adapters.architects.router.python import packets as python_packets
 from mephisto_es.adapters.architects.router.python.http.task_config import TaskConfigFile
 from mephisto_es.adapters.log.memory import MemoryLog
+from mephisto_es.adapters.providers.arrival_page import VisitText
 from mephisto_es.core.decisions.refusals import refusal_text
 from mephisto_es.core.errors import ConfigError
-from mephisto_es.core.operations.texts.catalogue import language_names, load_texts, texts_of
+from mephisto_es.core.operations.run.server import provider_script
+from mephisto_es.core.operations.texts.catalogue import PROVIDER_GROUPS, language_names, load_texts, texts_of
 from mephisto_es.events.engagement import RefusalReason
 from mephisto_es.events.ids import TaskRunId
 
@@ -24,6 +27,7 @@ from .operator_harness import HarnessTaskState, ask, items, open_harness
 ROOT = Path(__file__).resolve().parents[3]
 CLIENT = ROOT / "adapters" / "blueprints" / "page"
 BLUEPRINTS = ROOT / "adapters" / "blueprints"
+PROVIDERS = ROOT / "adapters" / "providers"
 NODE_PACKETS = ROOT / "adapters" / "architects" / "router" / "node" / "lib" / "packets.js"
 TEXTS_FILE = CLIENT / "mephisto_texts.js"
 #: Texts of an HTML file that are shown before its script has loaded the texts of the run.
@@ -68,17 +72,20 @@ def test_english_texts_are_the_same_wherever_they_are() -> None:
     assert ENGLISH["router.busy"] == python_packets.BUSY
     assert f'export const BUSY = "{ENGLISH["router.busy"]}";' in NODE_PACKETS.read_text(encoding="utf-8")
     [in_page] = re.findall(r"const ENGLISH = (\{.*?\});", TEXTS_FILE.read_text(encoding="utf-8"), re.DOTALL)
-    of_page = {key: text for key, text in ENGLISH.items() if key.partition(".")[0] not in ("refusal", "router")}
+    elsewhere = {"refusal", "router", *PROVIDER_GROUPS}
+    of_page = {key: text for key, text in ENGLISH.items() if key.partition(".")[0] not in elsewhere}
     assert json.loads(re.sub(r",\s*\}$", "}", in_page)) == of_page
 
 
-SCRIPTS = sorted(path for path in BLUEPRINTS.rglob("*.js") if path != TEXTS_FILE)
+PROVIDER_SCRIPTS = sorted(PROVIDERS.rglob("*.js"))
+SCRIPTS = [*sorted(path for path in BLUEPRINTS.rglob("*.js") if path != TEXTS_FILE), *PROVIDER_SCRIPTS]
 PAGES = sorted(BLUEPRINTS.rglob("*.html"))
 
 
 def test_the_pages_of_every_blueprint_are_looked_at() -> None:
     assert {"worker_page.js", "html_task.js", "world_chat.js", "static_task_page.js"} <= {one.name for one in SCRIPTS}
     assert len(PAGES) >= 4
+    assert {path.parent.name for path in PROVIDER_SCRIPTS} == {"page", "mock_page"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: f"{path.parent.name}/{path.name}")
@@ -88,16 +95,52 @@ def test_a_page_itself_has_only_texts_of_the_catalogue(page: Path) -> None:
     assert set(_WORDS_OF_HTML.findall(body)) <= BEFORE_SCRIPTS | set(ENGLISH.values())
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
-def test_no_sentence_is_outside_the_catalogue(script: Path) -> None:
-    code = _COMMENT.sub("", script.read_text(encoding="utf-8"))
-    sentences = [
+def texts_in(script: str) -> list[str]:
+    """Return the texts for workers that a script has of its own."""
+    code = _COMMENT.sub("", script)
+    sentences: list[str] = [
         found[1] or found[2]
         for found in _LITERAL.finditer(code)
         if _SENTENCE.match(found[1] or found[2] or "") and not _FOR_DEVELOPERS.search(code[: found.start()])
     ]
-    assert sentences == []
-    assert _SHOWN.findall(code) == []
+    return [*sentences, *_SHOWN.findall(code)]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_no_sentence_is_outside_the_catalogue(script: Path) -> None:
+    assert texts_in(script.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("script", PROVIDER_SCRIPTS, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize(
+    ("put_back", "text"),
+    [
+        (lambda code: re.sub(r'"(arrival|visit)\.\w+"', '"This address lacks your id."', code), "This address lacks"),
+        (lambda code: f'{code}\nlink.textContent = "Continue";', "Continue"),
+    ],
+)
+def test_a_sentence_left_in_a_script_is_found(script: Path, put_back: Callable[[str], str], text: str) -> None:
+    assert any(text in found for found in texts_in(put_back(script.read_text(encoding="utf-8"))))
+
+
+def test_every_text_of_providers_is_used_by_one() -> None:
+    codes = "".join(path.read_text(encoding="utf-8") for path in PROVIDER_SCRIPTS)
+    used = {key for key in re.findall(r'"(\w+\.\w+)"', codes) if key.partition(".")[0] in PROVIDER_GROUPS}
+    known = {key for key in ENGLISH if key.partition(".")[0] in PROVIDER_GROUPS}
+    assert used | {text.value for text in VisitText} == known
+
+
+@pytest.mark.parametrize("language", language_names())
+def test_a_providers_script_has_its_texts_in_the_language_of_the_run(language: str) -> None:
+    changes = {"visit.arrived": "</script> Done."}
+    lines = provider_script(b"run();", {"worker": "w"}, load_texts(language, changes)).decode().split("\n")
+    assert lines[0] == 'window.MEPHISTO_PROVIDER = {"worker":"w"};'
+    assert lines[2] == "run();"
+    assert "<" not in lines[1]
+    told = json.loads(lines[1].removeprefix("window.MEPHISTO_TEXTS = ").removesuffix(";"))
+    assert (told["language"], told["direction"]) == (language, "rtl" if language == "ar" else "ltr")
+    of_language = {key: text for key, text in texts_of(language).items() if key.partition(".")[0] in PROVIDER_GROUPS}
+    assert told["texts"] == {**of_language, **changes}
 
 
 def test_keys_that_scripts_use_are_in_the_catalogue() -> None:

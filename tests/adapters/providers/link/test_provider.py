@@ -125,9 +125,10 @@ async def test_a_code_is_told_once_the_work_is_submitted(
         live = await launch(harness, completion_code=True, completion_url=url)
         completion = live.provider.page_settings()["completion"]
         assert completion == {
-            "sentence": "Thank you! Your code is",
+            "sentence": "visit.code",
             "url": url,
-            "label": "Go on",
+            "label": "visit.continue",
+            "code": None,
             "isAutomatic": False,
             "hasCode": True,
         }
