@@ -6,6 +6,7 @@ from ....core.entity_ref import EntityRef
 from ....events import streams
 from ....events.envelope import RecordedEvent
 from ....events.ids import AgentId, OnboardingAgentId, TaskRunId, UnitId, WorkerId
+from ....events.task_run import CallbackFailed
 from ..as_of import AsOf
 from ..entity_ref import stream_of
 
@@ -21,10 +22,21 @@ def events_about(as_of: AsOf, entity: EntityRef) -> list[RecordedEvent]:
     """
     names = dict.fromkeys([stream_of(as_of.db, entity), *_related(as_of, entity)])
     events = [recorded for name in names for recorded in as_of.stream(name)]
-    if entity.kind == "run":
+    if entity.kind != "run":
+        # A failure is an event of the run, whomever it was about; `timeline` chooses among them.
+        runs = map(streams.task_run, _runs_of(as_of, entity))
+        events += [one for run in runs for one in as_of.stream(run) if isinstance(one.envelope.event, CallbackFailed)]
+    else:
         events += as_of.under(f"resource/{entity.number}/")
     events += [recorded for run in _paying_runs(as_of, entity) for recorded in as_of.under(f"payment/{run}/")]
     return sorted(events, key=lambda recorded: recorded.seq)
+
+
+def _runs_of(as_of: AsOf, entity: EntityRef) -> list[TaskRunId]:
+    """Return the run that an entity belongs to; for a worker, all of them."""
+    if entity.kind == "worker":
+        return [run for (run,) in as_of.db.execute("SELECT task_run_id FROM task_runs")]
+    return [streams.run_of(stream_of(as_of.db, entity))]
 
 
 def _paying_runs(as_of: AsOf, entity: EntityRef) -> list[int]:
@@ -54,10 +66,9 @@ def _related(as_of: AsOf, entity: EntityRef) -> list[str]:
             run, unit = db.execute("SELECT task_run_id, unit_id FROM agents WHERE agent_id = ?", (number,)).fetchone()
             return [streams.unit(run, unit)]
         case "worker":
-            runs = [run for (run,) in db.execute("SELECT task_run_id FROM task_runs")]
             onboardings = db.execute(f"{_ONBOARDINGS} worker_id = ?", (number,))
             return [
-                *(streams.engagement(TaskRunId(run), WorkerId(number)) for run in runs),
+                *(streams.engagement(run, WorkerId(number)) for run in _runs_of(as_of, entity)),
                 *(streams.onboarding_agent(TaskRunId(run), OnboardingAgentId(one)) for run, one in onboardings),
                 *_agents(as_of, "worker_id", number),
             ]

@@ -6,7 +6,7 @@ are evaluated again on the state that the log gives at that position. They depen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -31,6 +31,7 @@ from ....events.engagement import (
 )
 from ....events.envelope import RecordedEvent
 from ....events.ids import AgentId, TaskRunId, UnitId, WorkerId
+from ....events.task_run import CallbackFailed
 from ....events.unit import UnitExpired, UnitLaunched, UnitReleased
 from ...mephisto_db.rows import date_of
 from ..as_of import AsOf
@@ -42,6 +43,7 @@ E = TypeVar("E", bound=Event)
 
 _DEPARTURES = (AgentDisconnected, AgentTimedOut, AgentReturned, AgentExpired)
 _FIRST_OFFERED = "first_offered"
+_AGENTS_OF_WORKER = "SELECT agent_id FROM agents WHERE worker_id = ?"
 
 
 class RuleResult(msgspec.Struct, frozen=True):
@@ -88,8 +90,10 @@ def explain_worker(as_of: AsOf, worker: WorkerId) -> Explanation:
     entity = EntityRef("worker", worker)
     history = as_of.stream(stream_of(as_of.db, entity))
     steps = [_step(entity, recorded) for recorded in history]
+    theirs = frozenset(one for (one,) in as_of.db.execute(_AGENTS_OF_WORKER, (worker,)))
     for (run,) in as_of.db.execute("SELECT task_run_id FROM task_runs ORDER BY task_run_id").fetchall():
-        steps += _Engagement(as_of, TaskRunId(run), worker, history).steps()
+        engagement = _Engagement(as_of, TaskRunId(run), worker, history)
+        steps += [*engagement.steps(), *engagement.failures(worker, theirs)]
     steps.sort(key=lambda step: step.seq)
     state = _fold(workers.evolve, history)
     assigned = sum(step.kind == kind_of(WorkStarted) for step in steps)
@@ -109,7 +113,8 @@ def explain_agent(as_of: AsOf, agent: AgentId) -> Explanation:
     run, worker, unit = row.task_run_id, row.worker_id, row.unit_id
     history = as_of.stream(streams.agent(run, agent))
     engagement = _Engagement(as_of, run, worker, as_of.stream(streams.worker(worker)))
-    steps = [*engagement.steps_of(agent, unit), *_status_steps(entity, history)]
+    failures = engagement.failures(None, frozenset({agent}))
+    steps = [*engagement.steps_of(agent, unit), *_status_steps(entity, history), *failures]
     steps.sort(key=lambda step: step.seq)
     state = _fold(agents.evolve, history)
     summary = f"{state.status.value if state else 'unknown'}; worker-{worker} on unit-{unit} of run-{run}"
@@ -125,8 +130,7 @@ class _Engagement:
         self._entity = f"{EntityRef('worker', worker)} in {EntityRef('run', run)}"
         self._worker_history = worker_history
         self._history = as_of.stream(streams.engagement(run, worker))
-        # Read only if there is something to explain.
-        self._run_history = as_of.stream(streams.task_run(run)) if self._history else []
+        self._run_history = as_of.stream(streams.task_run(run))
 
     def steps(self) -> Iterator[ExplanationStep]:
         """Yield all decisions."""
@@ -135,6 +139,15 @@ class _Engagement:
             event = recorded.envelope.event
             yield _step(self._entity, recorded, self._text(recorded), tuple(self._rules(recorded, state)))
             state = engagements.evolve(state, event)  # type: ignore[arg-type]  # the stream holds no other events
+
+    def failures(self, worker: WorkerId | None, theirs: Collection[AgentId]) -> Iterator[ExplanationStep]:
+        """Yield the failures of the run's code that were about a worker, or about one of some agents."""
+        for recorded in self._run_history:
+            event = recorded.envelope.event
+            if not isinstance(event, CallbackFailed):
+                continue
+            if (worker is not None and event.worker == worker) or not set(theirs).isdisjoint(event.agents):
+                yield _step(self._entity, recorded)
 
     def steps_of(self, agent: AgentId, unit: UnitId) -> list[ExplanationStep]:
         """Return the decisions that an agent began and ended with."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 import msgspec
 
@@ -15,6 +15,9 @@ from ....events.codec import KIND_OF
 from ....events.envelope import RecordedEvent
 from ....events.onboarding import OnboardingStarted
 from ....events.payment import PaymentOwed
+from ....events.streams import agent as agent_stream
+from ....events.streams import run_of
+from ....events.task_run import CallbackFailed
 from ....events.unit import UnitAssigned, UnitCompleted, UnitCreated, UnitLateAccepted, UnitReleased
 from ...mephisto_db.rows import date_of
 from .event_text import describe
@@ -101,13 +104,36 @@ def timeline(events: Iterable[RecordedEvent], entity: EntityRef) -> Iterator[Tim
         stream, event = recorded.envelope.stream, recorded.envelope.event
         if stream not in streams and belongs(stream, event, entity.number):
             streams.add(stream)
-        if stream in streams or (entity.kind == "agent" and _unit_mentions(event, entity.number)):
+        is_mentioned = (entity.kind == "agent" and _unit_mentions(event, entity.number)) or (
+            isinstance(event, CallbackFailed) and _is_failure_about(stream, event, entity, streams)
+        )
+        if stream in streams or is_mentioned:
             yield entry_of(recorded)
 
 
 def _unit_mentions(event: Event, agent: int) -> bool:
     """Return whether an event says that an agent was assigned, lost, completed or late to complete a unit."""
     return isinstance(event, UnitAssigned | UnitReleased | UnitCompleted | UnitLateAccepted) and event.agent == agent
+
+
+def _is_failure_about(stream: str, failed: CallbackFailed, entity: EntityRef, known: Collection[str]) -> bool:
+    """Return whether a function failed on an entity, or on an agent of it.
+
+    Args:
+        stream: the run's.
+        failed: the failure.
+        entity: the entity.
+        known: the streams of the entity, and of what belongs to it.
+    """
+    named: dict[str, int | None] = {
+        "worker": failed.worker,
+        "unit": failed.unit,
+        "assignment": failed.assignment,
+        "onboarding": failed.onboarding_agent,
+    }
+    run = run_of(stream)
+    is_theirs = any(agent_stream(run, agent) in known for agent in failed.agents)
+    return is_theirs or named.get(entity.kind) == entity.number
 
 
 def entry_of(recorded: RecordedEvent) -> TimelineEntry:

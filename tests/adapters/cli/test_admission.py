@@ -10,6 +10,9 @@ from click.testing import CliRunner, Result
 
 from mephisto_es.adapters.cli.main import main
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
+from mephisto_es.core.ports import AppendRequest, NewEvent
+from mephisto_es.events.ids import AgentId
+from mephisto_es.events.task_run import CallbackFailed
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ...sample_log import RUN, failing_history, sample_history
@@ -42,6 +45,28 @@ def in_one_line(text: str) -> str:
 @pytest.mark.parametrize("words", [("status",), ("blockers",), ("top", "--speed", "100000")])
 def test_it_is_said_with_the_remedy(database: Path, words: tuple[str, ...]) -> None:
     assert SENTENCE in in_one_line(ask(words[0], database, RUN, *words[1:]).stdout)
+
+
+@pytest.mark.parametrize("verb", ["timeline", "explain"])
+def test_a_failure_is_in_the_history_of_the_worker_it_was_about(database: Path, verb: str) -> None:
+    said = in_one_line(ask(verb, database, "worker-1").stdout)
+    assert said.count("worker_can_do_unit failed at run_task.py:31: raised KeyError") == 1
+
+
+@pytest.mark.parametrize("subject", ["agent-1", "unit-1", "worker-4", "assignment-1"])
+def test_a_failure_is_in_the_history_of_the_agents_it_was_about(database: Path, subject: str) -> None:
+    log = SqliteLog.create_or_open(database, PROJECTIONS)
+    failed = CallbackFailed(
+        function="check_submission", error="raised KeyError", location="run_task.py:9", agents=(AgentId(1),)
+    )
+    with log:
+        at = failing_history()[-1].at
+        event = NewEvent("task_run/1", failed)
+        log.commit([AppendRequest(command="failed", actor="operator", at=at, events=(event,))])
+    is_theirs = subject != "worker-4"
+    assert ("check_submission failed" in ask("timeline", database, subject).stdout) == is_theirs
+    if subject.startswith(("agent", "worker")):
+        assert ("check_submission failed" in ask("explain", database, subject).stdout) == is_theirs
 
 
 def test_programs_get_the_sentence_too(database: Path) -> None:
