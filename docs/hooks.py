@@ -1,6 +1,7 @@
 """Hooks that MkDocs calls during a build: they complete pages from the code, and check that no page needs the network.
 
-A line `<!-- generated: NAME ARGUMENT... -->` in a page is replaced by what the generator of that name writes.
+A line `<!-- generated: NAME ARGUMENT... -->` in a page is replaced by what the generator of that name writes. The note
+that tells readers of the file what it lacks is removed.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ GENERATORS: dict[str, Callable[..., str]] = {
 }
 
 _MARK = re.compile(r"^<!-- generated: ([^\n]+?) -->$", re.MULTILINE)
+#: Tells readers of a file that it lacks what is generated.
+_NOTE = re.compile(r"^> \*\*Not built:\*\* [^\n]*\n+", re.MULTILINE)
 #: Tags that make a browser load something from elsewhere.
 _LOADING = re.compile(r"<(?:script|img|link|iframe)\b[^>]*\b(?:src|href)=[\"']?(?:https?:)?//[^>]*>")
 
@@ -50,7 +53,7 @@ def on_page_markdown(markdown: str, **_: object) -> str:
     Raises:
         KeyError: the page names a generator that does not exist.
     """
-    return _MARK.sub(lambda mark: _generated(*mark[1].split()), markdown)
+    return _MARK.sub(lambda mark: _generated(*mark[1].split()), _NOTE.sub("", markdown))
 
 
 def on_post_page(output: str, **_: object) -> str:

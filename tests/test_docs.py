@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from functools import partial
 from html import unescape
 from importlib import import_module
@@ -65,6 +66,7 @@ EXAMPLE = ROOT / "examples" / "sentence_rating"
 #: Where the launch scripts are that a page is about; the example's, unless it stands here.
 SCRIPTS_OF = {
     "docs/tutorial/static_task.md": DOCS / "tutorial" / "reviews",
+    "docs/callbacks.md": DOCS / "tutorial" / "reviews",
     "docs/tutorial/own_page.md": DOCS / "tutorial" / "reviews",
     "docs/tutorial/remote_procedures.md": DOCS / "tutorial" / "reviews",
     "docs/tutorial/chat_in_turns.md": DOCS / "tutorial" / "chat_in_turns",
@@ -291,7 +293,23 @@ def test_a_tutorial_page_shows_its_files_whole(page: str, folder: Path, site: Pa
 
 @pytest.mark.parametrize("page", TEXTS)
 def test_a_page_can_be_completed(page: str) -> None:
-    assert "<!-- generated:" not in on_page_markdown(TEXTS[page])
+    completed = on_page_markdown(TEXTS[page])
+    assert "<!-- generated:" not in completed
+    assert "**Not built:**" not in completed
+    # A reader of the file alone is told where the rest is.
+    assert TEXTS[page].count("> **Not built:** ") == ("<!-- generated:" in TEXTS[page])
+
+
+@pytest.mark.parametrize("state", [mephisto_es.SharedStaticTaskState, mephisto_es.SharedRemoteProcedureTaskState])
+def test_every_callback_of_a_script_is_in_the_guide(state: type[mephisto_es.SharedTaskState]) -> None:
+    guide = TEXTS["docs/callbacks.md"]
+    callbacks = {known.name: known.metadata["called_with"] for known in fields(state) if known.metadata}
+    assert {"worker_can_do_unit", "on_unit_submitted"} < callbacks.keys()
+    for name, parameters in callbacks.items():
+        shown = (
+            f"function({', '.join(parameters)})" if name == "function_registry" else f"{name}({', '.join(parameters)})"
+        )
+        assert f"| `{shown}` |" in guide
 
 
 def test_a_page_that_asks_for_what_there_is_not_is_an_error() -> None:
