@@ -100,7 +100,7 @@ class DecidedWorker:
         return DONE
 
     def bonus_worker(self: _SomeWorker, amount: float, reason: str, unit: _SomeUnit | None = None) -> tuple[bool, str]:
-        """Grant the worker a bonus in whole currency, for a unit or for the latest work."""
+        """Grant the worker a bonus in whole currency, for a unit or for the latest work that was not rejected."""
         self.decider.bonus_worker(self.worker_id, str(amount), reason, None if unit is None else unit.unit_id)
         return DONE
 

@@ -83,7 +83,7 @@ _TEMPLATES: dict[type[Event], str] = {
     agent.AgentExpired: "expired: {reason}",
     agent.AgentPartnerLeft: "partner agent-{partner} left",
     agent.AgentCompletedAlone: "completed without a submission, because the partner had left: {reason}",
-    agent.AgentOpinionGiven: "{reviewer} would {opinion}",
+    agent.AgentOpinionGiven: "would {opinion}",
     agent.AgentApproved: "approved, with a bonus of {bonus_cents}",
     agent.AgentSoftRejected: "soft-rejected",
     agent.AgentRejected: "rejected",

@@ -175,6 +175,9 @@ def test_two_reviewers_look_at_the_same_work(database: Path) -> None:
     assert f"{both[1]}: rejected\n" == ask("review", database, run, "--reject", both[1], "--adjudicate").stdout
     refused = ask("review", database, run, "--approve", both[0], "--second-opinion", "--adjudicate")
     assert "--second-opinion decides nothing" in refused.stderr
+    shown = ask("timeline", database, both[0]).stdout
+    assert "  would approve (by ann)" in shown
+    assert "  approved (by bob)" in shown
     assert replay(database, PROJECTIONS).legal
 
 
