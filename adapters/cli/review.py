@@ -47,7 +47,7 @@ _AGENT = EntityType("agent")
 @click.option(
     "--soft-reject", multiple=True, type=_AGENT, metavar="AGENT", help="Pay the work but leave it out of the data."
 )
-@click.option("--reject", multiple=True, type=_AGENT, metavar="AGENT", help="Reject the work; it is not paid.")
+@click.option("--reject", multiple=True, type=_AGENT, metavar="AGENT", help="Reject the work: not paid. Needs --note.")
 @click.option("--approve-all", is_flag=True, help="Accept all unreviewed work, or all that --where selects.")
 @click.option(
     "--where",

@@ -171,6 +171,6 @@ def _decide(answer: str, agent: AgentView, worker: WorkerView, names: _Names, *,
             if is_first and names.block and click.confirm("Keep this worker from further tasks?"):
                 worker.grant_qualification(names.block, 1)
         case _:
-            agent.reject_work(click.prompt("Why?", default="", show_default=False) or None)
+            agent.reject_work(click.prompt("Why? The worker reads it"))
             if is_first and click.confirm("Block this worker?"):
                 worker.block_worker(click.prompt("Why?"))

@@ -14,6 +14,9 @@ from .task_run import AssignmentPlan
 #: Beginning of the name of an author who is a person.
 PERSON_PREFIX = "user/"
 
+#: Said of a rejection without a note: the worker is not paid, and can object.
+NOTE_IS_MISSING = "a rejection needs a note with its reason, which the worker reads"
+
 
 class Verdict(Enum):
     """A reviewer's verdict on an agent's work; the values are the agent's status after it."""

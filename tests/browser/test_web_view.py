@@ -134,6 +134,7 @@ async def test_review_by_keyboard(browser: Open, tmp_path: Path) -> None:
         await page.type_key("a")
         await page.call("focus", ".work:nth-of-type(2) input[type=radio]")
         await page.type_key("r")
+        await page.call("fill", ".work:nth-of-type(2) input[name^=note]", "copied")
         await page.see("2 chosen")
         # The verdicts wait for the program that has the log open.
         nursery.start_soon(end_the_other)
@@ -203,6 +204,7 @@ async def test_a_review_while_people_work(browser: Open, tmp_path: Path) -> None
             await page.type_key("a")
             await page.call("focus", ".work:nth-of-type(2) input[type=radio]")
             await page.type_key("r")
+            await page.call("fill", ".work:nth-of-type(2) input[name^=note]", "copied")
             await page.picture("2-verdicts-chosen")
             await page.press("Record the verdicts")
             await page.see("2 verdicts are recorded.")

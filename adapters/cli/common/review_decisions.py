@@ -9,7 +9,7 @@ from typing import TypedDict
 import click
 from msgspec.structs import replace
 
-from ....core.commands.review import Verdict
+from ....core.commands.review import NOTE_IS_MISSING, Verdict
 from ....core.entity_ref import EntityRef
 from ....core.operations.control.requests import (
     AcceptLateRequest,
@@ -52,6 +52,8 @@ def read_decisions(
     note = chosen["note"]
     _check_bonus(bonus_cents, chosen["accept_late"])
     _check_answers(chosen["dismiss_appeal"], note)
+    if chosen["reject"] and not chosen["second_opinion"] and not (note or "").strip():
+        raise click.UsageError(f"--reject needs --note: {NOTE_IS_MISSING}.")
     verdicts = [
         *(_decision(agent, Verdict.APPROVED, note, bonus_cents) for agent in chosen["approve"]),
         *(_decision(agent, Verdict.SOFT_REJECTED, note) for agent in chosen["soft_reject"]),

@@ -24,7 +24,7 @@ def ask_for_verdicts(
     Args:
         units: the work.
         proposed: bonuses in cents that lift work to the minimum hourly pay, by agent; they are shown.
-        note: recorded with each verdict.
+        note: recorded with each verdict; if there is none, the reason of each rejection is asked for.
         bonus_cents: given for each unit that is approved.
     """
     out = console()
@@ -39,4 +39,6 @@ def ask_for_verdicts(
             break
         if key in _KEYS and unit.agent_id is not None:
             bonus = bonus_cents if _KEYS[key] is Verdict.APPROVED else 0
-            yield VerdictRequest(agent=AgentId(unit.agent_id), verdict=_KEYS[key], note=note, bonus_cents=bonus)
+            is_reason_missing = _KEYS[key] is Verdict.REJECTED and not (note or "").strip()
+            reason = click.prompt("Why? The worker reads it") if is_reason_missing else note
+            yield VerdictRequest(agent=AgentId(unit.agent_id), verdict=_KEYS[key], note=reason, bonus_cents=bonus)

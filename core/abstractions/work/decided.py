@@ -129,5 +129,5 @@ class DecidedAgent:
         self.decider.give_verdict(self.agent_id, Verdict.SOFT_REJECTED, review_note, None)
 
     def reject_work(self: _SomeAgent, review_note: str | None = None) -> None:
-        """Reject the work: it is not paid."""
+        """Reject the work: it is not paid. It needs a note with the reason, which the worker reads."""
         self.decider.give_verdict(self.agent_id, Verdict.REJECTED, review_note, None)

@@ -11,6 +11,7 @@ from ....events.streams import worker as worker_stream
 from ...command_issuer import CommandIssuer
 from ...commands.directory import BlockWorker, GrantQualification, RevokeQualification, UnblockWorker
 from ...commands.review import (
+    NOTE_IS_MISSING,
     AcceptLateWork,
     DismissAppeal,
     GiveOpinion,
@@ -66,7 +67,11 @@ class Reviewer:
         return await self.give_verdict(agent, Verdict.SOFT_REJECTED, review_note)
 
     async def reject_work(self, agent: AgentId, review_note: str | None = None) -> AppendResult:
-        """Reject an agent's work: it is not paid."""
+        """Reject an agent's work: it is not paid. The note is the reason, which the worker reads.
+
+        Raises:
+            CommandRefusedError: there is no note.
+        """
         return await self.give_verdict(agent, Verdict.REJECTED, review_note)
 
     async def give_verdict(
@@ -81,6 +86,8 @@ class Reviewer:
     ) -> AppendResult:
         """Give any verdict on an agent's work; see `second_opinion` for work that two reviewers look at."""
         run = self.run_of(agent)
+        if verdict is Verdict.REJECTED and not (review_note or "").strip():
+            raise CommandRefusedError(f"agent-{agent} is not rejected: {NOTE_IS_MISSING}")
         note = self._sealed(run, agent, review_note)
         command = ReviewWork(
             task_run=run,

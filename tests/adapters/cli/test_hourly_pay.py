@@ -56,7 +56,7 @@ def test_work_below_the_minimum_is_lifted_to_it(database: Path) -> None:
     assert run("review", database, 1, "--approve", "agent-1", "--top-up").stdout == "agent-1: approved, bonus 0.05\n"
     more = run("review", database, 1, "--approve", "agent-2", "--bonus", "0.40", "--top-up")
     assert more.stdout == "agent-2: approved, bonus 0.40\n"
-    run("review", database, 1, "--reject", "agent-3", "--top-up")
+    run("review", database, 1, "--reject", "agent-3", "--note", "copied", "--top-up")
     assert "27 of 30 below 18.00" in run("status", database).stdout
     assert "top up" not in run("review", database, 1, "--approve-all", "--top-up").stdout
     assert "below 18.00" not in run("status", database).stdout

@@ -89,7 +89,12 @@ DECISIONS = (
         ("agent_soft_rejected", "unit_soft_rejected"),
         VerdictRequest,
     ),
-    Decision("review --reject 3", "agent-3: rejected", ("agent_rejected", "unit_rejected"), VerdictRequest),
+    Decision(
+        "review --reject 3 --note copied",
+        "agent-3: rejected",
+        ("agent_rejected", "unit_rejected"),
+        VerdictRequest,
+    ),
     Decision(
         "review --undo 3 --note a-mistake",
         "agent-3: verdict taken back",

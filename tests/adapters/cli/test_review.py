@@ -84,15 +84,26 @@ def test_everything_may_be_accepted_at_once(database: Path) -> None:
 
 def test_one_after_the_other(database: Path) -> None:
     run, (first, second, third, *_) = waiting(database)
-    result = ask("review", database, run, "--ask", said="a\nn\nr\nq\n")
+    result = ask("review", database, run, "--ask", said="a\nn\nr\ncopied\nq\n")
     assert result.exit_code == 0, result.output
     after = verdicts(database)
     assert (after[first], after[second], after[third]) == ("approved", "completed", "rejected")
 
 
+def test_a_rejection_needs_a_note_for_its_worker(database: Path) -> None:
+    run, (first, *_) = waiting(database)
+    for note in ([], ["--note", " "]):
+        result = ask("review", database, run, "--reject", f"agent-{first}", *note)
+        assert result.exit_code == 2
+        assert (
+            "--reject needs --note: a rejection needs a note with its reason, which the worker reads" in result.stderr
+        )
+    assert verdicts(database)[first] == "completed"
+
+
 def test_who_gives_up_has_recorded_what_was_answered(database: Path) -> None:
     run, (first, second, third, *_) = waiting(database)
-    result = ask("review", database, run, "--ask", said="a\nr\n")
+    result = ask("review", database, run, "--ask", said="a\nr\ncopied\n")
     assert result.exit_code == 1
     after = verdicts(database)
     assert (after[first], after[second], after[third]) == ("approved", "rejected", "completed")
@@ -130,7 +141,7 @@ def test_what_selects_nothing_sensible_is_refused(where: str, sentence: str, dat
 def test_a_verdict_that_is_not_legal_ends_in_a_sentence(database: Path) -> None:
     run, (first, *_) = waiting(database)
     ask("review", database, run, "--approve", f"agent-{first}")
-    result = ask("review", database, run, "--reject", f"agent-{first}")
+    result = ask("review", database, run, "--reject", f"agent-{first}", "--note", "copied")
     assert result.exit_code == 1
     assert result.stderr == (
         f"mephisto-es review: agent-{first} is already approved: approved work stays approved, because its worker is "
@@ -166,13 +177,16 @@ def test_two_reviewers_look_at_the_same_work(database: Path) -> None:
     assert told.stdout == "".join(f"{one}: opinion recorded, waits for a second reviewer\n" for one in both)
     left = json.loads(ask("review", database, run, "--json").stdout)["units"]
     assert not {first, second} & {unit["agent_id"] for unit in left}
-    told = ask("review", database, run, "--approve", both[0], "--reject", both[1], "--as", "bob")
+    told = ask("review", database, run, "--approve", both[0], "--reject", both[1], "--note", "copied", "--as", "bob")
     assert told.stdout == (
         f"agent-{first}: approved\nagent-{second}: opinion recorded, reviewers differ, somebody has to adjudicate\n"
     )
     differ = json.loads(ask("review", database, run, "--where", "opinions=differ", "--json").stdout)["units"]
     assert [unit["agent_id"] for unit in differ] == [second]
-    assert f"{both[1]}: rejected\n" == ask("review", database, run, "--reject", both[1], "--adjudicate").stdout
+    assert (
+        f"{both[1]}: rejected\n"
+        == ask("review", database, run, "--reject", both[1], "--note", "copied", "--adjudicate").stdout
+    )
     refused = ask("review", database, run, "--approve", both[0], "--second-opinion", "--adjudicate")
     assert "--second-opinion decides nothing" in refused.stderr
     shown = ask("timeline", database, both[0]).stdout

@@ -97,7 +97,9 @@ async def test_people_decide_while_a_run_is_live(tmp_path: Path, data_dir: Path)
         )
         assert said == f"agent-{first}: approved, bonus 0.50  (recorded before)\n"
         await trio.to_thread.run_sync(
-            lambda: run_verb("review", data_dir, 1, "--reject", f"agent-{second}", "--approve", f"agent-{third}")
+            lambda: run_verb(
+                "review", data_dir, 1, "--reject", f"agent-{second}", "--approve", f"agent-{third}", "--note", "seen"
+            )
         )
         bonus = ("worker", data_dir, "worker-1", "--bonus", "0.25", "--reason", "found a mistake")
         assert ": bonus of 0.25 for unit-" in await trio.to_thread.run_sync(lambda: run_verb(*bonus))

@@ -186,7 +186,12 @@ def test_rejected_work_does_not_count_for_labels(tmp_path: Path) -> None:
     database = log_of(tmp_path / "mephisto.db", judged_history(25, 2, 2, half))
     assert "0% of 25 pairs" in run("quality", database, "--no-labels").stdout
     agents = [f"agent-{number}" for number in range(2, 51, 2)]
-    assert run("review", database, 1, *(word for one in agents for word in ("--reject", one))).exit_code == 0
+    assert (
+        run(
+            "review", database, 1, *(word for one in agents for word in ("--reject", one)), "--note", "copied"
+        ).exit_code
+        == 0
+    )
     text = run("quality", database, "--no-labels").stdout
     assert "no item has two answers" in text
     assert "score  number, 25 answers to 25 items by 1 worker\n" in text

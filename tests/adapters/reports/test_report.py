@@ -35,7 +35,7 @@ def database(tmp_path: Path) -> Path:
     path = tmp_path / "mephisto.db"
     with SqliteLog.create_or_open(path, PROJECTIONS) as log:
         log.commit(history)
-    verdicts = ["--approve", "agent-1", "--approve", "agent-2", "--reject", "agent-4"]
+    verdicts = ["--approve", "agent-1", "--approve", "agent-2", "--reject", "agent-4", "--note", "copied"]
     assert run("review", path, 1, *verdicts).exit_code == 0
     assert run("review", path, 1, "--approve", "agent-3", "--bonus", "0.10").exit_code == 0
     return path

@@ -26,7 +26,7 @@ def statuses(database: Path) -> list[str]:
 
 async def reject_and_object(visitor: Visitor) -> None:
     """Reject the work of agents 1 and 2, whose workers object."""
-    verdicts = {"verdict-1": "rejected", "note-1": "too <i>short</i>", "verdict-2": "rejected"}
+    verdicts = {"verdict-1": "rejected", "note-1": "too <i>short</i>", "verdict-2": "rejected", "note-2": "no"}
     await visitor.send("/runs/1/review", verdicts)
     for agent in (1, 2):
         request = AppealRequest(agent=AgentId(agent), objection=f"I am <b>certain</b>, says {agent}")

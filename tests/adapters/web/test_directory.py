@@ -46,7 +46,7 @@ async def test_the_moments_of_a_run_are_marked(visitor: Visitor) -> None:
     assert "first rejection" not in page.text
     with open_as_of(visitor.log.database) as moment:
         (agent, *_) = [one.agent_id for one in moment.db.find_agents(status="completed")]
-    await visitor.send(f"/runs/{RUN}/review", {f"verdict-{agent}": "rejected"})
+    await visitor.send(f"/runs/{RUN}/review", {f"verdict-{agent}": "rejected", f"note-{agent}": "copied"})
     assert 'label="first rejection"' in (await visitor.get(f"/runs/{RUN}")).text
 
 

@@ -43,6 +43,7 @@ async def test_verdicts_are_recorded(visitor: Visitor, database: Path) -> None:
         f"bonus-{first}": "0.50",
         f"note-{first}": "well <b>done</b>",
         f"verdict-{second}": "rejected",
+        f"note-{second}": "copied",
         f"verdict-{third}": "",
         f"note-{third}": "of no use without a verdict",
     }
@@ -50,7 +51,7 @@ async def test_verdicts_are_recorded(visitor: Visitor, database: Path) -> None:
     assert "2 verdicts are recorded." in words_of(page)
     assert [status_of(database, agent) for agent in (first, second, third)] == ["approved", "rejected", "completed"]
     reviewed = all_of(database, "SELECT status, review_note, bonus FROM unit_review ORDER BY id DESC LIMIT 2")
-    assert reviewed == [("rejected", None, None), ("approved", "well <b>done</b>", 50)]
+    assert reviewed == [("rejected", "copied", None), ("approved", "well <b>done</b>", 50)]
     accepted = await visitor.get(f"/runs/{RUN}/review?status=accepted")
     assert "bonus 0.50" in words_of(accepted)
     assert "well &lt;b&gt;done" in accepted.text
@@ -101,6 +102,7 @@ async def test_one_refusal_does_not_stop_the_other_verdicts(visitor: Visitor, da
         ("", "", "No verdict was chosen."),
         ("approved", "much", "the bonus of agent-{agent} is 'much', which is not an amount of money"),
         ("approved", "-1", "cannot be paid"),
+        ("rejected", "", "agent-{agent} is not rejected: a rejection needs a note with its reason"),
         ("rejected", "1", "a bonus of 100 cents does not go with work that is rejected"),
         ("splendid", "", "verdict-{agent} is 'splendid', which is not a verdict on an agent"),
     ],
@@ -108,8 +110,8 @@ async def test_one_refusal_does_not_stop_the_other_verdicts(visitor: Visitor, da
 async def test_what_is_no_verdict(verdict: str, bonus: str, sentence: str, visitor: Visitor, database: Path) -> None:
     agent, *_ = waiting(database)
     before = head(database)
-    fields = {f"verdict-{agent}": verdict, f"bonus-{agent}": bonus}
-    page = await visitor.send(f"/runs/{RUN}/review", fields, status=409 if bonus == "1" else 400)
+    fields = {f"verdict-{agent}": verdict, f"bonus-{agent}": bonus, f"note-{agent}": "a note" if bonus else ""}
+    page = await visitor.send(f"/runs/{RUN}/review", fields, status=409 if verdict == "rejected" else 400)
     assert sentence.format(agent=agent) in words_of(page)
     assert head(database) == before
 

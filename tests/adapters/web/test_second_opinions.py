@@ -52,12 +52,12 @@ async def test_reviewers_agree_or_differ_and_then_somebody_decides(database: Pat
         assert "I think" not in words_of(page), "the second reviewer is not influenced"
         page = await bob.post(f"{DESK}?opinions=one", {**form_of(page), "verdict": "approved"})
         assert "The verdict is recorded." in words_of(page)
-        page = await bob.post(f"{DESK}?opinions=one", {**form_of(page), "verdict": "rejected"})
+        page = await bob.post(f"{DESK}?opinions=one", {**form_of(page), "verdict": "rejected", "note": "copied"})
         assert "Your opinion is recorded; nothing is decided yet." in words_of(page)
         page = await ann.get(f"{DESK}?opinions=differ")
         said = words_of(page)
-        assert "Reviewers differ user/ann would approve: I think user/bob would reject" in said
+        assert "Reviewers differ user/ann would approve: I think user/bob would reject: copied" in said
         assert form_of(page)["agent"] == agents[1]
-        page = await ann.post(f"{DESK}?opinions=differ", {**form_of(page), "verdict": "rejected"})
+        page = await ann.post(f"{DESK}?opinions=differ", {**form_of(page), "verdict": "rejected", "note": "copied"})
         assert "The verdict is recorded." in words_of(page)
         assert "There is no unreviewed work here." in words_of(page)

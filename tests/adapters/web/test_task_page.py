@@ -206,7 +206,7 @@ async def test_a_verdict_is_taken_back_and_given_again(pictures: Visitor) -> Non
 
 async def test_work_with_a_verdict_offers_to_take_it_back(pictures: Visitor) -> None:
     page = await pictures.get(DESK)
-    await pictures.post(DESK, {**hidden(page), "verdict": "rejected"})
+    await pictures.post(DESK, {**hidden(page), "verdict": "rejected", "note": "copied"})
     page = await pictures.get(f"{DESK}?status=rejected")
     assert "Undo the verdict on agent-1" in words_of(page)
 

@@ -107,7 +107,7 @@ async def review_at_random(
             verdict = random.choice(list(Verdict)) if fresh else Verdict.APPROVED
             bonus = random.choice((0, random.randint(0, most_bonus))) if verdict is Verdict.APPROVED else 0
             try:
-                await reviewer.give_verdict(agent.agent, verdict, bonus_cents=bonus)
+                await reviewer.give_verdict(agent.agent, verdict, "a note", bonus)
             except CommandRefusedError as error:
                 refused.append(str(error))
         await trio.sleep(random.random())
@@ -216,7 +216,8 @@ async def test_money_that_a_rejection_leaves_is_worked_for(
         assert (await ask(router, "cem"))["agent_id"] is None
         router.submit_task(done["agent_id"], {})
         await until(harness, lambda: harness.statuses("unit").get("completed") == 1)
-        await reviewer_of(harness).reject_work(next(iter(harness.operator.ledger.state.agents.values())).agent)
+        agent = next(iter(harness.operator.ledger.state.agents.values())).agent
+        await reviewer_of(harness).reject_work(agent, "empty")
         await until(harness, lambda: harness.statuses("unit").get("launched") == 1)
         assert (await ask(router, "cem", "again"))["agent_id"] is not None
         assert waiting["agent_id"] is not None

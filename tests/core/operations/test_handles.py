@@ -245,7 +245,7 @@ async def test_a_plain_function_decides_about_what_it_is_given(tmp_path: Path) -
             assert worker.grant_qualification("odd")
             assert worker.revoke_qualification("odd")
         else:
-            agent.reject_work()
+            agent.reject_work("empty")
             assert worker.block_worker("spam", unit=unit) == (True, "")
 
     log = MemoryLog()

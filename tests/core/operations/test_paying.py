@@ -183,7 +183,7 @@ async def test_a_verdict_owes_what_it_says_once(verdicts: list[tuple[Verdict, in
         reviewer = Reviewer(ledger, ids)
         before = len([one for one in ledger.state.payments.values() if one.agent == agent.agent])
         for verdict, bonus in verdicts:
-            await reviewer.give_verdict(agent.agent, verdict, bonus_cents=bonus)
+            await reviewer.give_verdict(agent.agent, verdict, "a note", bonus)
         owed = [one for one in ledger.state.payments.values() if one.agent == agent.agent][before:]
         assert [one.purpose for one in owed] == purposes
         assert sum(one.amount_cents for one in owed if one.purpose == "bonus") == sum(bonus for _, bonus in verdicts)

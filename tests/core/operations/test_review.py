@@ -115,7 +115,7 @@ async def test_a_note_is_forgotten_with_its_worker() -> None:
 async def test_a_rejection_may_be_corrected_and_an_approval_may_not() -> None:
     async with reviewing() as (reviewer, ledger):
         _, agent = agents(ledger.state, AgentStatus.COMPLETED)[0]
-        await reviewer.reject_work(agent.agent)
+        await reviewer.reject_work(agent.agent, "copied")
         await reviewer.approve_work(agent.agent, "on second thoughts")
         before = ledger.log.head()
         with pytest.raises(CommandRefusedError, match="approved work stays approved"):
@@ -146,7 +146,10 @@ async def test_what_makes_no_sense_is_refused() -> None:
         _, done = agents(ledger.state, AgentStatus.COMPLETED)[0]
         for verdict, bonus in ((Verdict.REJECTED, 5), (Verdict.APPROVED, -1)):
             with pytest.raises(CommandRefusedError, match="does not go with work that is"):
-                await reviewer.give_verdict(done.agent, verdict, bonus_cents=bonus)
+                await reviewer.give_verdict(done.agent, verdict, "a note", bonus)
+        for missing in (None, "", " "):
+            with pytest.raises(CommandRefusedError, match="a rejection needs a note with its reason"):
+                await reviewer.reject_work(done.agent, missing)
         with pytest.raises(UnknownEntityError, match="there is no agent-99999"):
             await reviewer.approve_work(AgentId(99999))
         gone = next(one for one in ledger.state.agents.values() if one.status in LEFT)
@@ -159,7 +162,7 @@ async def test_a_bonus_is_owed_before_and_after_a_verdict_and_for_work_that_was_
         stream, done = agents(ledger.state, AgentStatus.COMPLETED)[0]
         lost_stream, lost = next((key, one) for key, one in ledger.state.agents.items() if one.status in LEFT)
         before = await reviewer.bonus_worker(done.worker, 20, "was quick", done.unit)
-        await reviewer.reject_work(done.agent)
+        await reviewer.reject_work(done.agent, "copied")
         after = await reviewer.bonus_worker(done.worker, 30, "tried hard", done.unit)
         compensation = await reviewer.bonus_worker(lost.worker, 40, "our server was down", lost.unit)
         for receipt, of, agent, cents in (
@@ -192,7 +195,7 @@ async def test_without_a_unit_a_bonus_is_for_the_latest_work_that_was_not_reject
             assert receipt.events[0].envelope.stream == streams[-1]
             if ledger.state.agents[streams[-1]].status is AgentStatus.APPROVED:
                 await reviewer.withdraw_verdict(theirs[streams[-1]])
-            await reviewer.reject_work(theirs[streams[-1]])
+            await reviewer.reject_work(theirs[streams[-1]], "copied")
         receipt = await reviewer.bonus_worker(worker, 5, "was kind")
         assert receipt.events[0].envelope.stream == list(theirs)[-1]
 
