@@ -135,12 +135,10 @@ def _step_in_words(event_kind: str) -> str:
 
 
 class TooManyUpdatesError(CommandRefusedError):
-    """A page has sent as many live updates, or as much in them, as it may; the sentence is for its worker."""
+    """A page has sent as many live updates, or as much in them, as it may."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "The limit of messages for this task is reached; nothing more is taken. Please submit your work."
-        )
+        super().__init__("the limit of live updates is reached")
 
 
 class ProtocolError(MephistoError):

@@ -322,8 +322,8 @@ class ClientIOHandler:
             if pending is not None:
                 try:
                     await pending.wait()
-                except TooManyUpdatesError as error:
-                    self._tell_limit(packet, str(error))
+                except TooManyUpdatesError:
+                    self._tell_limit(packet)
                 except CommandRefusedError as error:
                     self._drop("not legal in the agent's status", error)
             done()
@@ -334,7 +334,7 @@ class ClientIOHandler:
                 since = 0
                 channel.enqueue_send(Ack(subject_id=SYSTEM, data=place))
 
-    def _tell_limit(self, packet: OutboxPackets | ProviderEventPacket, sentence: str) -> None:
+    def _tell_limit(self, packet: OutboxPackets | ProviderEventPacket) -> None:
         """Tell a page that it may send no more live updates; after `MAX_NOTICES` it should know."""
         token = packet.subject_id or ""
         number = self._notices[token] = self._notices.get(token, 0) + 1
@@ -342,7 +342,7 @@ class ClientIOHandler:
         if number == 1:
             logger.warning("a page sends more live updates than it may")
         if isinstance(packet, LiveUpdatePacket) and number <= MAX_NOTICES:
-            self._pages.send_update(token, notice_of_limit(packet, sentence, number))
+            self._pages.send_update(token, notice_of_limit(packet, self._texts.no_more_messages, number))
 
     def _drop(self, reason: str, error: Exception | None) -> None:
         self._count(reason)

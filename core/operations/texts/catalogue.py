@@ -47,6 +47,11 @@ class Texts:
         """Return the text for a worker who gets no work."""
         return self._texts[f"refusal.{reason.name}"]
 
+    @property
+    def no_more_messages(self) -> str:
+        """The text for a worker whose page may send no more live updates."""
+        return self._texts["router.no_more_messages"]
+
     def for_page(self) -> dict[str, object]:
         """Return the part of the page's configuration that has the texts; nothing if they are the page's own."""
         if not self._is_changed:

@@ -16,6 +16,7 @@ from mephisto_es.core.abstractions.agent import Agent, Unit
 from mephisto_es.core.abstractions.task_runner import LiveTaskRunner, TaskRunner
 from mephisto_es.core.errors import ProtocolError
 from mephisto_es.core.operations.client_io_handler import MAX_NOTICES
+from mephisto_es.core.operations.texts.catalogue import texts_of
 from mephisto_es.core.packets import decode_packet, split_frame
 
 from .operator_harness import HarnessTaskState, ask, items, open_harness, page_of
@@ -164,7 +165,7 @@ async def test_live_updates_are_limited_and_the_page_is_told(
     for start in range(2):
         async with open_harness(tmp_path, log) as harness:
             shared = HarnessTaskState(data=items(2), runner=Chatty)
-            live_run = await harness.launch(shared, resume_incomplete_run=bool(start), **{limit: value})
+            live_run = await harness.launch(shared, resume_incomplete_run=bool(start), language="de", **{limit: value})
             router = harness.router(live_run)
             ann, bob = [(await ask(router, worker))["agent_id"] for worker in ("ann", "bob")]
             page = router.connect(ann)
@@ -179,9 +180,7 @@ async def test_live_updates_are_limited_and_the_page_is_told(
             told = [packet["data"] for packet in await received(page) if "text" in packet["data"]]
             assert len(told) == MAX_NOTICES
             assert len({notice["update_id"] for notice in told}) == MAX_NOTICES
-            assert {notice["text"] for notice in told} == {
-                "The limit of messages for this task is reached; nothing more is taken. Please submit your work."
-            }
+            assert {notice["text"] for notice in told} == {texts_of("de")["router.no_more_messages"]}
             assert "error" not in told[0] or sent == 3
             assert told[-1]["error"] == told[0]["text"]
             assert told[-1]["handles"].startswith("r")
