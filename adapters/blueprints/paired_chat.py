@@ -15,6 +15,7 @@ from ...core.abstractions.blueprint import SharedTaskState
 from ...core.abstractions.task_runner import LiveTaskRunner, TaskRunner
 from ...core.errors import ConfigError
 from ...core.operations.registry import register_mephisto_abstraction
+from ...core.operations.texts.catalogue import ServerText, load_texts
 from .html.html_page import is_html_task
 from .page_checks import KEY as PAGE_KEY
 from .static_task import StaticTaskBlueprint, StaticTaskBlueprintArgs
@@ -23,7 +24,6 @@ from .static_task import StaticTaskBlueprint, StaticTaskBlueprintArgs
 FORWARDED = ("text", "update_id")
 #: The sender of messages that no worker wrote.
 HOST = "Host"
-ENOUGH = "That was your last message. The conversation ends when everybody has written theirs."
 
 
 @dataclass
@@ -45,6 +45,7 @@ class PairedChatTaskRunner(LiveTaskRunner):
     def __init__(self, args: DictConfig, shared_state: SharedTaskState) -> None:
         super().__init__(args, shared_state)
         self.max_repeats = args.blueprint.max_repeats
+        self._texts = load_texts(args.task.language, dict(args.task.texts))
 
     async def run_assignment(self, assignment: Assignment, agents: Sequence[Agent]) -> None:
         """Run a chat until it ends.
@@ -78,7 +79,7 @@ class PairedChatTaskRunner(LiveTaskRunner):
             forwarded = {name: value for name, value in update.items() if name in FORWARDED}
             for other in others:
                 await other.observe({**forwarded, "id": speaker})
-        await agent.observe({"id": HOST, "text": ENOUGH})
+        await agent.observe({"id": HOST, "text": self._texts.of_server(ServerText.LAST_MESSAGE)})
 
 
 @register_mephisto_abstraction()

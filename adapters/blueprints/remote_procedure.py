@@ -22,6 +22,7 @@ from ...core.errors import ConfigError, UserCodeError
 from ...core.operations.logger_core import get_logger
 from ...core.operations.registry import register_mephisto_abstraction
 from ...core.operations.task_code.timings import UserFunction, timings
+from ...core.operations.texts.catalogue import ServerText, load_texts
 from .html.html_page import is_html_task
 from .page_checks import KEY as PAGE_KEY
 from .static_task import SharedStaticTaskState, StaticTaskBlueprint, StaticTaskBlueprintArgs
@@ -64,11 +65,6 @@ class RemoteProcedureAgentState:
 #: `function(request_id, args, agent_state)`: `args` is the value that the page passed; the result must fit into JSON.
 RemoteProcedure = Callable[[str, Any, RemoteProcedureAgentState], Any | Awaitable[Any]]
 
-#: Messages to the page about a call without an answer. Failures of a procedure are events; the log has the rest.
-UNKNOWN = "This task has no such procedure."
-UNREADABLE = "The arguments of this call cannot be read."
-FAILED = "The procedure failed."
-
 logger = get_logger(__name__)
 
 
@@ -103,6 +99,10 @@ class RemoteProcedureTaskRunner(TaskRunner):
     """
 
     shared_state: SharedRemoteProcedureTaskState
+
+    def __init__(self, args: DictConfig, shared_state: SharedTaskState) -> None:
+        super().__init__(args, shared_state)
+        self._texts = load_texts(args.task.language, dict(args.task.texts))
 
     @quick
     def get_init_data_for_agent(self, agent: Agent) -> Update:
@@ -149,18 +149,19 @@ class RemoteProcedureTaskRunner(TaskRunner):
         log = logger.bind(agent=agent.agent_id, procedure=request.target)
         if function is None:
             log.warning("the page calls a procedure that is not in the function_registry")
-            return None, UNKNOWN
+            return None, self._texts.of_server(ServerText.PROCEDURE_UNKNOWN)
         try:
             args = msgspec.json.decode(request.args)
         except (msgspec.DecodeError, RecursionError):
             log.warning("the arguments are not JSON, or nested too deeply")
-            return None, UNREADABLE
+            return None, self._texts.of_server(ServerText.PROCEDURE_UNREADABLE)
         try:
             with timings().function(UserFunction.REMOTE_PROCEDURE):
                 code = partial(function, request.request_id, args, RemoteProcedureAgentState(agent))
                 return await agent.call_task_code(remote_procedure(request.target), code), None
         except UserCodeError:
-            return None, FAILED
+            # The failure is an event; the worker reads only that there was one.
+            return None, self._texts.of_server(ServerText.PROCEDURE_FAILED)
 
 
 async def _repeat(agent: Agent, sent: deque[Update], request_id: str) -> None:

@@ -53,6 +53,7 @@ from .run_context import RunContext
 from .services.consents import WithdrawConsentData
 from .services.worker_page import open_worker_page, withdraw_on_page
 from .task_code.timings import timings
+from .texts.catalogue import ServerText
 from .worker_pool import WorkerPool
 
 #: Packets of a channel that may wait for their commit; beyond that the channel is not read.
@@ -342,7 +343,8 @@ class ClientIOHandler:
         if number == 1:
             logger.warning("a page sends more live updates than it may")
         if isinstance(packet, LiveUpdatePacket) and number <= MAX_NOTICES:
-            self._pages.send_update(token, notice_of_limit(packet, self._texts.no_more_messages, number))
+            sentence = self._texts.of_server(ServerText.NO_MORE_MESSAGES)
+            self._pages.send_update(token, notice_of_limit(packet, sentence, number))
 
     def _drop(self, reason: str, error: Exception | None) -> None:
         self._count(reason)

@@ -7,6 +7,7 @@ replace single texts (`task.texts`).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum
 from functools import cache
 from pathlib import Path
 
@@ -24,6 +25,16 @@ TEXTS_KEY = "mephisto.task.texts"
 RIGHT_TO_LEFT = frozenset({"ar", "fa", "he", "ur"})
 #: Groups of texts that the provider's script shows.
 PROVIDER_GROUPS = frozenset({"arrival", "visit"})
+
+
+class ServerText(Enum):
+    """Texts that the operator sends to pages that are at work, by their keys."""
+
+    NO_MORE_MESSAGES = "router.no_more_messages"
+    LAST_MESSAGE = "router.last_message"
+    PROCEDURE_UNKNOWN = "router.procedure_unknown"
+    PROCEDURE_UNREADABLE = "router.procedure_unreadable"
+    PROCEDURE_FAILED = "router.procedure_failed"
 
 
 class Texts:
@@ -47,10 +58,9 @@ class Texts:
         """Return the text for a worker who gets no work."""
         return self._texts[f"refusal.{reason.name}"]
 
-    @property
-    def no_more_messages(self) -> str:
-        """The text for a worker whose page may send no more live updates."""
-        return self._texts["router.no_more_messages"]
+    def of_server(self, text: ServerText) -> str:
+        """Return a text that the operator sends to a page."""
+        return self._texts[text.value]
 
     def for_page(self) -> dict[str, object]:
         """Return the part of the page's configuration that has the texts; nothing if they are the page's own."""

@@ -18,7 +18,13 @@ from mephisto_es.adapters.providers.arrival_page import VisitText
 from mephisto_es.core.decisions.refusals import refusal_text
 from mephisto_es.core.errors import ConfigError
 from mephisto_es.core.operations.run.server import provider_script
-from mephisto_es.core.operations.texts.catalogue import PROVIDER_GROUPS, language_names, load_texts, texts_of
+from mephisto_es.core.operations.texts.catalogue import (
+    PROVIDER_GROUPS,
+    ServerText,
+    language_names,
+    load_texts,
+    texts_of,
+)
 from mephisto_es.events.engagement import RefusalReason
 from mephisto_es.events.ids import TaskRunId
 
@@ -128,6 +134,12 @@ def test_every_text_of_providers_is_used_by_one() -> None:
     used = {key for key in re.findall(r'"(\w+\.\w+)"', codes) if key.partition(".")[0] in PROVIDER_GROUPS}
     known = {key for key in ENGLISH if key.partition(".")[0] in PROVIDER_GROUPS}
     assert used | {text.value for text in VisitText} == known
+
+
+@pytest.mark.parametrize("text", ServerText)
+def test_the_operator_sends_texts_in_the_language_of_the_run(text: ServerText) -> None:
+    assert load_texts("ar", {}).of_server(text) == texts_of("ar")[text.value]
+    assert load_texts("ar", {text.value: "Stop."}).of_server(text) == "Stop."
 
 
 @pytest.mark.parametrize("language", language_names())
