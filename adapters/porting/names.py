@@ -38,7 +38,11 @@ VIEWED = frozenset(
     {"Agent", "Assignment", "OnboardingAgent", "Project", "Requester", "Task", "TaskRun", "Unit", "Worker"}
 )
 #: What to do about an import of ParlAI.
-WITHOUT_PARLAI = "worlds need no ParlAI here: remove it, its base classes, and write act in place of validate(act)"
+WITHOUT_PARLAI = (
+    "worlds need no ParlAI here: remove it, its base classes, and write act in place of validate(act); the base "
+    "classes supplied self.agent or self.agents, which __init__ has to set, and episode_done, which a world has to "
+    "define; shutdown and prep_save_data may be left out"
+)
 #: Ends of the names of classes whose constructors get the run in Mephisto, and the name of that argument.
 CONSTRUCTED = ("Blueprint", "TaskRunner")
 RUN_ARGUMENT = "task_run"
@@ -50,6 +54,12 @@ AWAITED_METHODS = frozenset(
         *("observe", "get_live_update", "await_submit"),
     }
 )
+#: Methods of those that block in a world, which runs in a thread.
+BLOCKING_IN_WORLDS = frozenset({"observe", "get_live_update", "await_submit"})
+#: Functions of a file of worlds.
+WORLD_FUNCTIONS = frozenset({"get_world_params", "make_onboarding_world", "make_world"})
+#: Methods that only worlds have.
+WORLD_METHODS = frozenset({"episode_done", "parley"})
 #: Methods that have to be awaited on an operator; other objects have such names too.
 AWAITED_OF_OPERATOR = frozenset({"shutdown"})
 #: Functions that have to be awaited.

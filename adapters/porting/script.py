@@ -12,6 +12,7 @@ from .names import (
     AWAITED_FUNCTIONS,
     AWAITED_METHODS,
     AWAITED_OF_OPERATOR,
+    BLOCKING_IN_WORLDS,
     CONSTRUCTED,
     RENAMED,
     RENAMED_METHODS,
@@ -19,6 +20,8 @@ from .names import (
     VIEWED,
     WITHOUT_COUNTERPART,
     WITHOUT_PARLAI,
+    WORLD_FUNCTIONS,
+    WORLD_METHODS,
     new_name,
     view_of,
 )
@@ -86,6 +89,11 @@ class _Port:
         self._used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         #: Names of imported things that have another name here.
         self._renamed: dict[str, str] = {}
+        #: Everything in classes of worlds, and in functions that make worlds: it runs in threads and stays plain.
+        self._in_worlds = {node for part in ast.walk(tree) if _is_of_world(part) for node in ast.walk(part)}
+        self._in_runners = {node for part in ast.walk(tree) if _is_runner(part) for node in ast.walk(part)}
+        #: Whether agents that are not a task runner's may be those of worlds, which block.
+        self._has_worlds = bool(self._in_worlds) or any(_imports_worlds(node) for node in ast.walk(tree))
 
     # Imports and names ----------------------------------------------------------------------------------------------
 
@@ -195,7 +203,7 @@ class _Port:
         for call in calls:
             self._await(call)
         for node in ast.walk(self._tree):
-            if isinstance(node, ast.FunctionDef) and node.name in functions:
+            if isinstance(node, ast.FunctionDef) and node.name in functions and node not in self._in_worlds:
                 self.source.insert(self.source.start_of(node), "async ")
 
     def _calls(self) -> Iterator[ast.Call]:
@@ -203,7 +211,9 @@ class _Port:
 
     def _is_awaited(self, call: ast.Call, functions: set[str]) -> bool:
         name, function = _called(call), call.func
-        if isinstance(self._parents.get(call), ast.Await):
+        if isinstance(self._parents.get(call), ast.Await) or call in self._in_worlds:
+            return False
+        if name in BLOCKING_IN_WORLDS and self._has_worlds and call not in self._in_runners:
             return False
         if isinstance(function, ast.Name):
             # The command that task_script makes of a main is called as it is.
@@ -241,6 +251,29 @@ def _reads_entity(call: ast.Call) -> bool:
     """Return whether a call constructs an entity as before Mephisto 1.0: from a database and an id."""
     first = ast.unparse(call.args[0]) if len(call.args) == 2 else ""
     return _called(call) in VIEWED and first.rpartition(".")[2] == "db"
+
+
+def _is_of_world(node: ast.AST) -> bool:
+    """Return whether a node is the class of a world, or a function that makes worlds."""
+    match node:
+        case ast.ClassDef(bases=bases, body=body):
+            methods = {one.name for one in body if isinstance(one, _Function)}
+            return bool(methods & WORLD_METHODS) or any(ast.unparse(base).endswith("World") for base in bases)
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+            return name in WORLD_FUNCTIONS
+    return False
+
+
+def _is_runner(node: ast.AST) -> bool:
+    return isinstance(node, ast.ClassDef) and any(ast.unparse(base).endswith("TaskRunner") for base in node.bases)
+
+
+def _imports_worlds(node: ast.AST) -> bool:
+    """Return whether a node imports something of ParlAI, or the agents of its worlds."""
+    if not isinstance(node, ast.ImportFrom):
+        return False
+    is_parlai = (node.module or "").partition(".")[0] == "parlai"
+    return is_parlai or any(alias.name == "MephistoAgentWrapper" for alias in node.names)
 
 
 def _is_mephisto(module: str) -> bool:

@@ -12,12 +12,13 @@ from typing import cast
 
 from ....core.errors import ConfigError
 from .world_agents import MephistoAgentWrapper, World
+from .world_classes import KEY, PLAIN, check_world_classes
 
-KEY = "mephisto.blueprint.world_file"
 HINT = "It defines make_world(opt, agents) and get_world_params(), which returns {'agent_count': 2}"
 WITHOUT_PARLAI = (
     "Worlds need no ParlAI here: remove its imports and base classes, and write act in place of validate(act); "
-    "messages are dicts"
+    "messages are dicts. The base classes supplied self.agent or self.agents, which __init__ has to set, and "
+    "episode_done, which a world has to define; shutdown and prep_save_data may be left out"
 )
 
 _loaded: dict[Path, ModuleType] = {}
@@ -74,6 +75,10 @@ class WorldMaker:
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
             raise ConfigError(f"get_world_params() of {self._name} returns no agent_count", key=KEY, hint=HINT)
         self._function("make_world")
+        for name in ("make_onboarding_world", "validate_onboarding"):
+            if callable(getattr(module, name, None)):
+                self._function(name)
+        check_world_classes(module, self._name)
         self.agent_count = count
         validate = getattr(module, "validate_onboarding", None)
         self.validate_onboarding: Callable[[object], bool] | None = validate if callable(validate) else None
@@ -113,4 +118,6 @@ class WorldMaker:
         function = getattr(self._module, name, None)
         if not callable(function):
             raise ConfigError(f"{self._name} has no function {name}", key=KEY, hint=HINT)
+        if inspect.iscoroutinefunction(function):
+            raise ConfigError(f"{name} in {self._name} is async", key=KEY, hint=PLAIN)
         return cast("Callable[..., object]", function)

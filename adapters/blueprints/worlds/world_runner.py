@@ -13,6 +13,7 @@ from ....core.abstractions.task_runner import LiveTaskRunner
 from ....core.operations.task_code.calls import run_in_thread
 from ....core.operations.task_code.plain_agents import PlainAgent
 from .world_agents import WORLD_DATA, MephistoAgentWrapper, World
+from .world_classes import call_method
 from .world_module import WorldMaker
 
 
@@ -76,13 +77,12 @@ def _run_world(make: Callable[[], World], agents: Sequence[MephistoAgentWrapper]
     """Run a world to its end; it is shut down also when a worker leaves."""
     world = make()
     try:
-        while not world.episode_done():
-            world.parley()
+        while not call_method(world, "episode_done"):
+            call_method(world, "parley")
     finally:
-        world.shutdown()
-    prepare = getattr(world, "prep_save_data", None)
+        call_method(world, "shutdown")
     for agent in agents:
-        saved = prepare([agent]) if callable(prepare) else None
+        saved = call_method(world, "prep_save_data", [agent])
         end = {"task_data": {"task_done": True}} if is_task else {}
         if saved is not None:
             agent.observe({"id": WORLD_DATA, "WORLD_DATA": saved, "text": "", **end})

@@ -104,7 +104,7 @@ async def call_within(limit: TimeLimit, function: Callable[[], T | Awaitable[T]]
         if rest is not None or passed_on is None:
             raise UserCodeError(name_of(function), group) from group
         raise _first(passed_on) from None
-    except PASSED_ON:
+    except (*PASSED_ON, UserCodeError):
         raise
     except Exception as error:
         raise UserCodeError(name_of(function), error) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -12,10 +13,13 @@ import trio
 from mephisto_es.adapters.architects.memory.router import MemoryRouter
 from mephisto_es.adapters.blueprints.worlds.parlai_chat import ParlAIChatBlueprint, SharedParlAITaskState
 from mephisto_es.adapters.blueprints.worlds.world_agents import Act
+from mephisto_es.adapters.blueprints.worlds.world_classes import call_method
+from mephisto_es.adapters.blueprints.worlds.world_module import load_world_module
 from mephisto_es.adapters.blueprints.worlds.world_runner import ParlAIChatTaskRunner
 from mephisto_es.adapters.log.memory import MemoryLog
-from mephisto_es.core.errors import ConfigError, OutcomeUnknownError
+from mephisto_es.core.errors import ConfigError, OutcomeUnknownError, UserCodeError
 from mephisto_es.core.ports import AppendRequest, Outcome
+from mephisto_es.events.task_run import CallbackFailed
 
 from ...core.operations.operator_harness import OperatorHarness, ask, config, open_harness, until
 from .settings import run_config
@@ -309,3 +313,70 @@ def test_a_message_has_what_worlds_for_parlai_expect_and_nothing_else() -> None:
     assert act == {"text": "hello"}
     with pytest.raises(KeyError, match="turn"):
         act["turn"]
+
+
+def edited_worlds(file: Path, old: str, new: str) -> ModuleType:
+    """Import the worlds after a change to their text."""
+    assert old in WORLDS
+    file.write_text(WORLDS.replace(old, new, 1))
+    return load_world_module(str(file))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("def parley", "async def parley", r"ChatWorld\.parley in .*worlds\.py is async.*remove await"),
+        ("def episode_done", "async def episode_done", r"ChatWorld\.episode_done in .* is async"),
+        ("def shutdown", "async def shutdown", r"ChatWorld\.shutdown in .* is async"),
+        ("def prep_save_data", "async def prep_save_data", r"ChatWorld\.prep_save_data in .* is async"),
+        ("def make_world", "async def make_world", "make_world in .* is async"),
+        ("def make_onboarding_world", "async def make_onboarding_world", "make_onboarding_world in .* is async"),
+        ("def validate_onboarding", "async def validate_onboarding", "validate_onboarding in .* is async"),
+        ("def episode_done", "def is_done", "ChatWorld in .* has no method episode_done.*a base class of ParlAI"),
+        ("def parley", "def turn", "ChatWorld in .* has no method parley"),
+    ],
+)
+def test_a_world_that_cannot_run_is_refused(worlds: Path, old: str, new: str, said: str) -> None:
+    edited_worlds(worlds, old, new)
+    cfg = run_config(ParlAIChatBlueprint, world_file=str(worlds), num_conversations=1)
+    with pytest.raises(ConfigError, match=said):
+        ParlAIChatBlueprint.assert_task_args(cfg, SharedParlAITaskState())
+
+
+def test_a_world_may_leave_out_its_clean_up_and_a_base_class_needs_no_method(worlds: Path) -> None:
+    worlds.write_text(
+        "class Base:\n    def episode_done(self): return True\n"
+        "class Chat(Base):\n    def parley(self): ...\n"
+        "def make_world(opt, agents): return Chat()\n"
+        "def get_world_params(): return {'agent_count': 1}\n"
+    )
+    cfg = run_config(ParlAIChatBlueprint, world_file=str(worlds), num_conversations=1)
+    ParlAIChatBlueprint.assert_task_args(cfg, SharedParlAITaskState())
+    world = load_world_module(str(worlds)).make_world({}, [])
+    assert call_method(world, "shutdown") is None
+    with pytest.raises(UserCodeError, match=r"called object\.episode_done, which is missing\. Define episode_done"):
+        call_method(object(), "episode_done")
+
+
+async def test_a_parley_that_returns_a_coroutine_fails_and_completes_nothing(tmp_path: Path, worlds: Path) -> None:
+    edited_worlds(
+        worlds, "    def parley(self):\n", "    def parley(self): return self.turn()\n\n    async def turn(self):\n"
+    )
+    async with open_harness(tmp_path / "runs") as harness:
+        await launch(harness, worlds, state(), max_repeats=0)
+        router = router_of(harness)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ChatPage(router, "ann").take_part, [])
+            nursery.start_soon(ChatPage(router, "bob").take_part, [])
+            await until(harness, lambda: bool(callback_failures(harness)))
+            nursery.cancel_scope.cancel()
+        [failed] = callback_failures(harness)[:1]
+        assert failed.function == "run_assignment"
+        assert failed.error.startswith("called ChatWorld.parley, which is async. Each world runs in a thread")
+        assert "completed" not in harness.statuses("unit")
+        await harness.operator.force_shutdown()
+
+
+def callback_failures(harness: OperatorHarness) -> list[CallbackFailed]:
+    events = [recorded.envelope.event for recorded in harness.log.read()]
+    return [event for event in events if isinstance(event, CallbackFailed)]

@@ -236,6 +236,40 @@ def test_a_constructor_is_not_given_the_run() -> None:
 def test_parlai_is_not_needed() -> None:
     [obstacle] = port_script("from parlai.core.worlds import validate\n", "worlds.py").obstacles
     assert str(obstacle).startswith("line 1: from parlai.core.worlds: worlds need no ParlAI here: remove it")
+    for supplied in ("self.agents", "episode_done", "shutdown", "prep_save_data"):
+        assert supplied in str(obstacle)
+
+
+WORLD_FILE = """
+from parlai.crowdsourcing.utils.worlds import CrowdTaskWorld
+
+def say(agent, text):
+    agent.observe({"text": text})
+
+class Chat(CrowdTaskWorld):
+    def parley(self):
+        for agent in self.agents:
+            say(agent, self.agents[0].act()["text"])
+            agent.observe({"text": "next"})
+
+    def shutdown(self):
+        self.agent.await_submit()
+
+def make_world(opt, agents):
+    agents[0].observe({"text": "hello"})
+    return Chat(opt, agents)
+"""
+
+
+def test_worlds_stay_plain_because_they_run_in_threads() -> None:
+    assert "async" not in port_script(WORLD_FILE, "worlds.py").text
+    assert "await " not in port_script(WORLD_FILE, "worlds.py").text
+    both = port_script(f"{WORLD_FILE}{RUNNER}", "task.py").text
+    assert both.startswith(WORLD_FILE)
+    assert "async def run_unit" in both
+    assert "await agent.observe" in both
+    helper = "from mephisto_es import MephistoAgentWrapper\ndef say(agent):\n    agent.observe({})\n"
+    assert port_script(helper, "words.py").text == helper
 
 
 def test_a_page_is_built_by_its_present_name() -> None:
