@@ -22,7 +22,8 @@ from ....core.operations.registry import register_mephisto_abstraction
 from ..data_files import read_file
 from ..page_checks import check_page
 from ..page_files import CLIENT, check_folder, put_folder, put_page
-from .world_module import HINT, KEY, WorldMaker, load_world_module
+from .world_classes import KEY
+from .world_module import HINT, WorldMaker, load_world_module
 from .world_runner import ParlAIChatTaskRunner
 
 #: The page of chats that have none of their own.
