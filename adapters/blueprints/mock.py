@@ -11,7 +11,7 @@ import trio
 from omegaconf import DictConfig
 
 from ...core.abstractions.agent import Agent, Assignment, InitializationData, Unit
-from ...core.abstractions.args import BlueprintArgs, accepted
+from ...core.abstractions.args import BlueprintArgs
 from ...core.abstractions.blueprint import AssignmentData, PlannedUnits
 from ...core.abstractions.mixins import OnboardingRequired, OnboardingRequiredArgs
 from ...core.abstractions.screen_task_required import ScreenTaskRequired, ScreenTaskRequiredArgs, ScreenTaskSharedState
@@ -45,10 +45,7 @@ class MockBlueprintArgs(OnboardingRequiredArgs, ScreenTaskRequiredArgs, UseGoldU
     )
     task_source_review: str | None = field(
         default=None,
-        metadata=accepted(
-            "The page in which Mephisto's review app shows the work.",
-            "`mephisto-es serve` shows inputs and outputs of each unit itself",
-        ),
+        metadata={"help": "The page in which the review desk shows work: a bundle for Mephisto's review app, or HTML."},
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from omegaconf import DictConfig
 
 from ....core.abstractions.agent import InitializationData, Update
-from ....core.abstractions.args import BlueprintArgs, accepted
+from ....core.abstractions.args import BlueprintArgs
 from ....core.abstractions.blueprint import AssignmentData, PlannedUnits
 from ....core.abstractions.mixins import OnboardingRequired, OnboardingRequiredArgs
 from ....core.abstractions.shared_task_state import OnboardingSharedState, SharedTaskState
@@ -58,10 +58,7 @@ class ParlAIChatBlueprintArgs(OnboardingRequiredArgs, BlueprintArgs):
     )
     task_source_review: str | None = field(
         default=None,
-        metadata=accepted(
-            "The page in which Mephisto's review app shows the work.",
-            "`mephisto-es serve` shows inputs and outputs of each unit itself",
-        ),
+        metadata={"help": "The page in which the review desk shows work: a bundle for Mephisto's review app, or HTML."},
     )
     max_repeats: int = field(
         default=3, metadata={"help": "How often a chat that a worker left is offered to others again; 0 for never."}

@@ -105,8 +105,8 @@ CONFIGS: list[tuple[str, str, FileVerdict, tuple[str, ...]]] = [
     (
         "review_page",
         conf("static_task", f"{HTML}\ntask_source_review: ${{task_dir}}/task.html"),
-        REMARKS,
-        ("mephisto.blueprint.task_source_review is accepted, but `mephisto-es serve` shows",),
+        RUNS,
+        (),
     ),
     (
         "tips",
@@ -117,8 +117,8 @@ CONFIGS: list[tuple[str, str, FileVerdict, tuple[str, ...]]] = [
     (
         "review_pages",
         conf("static_react_task", f"{REACT}\ntask_source_review: ${{task_dir}}/bundle.js"),
-        REMARKS,
-        ("task_source_review",),
+        RUNS,
+        (),
     ),
     (
         "review_page_of_chats",
@@ -126,20 +126,20 @@ CONFIGS: list[tuple[str, str, FileVerdict, tuple[str, ...]]] = [
             "parlai_chat",
             "world_file: ${task_dir}/worlds.py\nnum_conversations: 1\ntask_source_review: ${task_dir}/bundle.js",
         ),
-        REMARKS,
-        ("task_source_review",),
+        RUNS,
+        (),
     ),
     (
         "review_page_of_mock",
         conf("mock", "task_source_review: ${task_dir}/bundle.js"),
-        REMARKS,
-        ("task_source_review",),
+        RUNS,
+        (),
     ),
     (
         "review_page_of_calls",
         conf("remote_procedure", "task_source: ${task_dir}/bundle.js\ntask_source_review: ${task_dir}/bundle.js"),
-        REMARKS,
-        ("task_source_review",),
+        RUNS,
+        (),
     ),
     ("react", conf("static_react_task", f"{REACT}\nlink_task_source: true\nunits_per_assignment: 2"), RUNS, ()),
     (

@@ -171,6 +171,8 @@ async def test_a_worker_objects_on_the_page_and_is_answered_there(
         [shown] = (await page_of(router, own))["work"]
         objection = {"status": "open", "objection": "I did what the example does.", "answer": None}
         assert (shown["may_appeal"], shown["appeal"]) == (False, objection)
+        # What is refused commits nothing, so nobody is told of it.
+        await trio.testing.wait_all_tasks_blocked()
         assert live_run.client_io.dropped["not legal in the agent's status"] == 2
 
         await reviewer.dismiss_appeal(agent_of(harness, token), "The example is another task.")
