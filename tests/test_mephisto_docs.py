@@ -15,6 +15,8 @@ from click.testing import CliRunner
 import mephisto_es
 from mephisto_es.adapters.cli import main as command
 from mephisto_es.adapters.cli.main import ALIASES, MEPHISTO_VERBS, VERBS
+from mephisto_es.adapters.porting.names import new_name
+from mephisto_es.adapters.porting.script import port_script
 from mephisto_es.core.abstractions.args import remark_of
 from mephisto_es.core.operations.hydra_config import AbstractionType, DatabaseArgs, MephistoConfig, TaskRunArgs
 from mephisto_es.core.operations.registry import (
@@ -194,6 +196,26 @@ def test_what_a_row_names_is_done_by_a_test(row: tuple[str, ...]) -> None:
 def test_what_a_row_says_is_gone_is_gone(name: str) -> None:
     assert not hasattr(GONE[name], name)
     assert name in TEXT or name.startswith("update_")
+
+
+@pytest.mark.parametrize("name", GONE)
+def test_port_reports_what_is_gone(name: str) -> None:
+    owner = {mephisto_es.UnitView: "unit", mephisto_es.AgentState: "state"}.get(GONE[name], "one")
+    kind = GONE[name].__name__
+    uses = {
+        "STATUS_CHECK_TIME": f"from mephisto.x import {kind}\nprint({kind}.{name})",
+        **{one: f"class Own:\n    {one} = int" for one in ("UnitClass", "RequesterClass", "WorkerClass", "AgentClass")},
+    }
+    assert port_script(uses.get(name, f"{owner}.{name}(1)"), "old.py").obstacles
+
+
+@pytest.mark.parametrize("row", rows("Names"), ids=lambda row: row[0][:50])
+def test_port_knows_the_counterpart_that_a_row_names(row: tuple[str, str, str]) -> None:
+    names = [code.partition("(")[0] for code in spans(row[0])]
+    owners = {name.partition(".")[0] for name in names}
+    for name in (one for one in owners if re.fullmatch("([A-Z][a-z]+[A-Z]?)+[A-Za-z]*", one) and one not in GONE):
+        new = new_name("mephisto.x", name)
+        assert new.public or new.remedy == mephisto_es.FORMER_NAMES.get(name), name
 
 
 @pytest.mark.parametrize("verb", MEPHISTO_VERBS)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from inspect import get_annotations, isclass
 from typing import NamedTuple
 
 from ... import FORMER_NAMES, PUBLIC_NAMES
 
 #: Names that are the same thing under another name here.
 RENAMED = {
+    "AssignmentState": "UnitStatus",
     "EntryDoesNotExistException": "UnknownEntityError",
+    "MephistoSingletonDB": "LocalMephistoDB",
     "RunScriptConfig": "TaskConfig",
     "build_and_return_custom_bundle": "build_custom_bundle",
     "StaticHTMLBlueprint": "StaticTaskBlueprint",
@@ -69,14 +73,49 @@ RENAMED_METHODS = {
     "validate_and_run_config": "launch_task_run",
     "validate_and_run_config_or_die": "launch_task_run_or_die",
 }
+_FOLLOWS = "remove it: a status follows from what happened"
+_INTERNAL = "remove it: an internal step, which the operator takes"
+_IN_LOG = "remove it: the log holds what it would set"
 #: Methods and functions that have no counterpart, with what to do instead.
 WITHOUT_COUNTERPART = {
-    "mark_done": "remove it: a status follows from what happened",
+    "associate_agent_with_registration": _INTERNAL,
+    "get_valid_units_for_worker": "use TaskRunner.filter_units_for_worker, or SharedTaskState.worker_can_do_unit",
+    "loop_wrap": "remove it: there is no loop to wrap",
+    "mark_done": _FOLLOWS,
     "process_config_and_get_operator": "write: async with process_config_and_get_operator(cfg) as (operator, cfg):",
+    "push_status_update": _INTERNAL,
     "reserve_unit": "remove it: a unit is assigned in one step",
-    "update_agent": "remove it: a status follows from what happened",
-    "update_status": "remove it: a status follows from what happened",
-    "update_unit": "remove it: a status follows from what happened",
+    "set_db_status": _FOLLOWS,
+    "sync_status": _FOLLOWS,
+    "update_agent": _FOLLOWS,
+    "update_onboarding_agent": _FOLLOWS,
+    "update_status": _FOLLOWS,
+    "update_task_run": _FOLLOWS,
+    "update_unit": _FOLLOWS,
+}
+#: Methods that have no counterpart on what a variable of a name stands for; other objects have such methods too.
+WITHOUT_COUNTERPART_ON = {
+    ("state", "save_data"): _IN_LOG,
+    ("state", "set_init_state"): _IN_LOG,
+    ("state", "update_data"): _IN_LOG,
+    ("state", "update_submit"): _IN_LOG,
+    ("unit", "expire"): "use live_run.task_launcher.expire_units(...)",
+    ("unit", "launch"): "remove it: a run's launcher offers its units",
+}
+#: Attributes of a class of one's own that have no counterpart.
+CLASS_ATTRIBUTES = dict.fromkeys(
+    ("AgentClass", "RequesterClass", "UnitClass", "WorkerClass"),
+    "remove it: there is one data model for all providers, and what they do differently is in the provider",
+)
+#: Classes of what scripts call by a name, to find methods that none of them has.
+STANDS_FOR = {
+    "agent": ("Agent", "AgentView", "MephistoAgentWrapper", "OnboardingAgent", "OnboardingAgentView", "PlainAgent"),
+    "assignment": ("Assignment", "AssignmentView"),
+    "db": ("LocalMephistoDB", "MephistoDB"),
+    "operator": ("Operator", "PlainOperator"),
+    "task_run": ("TaskRunView",),
+    "unit": ("Unit", "UnitView"),
+    "worker": ("WorkerView",),
 }
 
 
@@ -116,3 +155,9 @@ def new_name(module: str, name: str) -> NewName:
 def view_of(name: str) -> str | None:
     """Return the name of the class that reads entities of a kind, if task code has another one; None if not."""
     return f"{name}View" if name in PUBLIC_NAMES and f"{name}View" in PUBLIC_NAMES else None
+
+
+def has_attribute(public: str, name: str) -> bool:
+    """Return whether a public class has an attribute; True for what is no class."""
+    one: object = getattr(import_module("...", __package__), public)
+    return not isclass(one) or hasattr(one, name) or any(name in get_annotations(base) for base in one.__mro__)

@@ -13,15 +13,19 @@ from .names import (
     AWAITED_METHODS,
     AWAITED_OF_OPERATOR,
     BLOCKING_IN_WORLDS,
+    CLASS_ATTRIBUTES,
     CONSTRUCTED,
     RENAMED,
     RENAMED_METHODS,
     RUN_ARGUMENT,
+    STANDS_FOR,
     VIEWED,
     WITHOUT_COUNTERPART,
+    WITHOUT_COUNTERPART_ON,
     WITHOUT_PARLAI,
     WORLD_FUNCTIONS,
     WORLD_METHODS,
+    has_attribute,
     new_name,
     view_of,
 )
@@ -89,6 +93,8 @@ class _Port:
         self._used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         #: Names of imported things that have another name here.
         self._renamed: dict[str, str] = {}
+        #: The public names of what is imported, by the names under which the script knows it.
+        self._imported: dict[str, str] = {}
         #: Everything in classes of worlds, and in functions that make worlds: it runs in threads and stays plain.
         self._in_worlds = {node for part in ast.walk(tree) if _is_of_world(part) for node in ast.walk(part)}
         self._in_runners = {node for part in ast.walk(tree) if _is_runner(part) for node in ast.walk(part)}
@@ -124,6 +130,7 @@ class _Port:
             if new.public is not None:
                 kept = f" as {alias.asname}" if alias.asname else ""
                 imported.append(f"{new.public}{kept}")
+                self._imported[known_as] = new.public
                 if alias.name != new.public and not alias.asname:
                     self._renamed[alias.name] = new.public
             elif new.constant is not None:
@@ -146,6 +153,19 @@ class _Port:
                 self.source.replace(self.source.start_of(node), self.source.end_of(node), renamed[node.id])
             elif isinstance(node, ast.Call):
                 self._change_call(node)
+            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                self._change_attribute(node, node.value.id)
+            elif isinstance(node, ast.ClassDef):
+                for name in (one for one in _class_attributes(node) if one.id in CLASS_ATTRIBUTES):
+                    self._report(name, f"{name.id}: {CLASS_ATTRIBUTES[name.id]}")
+
+    def _change_attribute(self, node: ast.Attribute, owner: str) -> None:
+        """Write the value of a status in place of its constant; report what a class does not have."""
+        public = self._imported.get(owner)
+        if public is not None and not has_attribute(public, node.attr):
+            self._report(node, f"{owner}.{node.attr} has no counterpart: {public} has no {node.attr}")
+        elif public == "UnitStatus" and isinstance(node.ctx, ast.Load):
+            self.source.insert(self.source.end_of(node), ".value")
 
     def change_constructors(self) -> None:
         """Remove the run from constructors of blueprints and task runners, which are not given one here."""
@@ -179,8 +199,13 @@ class _Port:
 
     def _change_call(self, call: ast.Call) -> None:
         name = _called(call)
-        if name in WITHOUT_COUNTERPART:
-            self._report(call, f"{name}(...): {WITHOUT_COUNTERPART[name]}")
+        on = ast.unparse(call.func.value).rpartition(".")[2] if isinstance(call.func, ast.Attribute) else ""
+        kind = on.rpartition("_")[2] if on != "task_run" else on
+        remedy = WITHOUT_COUNTERPART.get(name) or WITHOUT_COUNTERPART_ON.get((kind, name))
+        if remedy is not None:
+            self._report(call, f"{name}(...): {remedy}")
+        elif self._imported and kind in STANDS_FOR and name not in RENAMED_METHODS and not _is_method(kind, name):
+            self._report(call, f"{on}.{name}(...) has no counterpart; see docs/mephisto.md")
         if isinstance(call.func, ast.Name) and _reads_entity(call) and name in VIEWED:
             self.source.insert(self.source.end_of(call.func), ".get")
         if name == "Operator" and len(call.args) == 1 and not self._old_mains:
@@ -245,6 +270,19 @@ class _Port:
 
     def _report(self, node: ast.expr | ast.stmt, problem: str) -> None:
         self.obstacles.append(Obstacle(node.lineno, problem))
+
+
+def _class_attributes(node: ast.ClassDef) -> Iterator[ast.Name]:
+    """Yield the names that the body of a class assigns to."""
+    for statement in node.body:
+        match statement:
+            case ast.Assign(targets=[ast.Name() as name]) | ast.AnnAssign(target=ast.Name() as name):
+                yield name
+
+
+def _is_method(kind: str, name: str) -> bool:
+    """Return whether one of the classes that variables of a name stand for has a method."""
+    return any(has_attribute(public, name) for public in STANDS_FOR[kind])
 
 
 def _reads_entity(call: ast.Call) -> bool:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
+
+from ..lifecycles.agent import AgentStatus
+from ..lifecycles.onboarding import OnboardingStatus
 
 #: A JSON object, as pages and task code exchange them.
 Update = dict[str, Any]
@@ -71,7 +74,21 @@ class RemoteRequest(msgspec.Struct, frozen=True):
 
 
 class AgentState(msgspec.Struct, frozen=True):
-    """The data of one agent's work, with Mephisto's methods to read it."""
+    """The data of one agent's work, with Mephisto's methods to read it and its constants for statuses."""
+
+    STATUS_ONBOARDING: ClassVar[str] = OnboardingStatus.ONBOARDING.value
+    STATUS_ACCEPTED: ClassVar[str] = AgentStatus.ACCEPTED.value
+    STATUS_WAITING: ClassVar[str] = AgentStatus.WAITING.value
+    STATUS_IN_TASK: ClassVar[str] = AgentStatus.IN_TASK.value
+    STATUS_COMPLETED: ClassVar[str] = AgentStatus.COMPLETED.value
+    STATUS_APPROVED: ClassVar[str] = AgentStatus.APPROVED.value
+    STATUS_SOFT_REJECTED: ClassVar[str] = AgentStatus.SOFT_REJECTED.value
+    STATUS_REJECTED: ClassVar[str] = AgentStatus.REJECTED.value
+    STATUS_DISCONNECT: ClassVar[str] = AgentStatus.DISCONNECT.value
+    STATUS_TIMEOUT: ClassVar[str] = AgentStatus.TIMEOUT.value
+    STATUS_RETURNED: ClassVar[str] = AgentStatus.RETURNED.value
+    STATUS_EXPIRED: ClassVar[str] = AgentStatus.EXPIRED.value
+    STATUS_PARTNER_DISCONNECT: ClassVar[str] = AgentStatus.PARTNER_DISCONNECT.value
 
     #: Data that the page started with.
     inputs: dict[str, Any]

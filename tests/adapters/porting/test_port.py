@@ -304,3 +304,41 @@ def test_the_verb_prints_a_diff_and_leaves_the_script(tmp_path: Path) -> None:
     done = CliRunner().invoke(command, ["port", str(script)])
     assert done.exit_code == 1
     assert f"{script}, line 4: TaskBuilder has no counterpart" in done.stderr
+
+
+def test_constants_of_statuses_keep_their_values() -> None:
+    script = (
+        "from mephisto.abstractions._subcomponents.agent_state import AgentState\n"
+        "from mephisto.data_model.constants.assignment_state import AssignmentState\n"
+        "RESULT = [AgentState.STATUS_APPROVED, AgentState.STATUS_IN_TASK, AssignmentState.COMPLETED]\n"
+    )
+    ported = port_script(script, "review.py")
+    assert ported.obstacles == []
+    assert ported.text.endswith("AgentState.STATUS_IN_TASK, UnitStatus.COMPLETED.value]\n")
+    names: dict[str, list[str]] = {}
+    exec(ported.text, names)  # the script runs
+    assert names["RESULT"] == ["approved", "in task", "completed"]
+
+
+def test_an_attribute_that_the_class_here_does_not_have_is_reported() -> None:
+    script = (
+        "from mephisto.data_model.constants.assignment_state import AssignmentState as State\n"
+        "from mephisto.abstractions.databases.local_singleton_database import MephistoSingletonDB\n"
+        "db = MephistoSingletonDB()\n"
+        "print(State.MIXED, State.payable(), db.find_units(), db.get_review_stats())\n"
+    )
+    ported = port_script(script, "review.py")
+    assert "db = LocalMephistoDB()" in ported.text
+    assert [str(one) for one in ported.obstacles] == [
+        "line 4: State.MIXED has no counterpart: UnitStatus has no MIXED",
+        "line 4: State.payable has no counterpart: UnitStatus has no payable",
+        "line 4: db.get_review_stats(...) has no counterpart; see docs/mephisto.md",
+    ]
+
+
+@pytest.mark.parametrize("call", ["unit.set_db_status('x')", "unit.sync_status()", "agent.state.update_data({})"])
+def test_a_leftover_alone_is_left_to_do(tmp_path: Path, call: str) -> None:
+    script = tmp_path / "fix.py"
+    script.write_text(f"{call}\n")
+    done = CliRunner().invoke(command, ["port", str(script)])
+    assert (done.exit_code, done.stderr[: len(f"{script}, line 1")]) == (1, f"{script}, line 1")

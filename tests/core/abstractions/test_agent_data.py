@@ -8,6 +8,8 @@ import pytest
 
 from mephisto_es.core.abstractions.work.agent_data import PastUpdate, make_metadata, make_outputs, work_kind
 from mephisto_es.core.abstractions.work_data import AgentState, FileDetails, WorkKind
+from mephisto_es.core.lifecycles.agent import AgentStatus
+from mephisto_es.core.lifecycles.onboarding import OnboardingStatus
 
 SAID = [
     PastUpdate(False, {"task_data": {"agent_display_name": "Speaker 1"}, "update_id": "a"}, 1.0),
@@ -99,3 +101,10 @@ def test_files_are_named_in_the_outputs(submission: object, kept: dict[str, obje
         return
     details = {"filename": "f" * 32, "originalname": "me.png", "mimetype": "image/png", "size": 3}
     assert outputs == {**kept, "files": ["f" * 32], "filesByFields": {"photo": [details]}}
+
+
+def test_constants_of_statuses_are_those_that_agents_have() -> None:
+    constants = {name: value for name, value in vars(AgentState).items() if name.startswith("STATUS_")}
+    assert set(constants.values()) == {status.value for status in (*AgentStatus, OnboardingStatus.ONBOARDING)}
+    assert AgentState.STATUS_COMPLETED == "completed"
+    assert AgentState.STATUS_PARTNER_DISCONNECT == "partner disconnect"
