@@ -200,7 +200,8 @@ def test_what_a_row_says_is_gone_is_gone(name: str) -> None:
 
 @pytest.mark.parametrize("name", GONE)
 def test_port_reports_what_is_gone(name: str) -> None:
-    owner = {mephisto_es.UnitView: "unit", mephisto_es.AgentState: "state"}.get(GONE[name], "one")
+    owners: dict[type, str] = {mephisto_es.UnitView: "unit", mephisto_es.AgentState: "state"}
+    owner = owners.get(GONE[name], "one")
     kind = GONE[name].__name__
     uses = {
         "STATUS_CHECK_TIME": f"from mephisto.x import {kind}\nprint({kind}.{name})",
