@@ -14,6 +14,7 @@ import click
 from ...core.errors import ConfigError, MephistoError, UnusableLogError, leaves
 from ...core.suggestions import nearest
 from ..terminal import echo
+from .common.advice import advised
 
 #: The request was refused, or a check failed.
 EXIT_REFUSED = 1
@@ -190,9 +191,11 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except* MephistoError as errors:
             for error in leaves(errors):
-                sentences.append(str(error))
+                sentences.append(advised(str(error), ctx))
                 exit_code = max(exit_code, EXIT_UNUSABLE if isinstance(error, _UNUSABLE) else EXIT_REFUSED)
         except* click.UsageError as errors:
+            for usage in leaves(errors):
+                usage.message = advised(usage.message, ctx)
             if not prints_json:
                 raise next(leaves(errors)) from None
             sentences = [error.format_message() for error in leaves(errors)]

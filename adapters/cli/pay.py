@@ -29,6 +29,7 @@ from ..control.protocol import author_of
 from ..log.sqlite.as_of import open_as_of
 from ..terminal import echo
 from ..text import format_worker
+from .common.advice import advised
 from .common.arguments import LogCommand, author_option, log_argument, pseudonyms_option, run_argument, script_option
 from .common.output import ILLEGAL, as_json_option, console, print_json
 from .common.settlements import PaymentDecision, read_decisions, write_payments
@@ -254,7 +255,5 @@ def _print_paid(due: AmountsDue, confirmed_before: int) -> None:
             f"{escape(due.label_of(payment.worker))} {payment.status}{escape(reason)}"
         )
     if any(payment.status == PaymentStatus.IN_DOUBT.value for payment in due.payments):
-        echo(
-            "Look for what is in doubt on the provider's pages, and record what you found: "
-            "mephisto-es pay RUN --settle PAYMENT paid|unpaid"
-        )
+        found = "Look for what is in doubt on the provider's pages, and record what you found: "
+        echo(advised(f"{found}mephisto-es pay RUN --settle PAYMENT paid|unpaid"))

@@ -21,6 +21,7 @@ from ...events.ids import TaskRunId
 from ..control.client import open_control
 from ..control.protocol import author_of
 from ..terminal import echo
+from .common.advice import advised
 from .common.arguments import LogCommand, author_option, log_argument, run_argument, script_option
 from .common.output import ILLEGAL, as_json_option, console, print_json
 
@@ -96,11 +97,11 @@ def _print(run: EntityRef, found: RoundReport) -> None:
         when = datetime.fromtimestamp(found.approved_by_site_at, UTC)
         echo(f"{found.unreviewed:,} wait for a review; the site approves one by itself at {when:%Y-%m-%d %H:%M} UTC")
     if found.is_paused_there:
-        echo(offer_paused_text(run.number))
+        echo(advised(offer_paused_text(run.number)))
     if found.taken_in:
-        echo(f"{found.taken_in:,} taken in: mephisto-es review {run.number} shows them")
+        echo(advised(f"{found.taken_in:,} taken in: mephisto-es review {run.number} shows them"))
     for reason, count in Counter(found.not_taken_in).items():
-        echo(f"{count:,} not taken in: {reason}")
+        echo(advised(f"{count:,} not taken in: {reason}"))
     if not found.differences:
         echo("log and site agree")
         return

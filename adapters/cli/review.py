@@ -24,8 +24,8 @@ from ..control.protocol import author_of
 from ..control.reviews import record_verdicts
 from ..terminal import echo
 from .common.arguments import (
-    EntityType,
     LogCommand,
+    WorkType,
     author_option,
     log_argument,
     pseudonyms_option,
@@ -37,7 +37,7 @@ from .common.review_lists import read_unreviewed, show_appeals, show_late, show_
 from .common.review_questions import ask_for_verdicts
 from .common.top_ups import proposed_top_ups, with_top_ups
 
-_AGENT = EntityType("agent")
+_AGENT = WorkType()
 
 
 @click.command("review", cls=LogCommand)
@@ -107,8 +107,9 @@ def review_command(
 
     This works while a run is live: its operator records the verdicts. Each verdict is durable when this command reports
     it, and repeating the command records nothing twice. Approved work cannot be rejected later; rejected work can still
-    be approved. --undo takes a verdict back, as long as nothing was ordered from the provider for it: the work is
-    unreviewed again, and is no longer owed. What you granted beside the verdict, such as a qualification, stays.
+    be approved. Where AGENT is asked for, the unit that only one person worked on will do. --undo takes a verdict back,
+    as long as nothing was ordered from the provider for it: the work is unreviewed again, and is no longer owed. What
+    you granted beside the verdict, such as a qualification, stays.
 
     With --second-opinion nothing is decided: somebody else gives the verdict, without being shown yours. If it is the
     same, it counts; otherwise the work is listed by --where opinions=differ, until somebody decides with --adjudicate.

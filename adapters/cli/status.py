@@ -21,6 +21,7 @@ from ...projections.queries.history.timeline import TimelineEntry
 from ...projections.queries.money.hourly_pay import HourlyPayReport
 from ...projections.queries.runs.run_status import RunStatus, run_status, without_operator
 from ..text import format_counts, format_duration, format_spending
+from .common.advice import advised
 from .common.arguments import AsOfOption, LogCommand, RunType, as_of_options, log_argument
 from .common.operators import ask_operator
 from .common.output import as_json_option, console, facts, print_json
@@ -94,7 +95,7 @@ def _figures(status: RunStatus) -> Table:
         table.add_row("onboardings", format_counts(progress.onboarding_agents))
     table.add_row("workers", f"{progress.workers:,}, {status.workers_at_work:,} working")
     if status.open_appeals:
-        table.add_row("appeals", f"{status.open_appeals:,} unanswered: mephisto-es review --appeals")
+        table.add_row("appeals", advised(f"{status.open_appeals:,} unanswered: mephisto-es review --appeals"))
     left = "" if pace.seconds_to_finish is None else f", done in {format_duration(pace.seconds_to_finish)}"
     if progress.operator_problem is None:
         table.add_row(
@@ -122,7 +123,7 @@ def _hourly(pay: HourlyPayReport) -> str:
 
 
 def _problem(sentence: str | None) -> list[Text]:
-    return [] if sentence is None else [Text(f"! {sentence}", style="bold red")]
+    return [] if sentence is None else [Text(advised(f"! {sentence}"), style="bold red")]
 
 
 def _last_events(lines: Sequence[TimelineEntry]) -> list[Text]:

@@ -21,6 +21,7 @@ from ....core.printable import printable_json
 from ....projections.audit.report import Finding
 from ...terminal import TerminalConsole, echo, make_console
 from ...text import format_author
+from .advice import advised
 
 #: Exit code when the log could be read but a check failed. A file that is not a log ends in exit code 2.
 ILLEGAL = 1
@@ -85,12 +86,12 @@ def print_findings(findings: Sequence[Finding], left_out: int = 0, notes: Sequen
     """
     out = console()
     for finding in findings[:SHOWN_FINDINGS]:
-        out.print(f"[red]✗[/] {escape(finding.sentence)}")
+        out.print(f"[red]✗[/] {escape(advised(finding.sentence))}")
     hidden = len(findings[SHOWN_FINDINGS:]) + left_out
     if hidden:
         out.print(f"  and {hidden} more; --json lists the first {len(findings)}")
     for note in notes:
-        out.print(f"[yellow]note[/] {escape(note)}")
+        out.print(f"[yellow]note[/] {escape(advised(note))}")
 
 
 @contextmanager

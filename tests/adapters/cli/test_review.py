@@ -90,6 +90,40 @@ def test_one_after_the_other(database: Path) -> None:
     assert (after[first], after[second], after[third]) == ("approved", "completed", "rejected")
 
 
+def test_verdicts_against_work_are_asked_for_a_note(database: Path) -> None:
+    run, (first, second, *_) = waiting(database)
+    result = ask("review", database, run, "--ask", said="r\n\nis a script\ns\ntoo short\nq\n")
+    assert result.exit_code == 0, result.output
+    assert "A rejection needs a reason, which the worker reads." in result.stdout
+    notes = "SELECT status, review_note FROM unit_review ORDER BY id DESC LIMIT 2"
+    assert all_of(database, notes) == [("soft_rejected", "too short"), ("rejected", "is a script")]
+    assert (verdicts(database)[first], verdicts(database)[second]) == ("rejected", "soft_rejected")
+
+
+def test_the_keys_are_explained_to_whoever_types_something_else(database: Path) -> None:
+    run, _ = waiting(database)
+    result = ask("review", database, run, "--ask", said="\nis a script\nq\n")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("Type one letter: a accepts and pays the work") == 2
+    assert "Error" not in result.output
+
+
+def test_a_unit_stands_for_the_only_agent_that_worked_on_it(database: Path) -> None:
+    run, (first, *_) = waiting(database)
+    unit = all_of(database, f"SELECT unit_id FROM agents WHERE agent_id = {first}")[0][0]
+    result = ask("review", database, run, "--approve", f"unit-{unit}")
+    assert result.stdout == f"agent-{first}: approved\n", result.output
+    untouched = all_of(database, "SELECT min(unit_id) FROM units WHERE unit_id NOT IN (SELECT unit_id FROM agents)")
+    result = ask("review", database, run, "--approve", f"unit-{untouched[0][0]}")
+    assert f"Nobody has worked on unit-{untouched[0][0]} yet." in result.stderr
+    several = "SELECT unit_id FROM agents WHERE status IN ('completed', 'approved') GROUP BY 1 HAVING count(*) > 1"
+    shared = all_of(database, several)[0][0]
+    agents = all_of(database, f"SELECT agent_id, status FROM agents WHERE unit_id = {shared} ORDER BY 1")
+    told = " ".join(ask("review", database, run, "--approve", f"unit-{shared}").stderr.split())
+    assert f"Several people worked on unit-{shared}; name one of" in told
+    assert all(f"agent-{agent} ({status})" in told for agent, status in agents)
+
+
 def test_a_rejection_needs_a_note_for_its_worker(database: Path) -> None:
     run, (first, *_) = waiting(database)
     for note in ([], ["--note", " "]):
@@ -145,8 +179,8 @@ def test_a_verdict_that_is_not_legal_ends_in_a_sentence(database: Path) -> None:
     assert result.exit_code == 1
     assert result.stderr == (
         f"mephisto-es review: agent-{first} is already approved: approved work stays approved, because its worker is "
-        f"owed the pay; until that is paid, the verdict can be taken back with `mephisto-es review {run} --undo "
-        f"agent-{first}`\n"
+        f"owed the pay; until that is paid, the verdict can be taken back with `mephisto-es review {database} {run} "
+        f"--undo agent-{first}`\n"
     )
 
 
