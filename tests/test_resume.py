@@ -138,7 +138,7 @@ async def test_what_cannot_be_resumed(tmp_path: Path) -> None:
         code, said = refused(data_dir, "1")
         assert (
             code,
-            f"is being written by process {script.process.pid}: `mephisto-es status` shows its runs" in said,
+            f"is being written by process {script.process.pid}: `mephisto-es status {data_dir}` shows its runs" in said,
         ) == (2, True)
         script.process.send_signal(signal.SIGINT)
         assert await script.process.wait() == 0

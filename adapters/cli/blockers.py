@@ -12,6 +12,7 @@ from rich.markup import escape
 from ...core.entity_ref import EntityRef
 from ...events.ids import TaskRunId
 from ...projections.queries.runs.blockers import Blocker, OpenReport, find_blockers
+from .common.advice import advised
 from .common.arguments import AsOfOption, LogCommand, as_of_options, log_argument, run_argument
 from .common.operators import ask_operator
 from .common.output import as_json_option, console, print_json
@@ -50,4 +51,4 @@ def _lines(openness: OpenReport) -> Iterator[str]:
         since = f"  [dim]since {blocker.since}[/]" if blocker.since else ""
         more = ", ..." if blocker.count > len(blocker.entities) else ""
         named = f"  {', '.join(blocker.entities)}{more}" if blocker.entities else ""
-        yield f"  - {escape(blocker.reason)}{since}{escape(named)}"
+        yield f"  - {escape(advised(blocker.reason))}{since}{escape(named)}"

@@ -26,6 +26,7 @@ from ..control.protocol import MAX_LINE_BYTES, author_of
 from ..control.reviews import content_key
 from ..log.sqlite.as_of import open_as_of
 from ..terminal import echo
+from .common.advice import advised
 from .common.arguments import LogCommand, author_option, log_argument, run_argument
 from .common.output import format_repeated, progress
 from .run_control import how_to_resume
@@ -99,7 +100,7 @@ def extend_command(
 
         reply = trio.run(extend)
     if reply.run_status == TaskRunStatus.PAUSED.value:
-        echo(f"{run} is paused; {how_to_resume(database, TaskRunId(run.number))}")
+        echo(advised(f"{run} is paused; {how_to_resume(database, TaskRunId(run.number))}"))
 
 
 def _items_of(database: Path, run: TaskRunId, file: Path) -> list[InitializationData]:

@@ -194,11 +194,9 @@ class LazyGroup(click.Group):
                 sentences.append(advised(str(error), ctx))
                 exit_code = max(exit_code, EXIT_UNUSABLE if isinstance(error, _UNUSABLE) else EXIT_REFUSED)
         except* click.UsageError as errors:
-            for usage in leaves(errors):
-                usage.message = advised(usage.message, ctx)
             if not prints_json:
                 raise next(leaves(errors)) from None
-            sentences = [error.format_message() for error in leaves(errors)]
+            sentences = [advised(error.format_message(), ctx) for error in leaves(errors)]
             exit_code = EXIT_UNUSABLE
         if prints_json:
             echo(json.dumps({"error": {"verb": ctx.invoked_subcommand, "messages": sentences}}))

@@ -25,14 +25,13 @@ from ..control.reviews import record_verdicts
 from ..terminal import echo
 from .common.arguments import (
     LogCommand,
-    WorkType,
     author_option,
     log_argument,
     pseudonyms_option,
     run_argument,
 )
 from .common.output import as_json_option, format_repeated, progress
-from .common.review_decisions import ChosenVerdicts, read_decisions, read_selection
+from .common.review_decisions import ChosenVerdicts, WorkType, read_decisions, read_selection
 from .common.review_lists import read_unreviewed, show_appeals, show_late, show_unreviewed
 from .common.review_questions import ask_for_verdicts
 from .common.top_ups import proposed_top_ups, with_top_ups

@@ -29,6 +29,7 @@ from ..control.client import open_control
 from ..control.protocol import author_of
 from ..log.sqlite.as_of import open_as_of
 from ..terminal import echo
+from .common.advice import advised
 from .common.arguments import LogCommand, author_option, log_argument, run_argument
 from .common.operators import ask_operator
 
@@ -51,7 +52,7 @@ def pause_command(database: Path, run: EntityRef, now: bool, reason: str, author
     if not now and _is_operated(database, TaskRunId(run.number)):
         echo(f"{run} gives no work to newcomers; waiting until nobody is at work (--now does not wait)", err=True)
     _execute(database, PauseRequest(task_run=TaskRunId(run.number), reason=reason, drain=not now), author)
-    echo(f"{run} is paused; {how_to_resume(database, TaskRunId(run.number))}")
+    echo(advised(f"{run} is paused; {how_to_resume(database, TaskRunId(run.number))}"))
 
 
 @click.command("end", cls=LogCommand)
@@ -91,7 +92,7 @@ def reopen_command(database: Path, run: EntityRef, reason: str, author: str | No
       mephisto-es reopen mephisto_data 1
     """
     _execute(database, ReopenRequest(task_run=TaskRunId(run.number), reason=reason), author)
-    echo(f"{run} is open again; {how_to_resume(database, TaskRunId(run.number))}")
+    echo(advised(f"{run} is open again; {how_to_resume(database, TaskRunId(run.number))}"))
 
 
 @click.command("retry", cls=LogCommand)

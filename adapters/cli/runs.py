@@ -14,6 +14,7 @@ from ...projections.queries.runs.progress import RunProgress
 from ...projections.queries.runs.run_status import all_runs
 from ..terminal import echo
 from ..text import format_counts, format_duration
+from .common.advice import advised
 from .common.arguments import AsOfOption, as_of_options, log_argument
 from .common.operators import with_operator
 from .common.output import as_json_option, console, print_json
@@ -42,7 +43,7 @@ def runs_command(database: Path, as_of: AsOfOption, as_json: bool) -> None:
         console().print(_table(found.runs))
         for run in found.runs:
             if run.operator_problem is not None:
-                console().print(Text(f"! run-{run.task_run_id}: {run.operator_problem}", style="bold red"))
+                console().print(Text(advised(f"! run-{run.task_run_id}: {run.operator_problem}"), style="bold red"))
 
 
 def _table(runs: tuple[RunProgress, ...]) -> Table:

@@ -67,16 +67,21 @@ def latest_run(moment: AsOf) -> TaskRunId:
     return runs[-1].task_run_id
 
 
-def status_panel(status: RunStatus) -> Group:
-    """Return a run's status as a panel for people."""
+def status_panel(status: RunStatus, *, wraps: bool = False) -> Group:
+    """Return a run's status as a panel for people.
+
+    Args:
+        status: the status.
+        wraps: break sentences that are wider than the screen, which a live display would cut off.
+    """
     progress = status.progress
     head = f"[bold]run-{progress.task_run_id}[/]  {escape(progress.task_name)}  [bold]{escape(progress.status)}[/]"
     return Group(
         Text.from_markup(f"{head}  [dim]at {status.at} UTC, seq {status.seq:,}[/]"),
-        *_problem(progress.operator_problem),
-        *_problem(progress.admission_problem),
-        *_problem(status.offer_problem),
-        *_problem(progress.pausing),
+        *_problem(progress.operator_problem, wraps=wraps),
+        *_problem(progress.admission_problem, wraps=wraps),
+        *_problem(status.offer_problem, wraps=wraps),
+        *_problem(progress.pausing, wraps=wraps),
         _figures(status),
         *_last_events(status.last_events),
     )
@@ -122,8 +127,17 @@ def _hourly(pay: HourlyPayReport) -> str:
     return f"{text}; {pay.below_minimum:,} of {pay.count:,} below {amount(pay.minimum_cents)}: review --top-up"
 
 
-def _problem(sentence: str | None) -> list[Text]:
-    return [] if sentence is None else [Text(advised(f"! {sentence}"), style="bold red")]
+def _problem(sentence: str | None, *, wraps: bool) -> list[Text | Table]:
+    if sentence is None:
+        return []
+    text = Text(advised(f"! {sentence}"), style="bold red")
+    if not wraps:
+        return [text]
+    # Only the cells of a table are wrapped on a console that otherwise breaks no lines.
+    grid = Table.grid()
+    grid.add_column(overflow="fold")
+    grid.add_row(text)
+    return [grid]
 
 
 def _last_events(lines: Sequence[TimelineEntry]) -> list[Text]:

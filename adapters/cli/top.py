@@ -111,7 +111,7 @@ def _printing(as_json: bool) -> Iterator[Callable[[RunStatus], None]]:
         yield lambda status: echo(printable_json(msgspec.json.encode(status).decode()))
     else:
         with Live(console=console(), auto_refresh=False) as screen:
-            yield lambda status: screen.update(status_panel(status), refresh=True)
+            yield lambda status: screen.update(status_panel(status, wraps=True), refresh=True)
 
 
 async def _show_all(statuses: AsyncGenerator[RunStatus, None], show: Callable[[RunStatus], None]) -> None:

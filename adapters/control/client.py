@@ -20,7 +20,8 @@ from ...core.operations.control.executor import RequestExecutor
 from ...core.operations.control.requests import AnyRequest, Reply
 from ..composition.ledger import check_exists, open_within_gate
 from ..composition.requests import executor_without_operator
-from ..log.opening import WAIT_SECONDS, OpeningGate, pass_gate, wait_for_writer, writer_of
+from ..log.opening import WAIT_SECONDS, OpeningGate, pass_gate, wait_for_writer
+from ..log.sqlite.writer_lock import writer_of
 from .protocol import ControlAnswer, ControlMessage, YieldRequest, error_of_answer, socket_path
 
 #: Seconds in which a process that merely keeps the log open must close it.

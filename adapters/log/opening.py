@@ -10,14 +10,13 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from contextlib import suppress
 from pathlib import Path
 
 import trio
 
 from ...core.errors import UnusableLogError
 from ...core.operations.logger_core import get_logger
-from .sqlite.writer_lock import lock_path
+from .sqlite.writer_lock import lock_path, writer_of
 
 #: Seconds to wait for another process that opens or has opened the log, and until it is said that there is one.
 WAIT_SECONDS = 60.0
@@ -106,13 +105,6 @@ async def _locked(path: Path, log: Path, limit_seconds: float) -> int:
 async def _warn(log: Path) -> None:
     await trio.sleep(QUIET_SECONDS)
     logger.warning("waiting for another process to close the log", log=str(log), process=writer_of(log))
-
-
-def writer_of(log: Path) -> str:
-    """Return the process that last opened a log for writing, or `unknown`."""
-    with suppress(OSError, UnicodeDecodeError):
-        return lock_path(log).read_text(encoding="ascii").strip() or "unknown"
-    return "unknown"
 
 
 class _LockAttempt:

@@ -20,7 +20,6 @@ import click
 
 from ....core.entity_ref import ID_PREFIX, WORKER, EntityRef, find_entity, parse_entity_ref
 from ....core.errors import UnknownEntityError
-from ....core.lifecycles.agent import SUBMITTED_STATUSES
 from ....projections.mephisto_db.reader import MephistoDB
 from ....projections.queries.entity_ref import ViewLookup
 from ...composition.data_dir import DATABASE_FILE, data_dir
@@ -74,6 +73,10 @@ class EntityType(click.ParamType):  # type: ignore[type-arg]  # generic in newer
             self.fail(f"{value!r} is not an id that fits here; write for instance {examples}.", param, ctx)
         return text
 
+    def find(self, db: MephistoDB, text: str) -> EntityRef:
+        """Return the entity that a converted text refers to. Raises the errors of `find_entity`."""
+        return find_entity(ViewLookup(db), text, self.kinds)
+
 
 class RunType(EntityType):
     """A run: `1` or `run-1`."""
@@ -92,18 +95,6 @@ class RunType(EntityType):
 
 class OnlyRunType(RunType):
     """A run, which may be omitted if there is only one."""
-
-
-class WorkType(EntityType):
-    """An agent, or the unit that it worked on."""
-
-    def __init__(self) -> None:
-        super().__init__("agent")
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the text, if it may be the id of an agent or of a unit."""
-        unit = parse_entity_ref(str(value), "unit") if parse_entity_ref(str(value)) else None
-        return str(unit) if unit is not None else super().convert(value, param, ctx)
 
 
 class LogCommand(click.Command):
@@ -147,29 +138,8 @@ def _found(db: MephistoDB, kind: EntityType, written: str | tuple[str, ...] | No
     if isinstance(written, tuple):
         return tuple(_found(db, kind, text) for text in written)
     if written:
-        agent = _agent_of(db, written) if isinstance(kind, WorkType) else None
-        return agent or find_entity(ViewLookup(db), written, kind.kinds)
+        return kind.find(db, written)
     return only_run(db) if isinstance(kind, OnlyRunType) else None
-
-
-def _agent_of(db: MephistoDB, text: str) -> EntityRef | None:
-    """Return the agent whose work on a unit is meant; None if the text is not the id of a unit.
-
-    Raises:
-        UnknownEntityError: there is no such unit.
-        click.UsageError: nobody worked on it, or several did; the message names them.
-    """
-    unit = parse_entity_ref(text)
-    if unit is None or unit.kind != "unit":
-        return None
-    everyone = db.find_agents(unit_id=db.get_unit(unit.number).unit_id)
-    found = [agent for agent in everyone if agent.status in SUBMITTED_STATUSES] or everyone
-    if not found:
-        raise click.UsageError(f"Nobody has worked on {unit} yet.")
-    if len(found) > 1:
-        named = ", ".join(f"agent-{agent.agent_id} ({agent.status})" for agent in found)
-        raise click.UsageError(f"Several people worked on {unit}; name one of {named}.")
-    return EntityRef("agent", found[0].agent_id)
 
 
 def only_run(db: MephistoDB) -> EntityRef:

@@ -12,7 +12,7 @@ from ....core.lifecycles.task_run import TaskRunStatus
 from ....events.ids import TaskRunId
 from ....projections.queries.runs.progress import RunProgress
 from ...composition.log_choice import log_address
-from ...log.opening import writer_of
+from ...log.sqlite.writer_lock import writer_of
 
 #: Statuses of a run that has an operator, unless that died.
 _OPERATED = frozenset(status.value for status in (TaskRunStatus.LIVE, TaskRunStatus.STOPPING))

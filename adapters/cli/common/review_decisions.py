@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import click
 from msgspec.structs import replace
 
 from ....core.commands.review import NOTE_IS_MISSING, Verdict
-from ....core.entity_ref import EntityRef
+from ....core.entity_ref import EntityRef, parse_entity_ref
+from ....core.lifecycles.agent import SUBMITTED_STATUSES, AgentStatus
 from ....core.operations.control.requests import (
     AcceptLateRequest,
     DismissAppealRequest,
@@ -20,8 +21,11 @@ from ....core.operations.control.requests import (
     WithdrawVerdictRequest,
 )
 from ....events.ids import AgentId, TaskRunId
+from ....projections.mephisto_db.reader import MephistoDB
 from ....projections.queries.review_queue import ReviewFilter, read_filter, review_queue
 from ...log.sqlite.as_of import open_as_of
+from .advice import advised
+from .arguments import EntityType
 
 
 class ChosenVerdicts(TypedDict):
@@ -39,6 +43,37 @@ class ChosenVerdicts(TypedDict):
     dismiss_appeal: Sequence[EntityRef]
     note: str | None
     bonus: str
+
+
+class WorkType(EntityType):
+    """An agent, or the unit that it alone worked on."""
+
+    def __init__(self) -> None:
+        super().__init__("agent")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text, if it may be the id of an agent or of a unit."""
+        entity = parse_entity_ref(str(value))
+        return str(entity) if entity is not None and entity.kind == "unit" else super().convert(value, param, ctx)
+
+    def find(self, db: MephistoDB, text: str) -> EntityRef:
+        """Return the agent whose work is meant.
+
+        Raises:
+            UnknownEntityError: there is no such unit.
+            click.UsageError: nobody worked on it, or several did; the message names them.
+        """
+        unit = parse_entity_ref(text)
+        if unit is None or unit.kind != "unit":
+            return super().find(db, text)
+        everyone = db.find_agents(unit_id=db.get_unit(unit.number).unit_id)
+        found = [agent for agent in everyone if AgentStatus(agent.status) in SUBMITTED_STATUSES] or everyone
+        if not found:
+            raise click.UsageError(f"Nobody has worked on {unit} yet.")
+        if len(found) > 1:
+            named = ", ".join(f"agent-{agent.agent_id} ({agent.status})" for agent in found)
+            raise click.UsageError(f"Several people worked on {unit}; name one of {named}.")
+        return EntityRef("agent", found[0].agent_id)
 
 
 def read_decisions(
@@ -120,7 +155,7 @@ def _check_bonus(bonus_cents: int, accept_late: Sequence[EntityRef]) -> None:
         click.UsageError: one is; nothing is recorded.
     """
     if bonus_cents and accept_late:
-        raise click.UsageError("--bonus does not go with --accept-late; grant it with `mephisto-es worker`.")
+        raise click.UsageError(advised("--bonus does not go with --accept-late; grant it with `mephisto-es worker`."))
 
 
 def _check_answers(dismiss_appeal: Sequence[EntityRef], note: str | None) -> None:

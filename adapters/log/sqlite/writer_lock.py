@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from ....core.errors import UnusableLogError
@@ -13,6 +14,13 @@ from ...private_files import PRIVATE_FILE
 def lock_path(log: Path) -> Path:
     """Return the path of the file that the writer of a log locks."""
     return log.with_name(f"{log.name}.lock")
+
+
+def writer_of(log: Path) -> str:
+    """Return the process that last opened a log for writing, or `unknown`."""
+    with suppress(OSError, UnicodeDecodeError):
+        return lock_path(log).read_text(encoding="ascii").strip() or "unknown"
+    return "unknown"
 
 
 class WriterLock:

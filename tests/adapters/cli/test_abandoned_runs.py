@@ -49,7 +49,7 @@ def ask(*words: object) -> Result:
 def test_a_dead_operator_is_reported_with_the_remedy(words: tuple[object, ...], abandoned: Path) -> None:
     verb, *rest = words
     said = " ".join(ask(verb, abandoned, *rest).stdout.split())
-    assert f"{PROBLEM}`mephisto-es resume` continues it" in said
+    assert f"{PROBLEM}`mephisto-es resume {abandoned}` continues it" in said
     assert "units per hour" not in said
     assert PROBLEM in ask(verb, abandoned, *rest, "--json").stdout
     # The past had an operator, as far as anybody knows.
@@ -89,4 +89,5 @@ def test_pausing_an_abandoned_run_says_what_is_possible_instead(abandoned: Path)
     result = ask("pause", abandoned, 1)
     assert result.exit_code == 1
     assert "gives no work to newcomers" not in result.stderr
-    assert "run 1 is not running: `mephisto-es resume` continues it, `mephisto-es end` ends it" in result.stderr
+    remedy = f"`mephisto-es resume {abandoned}` continues it, `mephisto-es end {abandoned}` ends it"
+    assert f"run 1 is not running: {remedy}" in result.stderr

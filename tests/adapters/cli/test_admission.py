@@ -44,7 +44,9 @@ def in_one_line(text: str) -> str:
 
 @pytest.mark.parametrize("words", [("status",), ("blockers",), ("top", "--speed", "100000")])
 def test_it_is_said_with_the_remedy(database: Path, words: tuple[str, ...]) -> None:
-    assert SENTENCE in in_one_line(ask(words[0], database, RUN, *words[1:]).stdout)
+    sentence = SENTENCE.replace(f"retry {RUN}", f"retry {database} {RUN}")
+    said = ask(words[0], database, RUN, *words[1:]).stdout
+    assert "".join(sentence.split()) in "".join(said.split()), "a narrow screen may break the path"
 
 
 @pytest.mark.parametrize("verb", ["timeline", "explain"])

@@ -49,7 +49,7 @@ def status(database: Path) -> str:
 
 
 def test_objections_are_listed_until_they_are_answered(database: Path) -> None:
-    assert "2 unanswered: mephisto-es review --appeals" in status(database)
+    assert f"2 unanswered: mephisto-es review {database} --appeals" in status(database)
     shown = review(database, 1, "--appeals").stdout
     assert "agent-1  unit-1  worker-1  worth 0.25  rejected by ann" in shown
     assert 'why "too short"' in shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import sqlite3
 from contextlib import closing
@@ -70,6 +71,13 @@ def answer(*words: str | Path | int) -> str:
     return result.stdout
 
 
+def answer_of_any(*words: str | Path | int) -> str:
+    """Return what a verb says, without spaces, and without the database in the commands that it advises."""
+    said = "".join(answer(*words).split())
+    databases = ["".join(shlex.quote(str(word)).split()) for word in words if isinstance(word, Path)]
+    return said.replace(databases[0], "") if databases else said
+
+
 def structured(*words: str | Path | int) -> Any:
     return json.loads(answer(*words, "--json"))
 
@@ -94,9 +102,9 @@ def test_a_copied_file_says_what_the_folder_says(verb: str, data: Path, tmp_path
     copy = tmp_path / "copied elsewhere.db"
     shutil.copy(data / "mephisto.db", copy)
     subject = subjects(verb, data)
-    said = answer(verb, data, *subject)
+    said = answer_of_any(verb, data, *subject)
     assert said
-    assert answer(verb, copy, *subject) == said == answer(verb, data / "mephisto.db", *subject)
+    assert answer_of_any(verb, copy, *subject) == said == answer_of_any(verb, data / "mephisto.db", *subject)
 
 
 @pytest.mark.parametrize("verb", sorted(SUBJECTS))
@@ -104,7 +112,7 @@ def test_the_database_may_be_left_out(verb: str, data: Path, tmp_path: Path, mon
     monkeypatch.chdir(tmp_path)
     shutil.copytree(data, tmp_path / LOCAL_DATA_DIR)
     subject = subjects(verb, data)
-    assert answer(verb, *subject) == answer(verb, data, *subject)
+    assert answer_of_any(verb, *subject) == answer_of_any(verb, data, *subject)
     (tmp_path / "config.yml").write_text(f"core:\n  main_data_directory: {data}\n")
     shutil.rmtree(tmp_path / LOCAL_DATA_DIR)
     assert answer(verb, *subject, "--json") == answer(verb, data, *subject, "--json")

@@ -110,7 +110,7 @@ async def test_people_decide_while_a_run_is_live(tmp_path: Path, data_dir: Path)
         assert paid["paid"] is True
         assert paid["to_pay"] == []
         said = await trio.to_thread.run_sync(lambda: run_verb("pause", data_dir, 1, "--now", "--as", "bob"))
-        assert said == "run-1 is paused; `mephisto-es resume` continues it\n"
+        assert said == f"run-1 is paused; `mephisto-es resume {data_dir}` continues it\n"
         assert await script.process.wait() == 0
     assert status_of_run(data_dir) == "paused"
     with LogReader(data_dir / DATABASE_FILE) as log:
@@ -134,9 +134,9 @@ async def test_a_paused_run_is_ended_and_reopened_without_its_operator(tmp_path:
     assert status_of_run(data_dir) == "paused"
     assert "run-1 has ended\n" in run_verb("end", data_dir, 1, "--reason", "enough")
     assert status_of_run(data_dir) == "completed"
-    assert "cannot be resumed; `mephisto-es reopen` puts back" in run_verb("resume", data_dir, 1, code=1)
+    assert f"cannot be resumed; `mephisto-es reopen {data_dir}` puts back" in run_verb("resume", data_dir, 1, code=1)
     assert "run 1 has ended: there is nothing to pause" in run_verb("pause", data_dir, 1, code=1)
-    assert run_verb("reopen", data_dir, 1) == "run-1 is open again; `mephisto-es resume` continues it\n"
+    assert run_verb("reopen", data_dir, 1) == f"run-1 is open again; `mephisto-es resume {data_dir}` continues it\n"
     async with resumed(data_dir) as operator:
         crowd = await operator.work_to_the_end()
     assert crowd.summary().submissions == 3
