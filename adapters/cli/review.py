@@ -106,9 +106,9 @@ def review_command(
 
     This works while a run is live: its operator records the verdicts. Each verdict is durable when this command reports
     it, and repeating the command records nothing twice. Approved work cannot be rejected later; rejected work can still
-    be approved. Where AGENT is asked for, the unit that only one person worked on will do. --undo takes a verdict back,
-    as long as nothing was ordered from the provider for it: the work is unreviewed again, and is no longer owed. What
-    you granted beside the verdict, such as a qualification, stays.
+    be approved. For AGENT, a unit that one person worked on will do. --undo takes a verdict back, as long as nothing
+    was ordered from the provider for it: the work is unreviewed and unpaid again. What you granted beside the verdict,
+    such as a qualification, stays.
 
     With --second-opinion nothing is decided: somebody else gives the verdict, without being shown yours. If it is the
     same, it counts; otherwise the work is listed by --where opinions=differ, until somebody decides with --adjudicate.
