@@ -42,7 +42,9 @@ _AGENT = WorkType()
 @click.command("review", cls=LogCommand)
 @log_argument
 @run_argument
-@click.option("--approve", multiple=True, type=_AGENT, metavar="AGENT", help="Accept this agent's work and pay it.")
+@click.option(
+    "--approve", multiple=True, type=_AGENT, metavar="AGENT", help="Accept the work of this agent or unit and pay it."
+)
 @click.option(
     "--soft-reject", multiple=True, type=_AGENT, metavar="AGENT", help="Pay the work but leave it out of the data."
 )
@@ -106,9 +108,8 @@ def review_command(
 
     This works while a run is live: its operator records the verdicts. Each verdict is durable when this command reports
     it, and repeating the command records nothing twice. Approved work cannot be rejected later; rejected work can still
-    be approved. For AGENT, a unit that one person worked on will do. --undo takes a verdict back, as long as nothing
-    was ordered from the provider for it: the work is unreviewed and unpaid again. What you granted beside the verdict,
-    such as a qualification, stays.
+    be approved. --undo takes a verdict back, as long as nothing was ordered from the provider for it: the work is
+    unreviewed again, and is no longer owed. What you granted beside the verdict, such as a qualification, stays.
 
     With --second-opinion nothing is decided: somebody else gives the verdict, without being shown yours. If it is the
     same, it counts; otherwise the work is listed by --where opinions=differ, until somebody decides with --adjudicate.
