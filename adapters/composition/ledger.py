@@ -50,19 +50,20 @@ def ledger_of(log: SqliteLog, clock: WallClock, offload: Offload) -> tuple[Ledge
     return ledger, StateKeeper(log.path, ledger, log, seq, trio.to_thread.run_sync, keep_views=views.keep)
 
 
-def make_log(database: Path) -> None:
-    """Make an empty log, with its folder, where there is none.
+def make_log(database: Path) -> bool:
+    """Make an empty log, with its folder, where there is none; return whether one was made.
 
     Raises:
         UnusableLogError: it cannot be made.
     """
     if database.exists():
-        return
+        return False
     try:
         make_private_folder(database.parent)
     except OSError as error:
         raise UnusableLogError(f"the data folder {database.parent} cannot be made: {error.strerror}") from error
     open_log(database, PROJECTIONS).close()
+    return True
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from ...core.operations.control.requests import (
     Reply,
     RevokeRequest,
 )
+from ...core.operations.logger_core import get_logger
 from ...events.ids import ProjectId, QualificationId, RequesterId, TaskId, WorkerId
 from ...projections.mephisto_db.criteria import EntityId
 from ...projections.mephisto_db.reader import MephistoDB
@@ -28,6 +29,8 @@ from ..control.client import new_key, open_control
 from ..control.holder import LogHolder
 from ..control.protocol import author_of
 from .calls import run_apart
+
+logger = get_logger(__name__)
 
 
 class LocalMephistoDB(MephistoDB):
@@ -53,8 +56,8 @@ class LocalMephistoDB(MephistoDB):
         path = data_dir(database_path)
         self._path = path / DATABASE_FILE if path.is_dir() or not path.suffix else path
         self._author = author_of(author)
-        if database_path is None:
-            make_log(self._path)
+        if database_path is None and make_log(self._path):
+            logger.warning(f"an empty log was made at {self._path.absolute()}, where there was none")
         super().__init__(self._path)
         self._holder = LogHolder(self._path)
         self._close_log = weakref.finalize(self, self._holder.close)

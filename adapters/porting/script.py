@@ -72,6 +72,7 @@ def port_script(text: str, file: str, *, keeps_plain: bool = False) -> PortedScr
     port.change_imports()
     port.change_names()
     port.change_constructors()
+    port.change_defaults()
     if not keeps_plain:
         port.add_async()
     return PortedScript(port.source.changed(), sorted(port.obstacles))
@@ -175,6 +176,12 @@ class _Port:
                     if isinstance(method, ast.FunctionDef) and method.name == "__init__":
                         self._change_constructor(method)
 
+    def change_defaults(self) -> None:
+        """Put `_self_` first in defaults lists that lack it: old versions of Hydra did so by themselves."""
+        for node in ast.walk(self._tree):
+            if isinstance(node, ast.List) and _is_defaults_list(node):
+                self.source.insert(self.source.start_of(node.elts[0]), '"_self_", ')
+
     def _change_constructor(self, method: ast.FunctionDef) -> None:
         arguments = method.args.args
         if len(arguments) < 3 or arguments[1].arg != RUN_ARGUMENT:
@@ -270,6 +277,13 @@ class _Port:
 
     def _report(self, node: ast.expr | ast.stmt, problem: str) -> None:
         self.obstacles.append(Obstacle(node.lineno, problem))
+
+
+def _is_defaults_list(node: ast.List) -> bool:
+    """Return whether a list is a defaults list of Hydra that chooses plugins or a file, and lacks `_self_`."""
+    keys = {ast.unparse(key) for one in node.elts if isinstance(one, ast.Dict) for key in one.keys if key is not None}
+    has_self = any(isinstance(one, ast.Constant) and one.value == "_self_" for one in node.elts)
+    return not has_self and any(key.startswith("'mephisto/") for key in keys)
 
 
 def _class_attributes(node: ast.ClassDef) -> Iterator[ast.Name]:

@@ -65,11 +65,13 @@ class MephistoDB:
         """
         self._own = not isinstance(database, sqlite3.Connection)
         self._db = database if isinstance(database, sqlite3.Connection) else _open(Path(database))
+        #: The path of the file, for messages; of a connection in general words.
+        self.location = str(database) if self._own else "the database"
         #: True if the payloads are in the same database as the view.
         self.has_payloads = read_payload is None
         self._read_payload = read_payload or self._stored_payload
         try:
-            self._check(str(database) if self._own else "the database")
+            self._check(self.location)
         except BaseException:
             self.close()
             raise

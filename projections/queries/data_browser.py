@@ -43,6 +43,10 @@ class UnitData(TypedDict):
     feedback: list[dict[str, Any]] | None
 
 
+#: Tasks that an error names, at most.
+TASKS_NAMED = 10
+
+
 class DataBrowser:
     """Retrieves completed work from runs."""
 
@@ -149,5 +153,7 @@ class DataBrowser:
     def _runs_of_task(self, task_name: str) -> list[TaskRunView]:
         found = self.db.find_tasks(task_name=task_name)
         if not found:
-            raise UnknownEntityError(f"task {task_name!r}")
+            names = self.get_task_name_list()
+            known = f"whose tasks are {', '.join(map(repr, names[:TASKS_NAMED]))}" if names else "which has no task yet"
+            raise UnknownEntityError(f"task {task_name!r} in {self.db.location}, {known}")
         return self.db.find_task_runs(task_id=found[0].task_id)

@@ -43,6 +43,8 @@ _TYPE_NAMES: dict[object, str] = {
     dict: "a mapping",
     NoneType: "null",
 }
+#: The remedy for settings of a class that are merged after those of the plugins that the defaults list chooses.
+_SELF_FIRST = 'Put "_self_" first in the defaults list: defaults = ["_self_", {"mephisto/blueprint": ...}, ...]'
 #: Remedies for errors of Hydra that have none.
 _HINTS = (
     (
@@ -84,7 +86,15 @@ def explained(error: Exception, config_dir: Path = Path()) -> ConfigError:
     for pattern, hint in _HINTS:
         if found := re.search(pattern, message):
             return ConfigError(message.rstrip("."), key=found[1], hint=hint.format(key=found[1]))
-    return ConfigError(f"the configuration cannot be composed: {message}")
+    if message.endswith(":") and cause is not None:
+        message = f"{message} {_without_value(_first_line(cause))}"
+    hint = _SELF_FIRST if re.search(r"\b\w+Args is not a subclass of \w+Args", message) else None
+    return ConfigError(f"the configuration cannot be composed: {message}", hint=hint)
+
+
+def _without_value(message: str) -> str:
+    """Return a message of OmegaConf without the value that it quotes, which may be a secret."""
+    return re.sub(r"[.,]? value: .*", "", message)
 
 
 def unknown_setting(full_key: str, owner: object, place: str = "") -> ConfigError:

@@ -187,11 +187,16 @@ def test_without_a_path_it_is_the_data_folder(data_dir: Path, monkeypatch: pytes
         assert db.find_task_runs() == same.find_task_runs()
 
 
-def test_the_data_folder_gets_an_empty_log_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_data_folder_gets_an_empty_log_where_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("MEPHISTO_CONFIG", str(tmp_path / "config.yml"))
     add_config_arg("core", "main_data_directory", str(tmp_path / "data"))
     with LocalMephistoDB() as db:
         assert db.find_task_runs() == []
+        with pytest.raises(UnknownEntityError, match=r"no task 'colors' in .*data.*, which has no task yet"):
+            DataBrowser(db).get_units_for_task_name("colors")
     assert (tmp_path / "data" / DATABASE_FILE).exists()
+    assert "an empty log was made at" in capsys.readouterr().err
     with pytest.raises(UnusableLogError):
         LocalMephistoDB(tmp_path / "elsewhere")

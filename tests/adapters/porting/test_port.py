@@ -342,3 +342,10 @@ def test_a_leftover_alone_is_left_to_do(tmp_path: Path, call: str) -> None:
     script.write_text(f"{call}\n")
     done = CliRunner().invoke(command, ["port", str(script)])
     assert (done.exit_code, done.stderr[: len(f"{script}, line 1")]) == (1, f"{script}, line 1")
+
+
+def test_defaults_begin_with_the_class_itself() -> None:
+    script = 'defaults = [\n    {"mephisto/blueprint": "mock"},\n    {"conf": "example"},\n]\nother = [{"conf": 1}]\n'
+    ported = port_script(script, "run_task.py").text
+    assert ported == script.replace('{"mephisto/bl', '"_self_", {"mephisto/bl')
+    assert port_script(ported, "run_task.py").text == ported

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
@@ -259,6 +260,21 @@ def test_a_wrong_file_is_named_in_one_sentence(
     assert refusal.value.key == named.get(key or "", key)
     assert sentence.replace("FILE", str(file)) in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_class_that_is_merged_after_its_plugins_is_explained(load: Load, conf: Path) -> None:
+    (conf / "plain.yaml").write_text(f"#@package _global_\n{TASK}")
+
+    @dataclass
+    class OldConfig(TaskConfig):
+        defaults: list[Any] = field(default_factory=lambda: [{"mephisto/blueprint": "form"}, {"conf": "plain"}])
+
+    register_script_config("taskconfig", OldConfig)
+    with pytest.warns(UserWarning, match="missing `_self_`"), pytest.raises(ConfigError) as refused:
+        load()
+    assert "Merge error: BlueprintArgs is not a subclass of FormArgs" in str(refused.value)
+    assert 'Put "_self_" first in the defaults list' in str(refused.value)
+    assert "block_qualification" not in str(refused.value)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
