@@ -86,10 +86,10 @@ def explained(error: Exception, config_dir: Path = Path()) -> ConfigError:
     for pattern, hint in _HINTS:
         if found := re.search(pattern, message):
             return ConfigError(message.rstrip("."), key=found[1], hint=hint.format(key=found[1]))
-    if message.endswith(":") and cause is not None:
+    if message.endswith(":") and isinstance(cause, Exception):
         message = f"{message} {_without_value(_first_line(cause))}"
-    hint = _SELF_FIRST if re.search(r"\b\w+Args is not a subclass of \w+Args", message) else None
-    return ConfigError(f"the configuration cannot be composed: {message}", hint=hint)
+    remedy = _SELF_FIRST if re.search(r"\b\w+Args is not a subclass of \w+Args", message) else None
+    return ConfigError(f"the configuration cannot be composed: {message}", hint=remedy)
 
 
 def _without_value(message: str) -> str:
