@@ -175,10 +175,12 @@ async def test_pictures_are_reviewed_by_keyboard_alone(browser: Open, tmp_path: 
             if agent == 3:
                 # The last verdict was a mistake: it is taken back, and given again.
                 await page.see("Undo the verdict on agent-3")
+                await page.call("waitForLoadState", "load")
                 await page.call("press", "body", "u")
                 await page.see("The verdict is taken back.")
                 await page.picture("2-undone")
                 await page.call("waitForSelector", "article[data-agent='3']")
+                await page.call("waitForLoadState", "load")
                 await page.call("press", "body", keys[agent - 1])
         await page.see("There is no unreviewed work here.")
     with SqliteLog.open_read_only(database).connect() as view:
