@@ -97,13 +97,14 @@ def _without_value(message: str) -> str:
     return re.sub(r"[.,]? value: .*", "", message)
 
 
-def unknown_setting(full_key: str, owner: object, place: str = "") -> ConfigError:
+def unknown_setting(full_key: str, owner: object, place: str = "", name: str | None = None) -> ConfigError:
     """Return the error for an unknown setting.
 
     Args:
         full_key: the setting.
         owner: the args class that lacks it.
         place: the place where it was written, ending in a colon and a space.
+        name: the part of the key that the args class lacks, which may have dots; by default what follows the last dot.
     """
     if "/" in full_key:
         hint = did_you_mean(full_key, [*_GROUPS, "conf"])
@@ -114,10 +115,11 @@ def unknown_setting(full_key: str, owner: object, place: str = "") -> ConfigErro
             key=full_key,
             hint="The first line of the file must be: #@package _global_",
         )
-    parent = full_key.rpartition(".")[0]
+    leaf = full_key.rpartition(".")[2] if name is None else name
+    parent = full_key.removesuffix(leaf).removesuffix(".")
     names = [known.name for known in fields(owner)] if isinstance(owner, type) and is_dataclass(owner) else []
     siblings = [f"{parent}.{name}" if parent else name for name in names if _is_public(name)]
-    near = _nearest_key(full_key, [*_settings_within(OmegaConf.to_container(_BASE_CONFIG), ""), *siblings])
+    near = _nearest_key(leaf, [*_settings_within(OmegaConf.to_container(_BASE_CONFIG), ""), *siblings])
     return ConfigError(
         f"{place}there is no setting {full_key!r}",
         key=full_key,
@@ -137,11 +139,11 @@ def _is_public(name: str) -> bool:
     return not name.startswith("_") and name != "defaults"
 
 
-def _nearest_key(full_key: str, known: Iterable[str]) -> str | None:
-    """Return the setting whose last part is closest to that of `full_key`; the last of several."""
+def _nearest_key(leaf: str, known: Iterable[str]) -> str | None:
+    """Return the setting whose last part is closest to a name; the last of several."""
     by_leaf = {key.rpartition(".")[2]: key for key in known}
-    leaf = nearest(full_key.rpartition(".")[2], by_leaf)
-    return None if leaf is None else by_leaf[leaf]
+    near = nearest(leaf, by_leaf)
+    return None if near is None else by_leaf[near]
 
 
 def _no_such_option(error: MissingConfigException) -> ConfigError:
@@ -157,7 +159,8 @@ def _wrong_setting(error: OmegaConfBaseException, place: str) -> ConfigError:
     key = str(error.full_key)
     owner = error.object_type
     if isinstance(error, ConfigKeyError | ConfigAttributeError):
-        return unknown_setting(key, owner, place)
+        name = str(error.key) if key.endswith(f".{error.key}") else None
+        return unknown_setting(key, owner, place, name)
     if isinstance(error, InterpolationResolutionError):
         missing = re.sub(r"^\w+ (raised )?while resolving interpolation: ", "", _first_line(error))
         return ConfigError(f"{place}{key} refers to something that does not exist: {missing}", key=key)

@@ -187,7 +187,7 @@ def _problems_of(section: str, owner: type, settings: dict[object, object]) -> I
     for name, value in settings.items():
         key = f"mephisto.{section}.{name}"
         if name not in known:
-            yield str(unknown_setting(key, owner))
+            yield str(unknown_setting(key, owner, name=str(name)))
             continue
         try:
             schema = OmegaConf.create({"mephisto": {section: OmegaConf.structured(owner)}})
@@ -217,8 +217,14 @@ def _composed(file: Path, remarks: list[str], chosen: Mapping[AbstractionType, s
     finally:
         ConfigStore.instance().repo.pop(f"{_CHECKED}.yaml", None)
     remarks += map(str, remarks_on(config.mephisto))
-    remarks += _missing_files(config.mephisto.blueprint)
-    return []
+    problems: list[str] = []
+    for name, value in _missing_files(config.mephisto.blueprint):
+        said = f"mephisto.blueprint.{name}: there is no {value}"
+        if _is_data(name, value):
+            problems.append(said)
+        else:
+            remarks.append(f"{said} yet")  # a script may build it
+    return problems
 
 
 def _resolve(config: DictConfig, remarks: list[str]) -> None:
@@ -235,7 +241,13 @@ def _resolve(config: DictConfig, remarks: list[str]) -> None:
         raise explained(error) from error
 
 
-def _missing_files(blueprint: DictConfig) -> Iterator[str]:
+def _is_data(name: str, value: str) -> bool:
+    """Return whether a setting names data at a path that does not depend on where a script is started."""
+    return name.startswith(("data_", "context_")) and Path(value).expanduser().is_absolute()
+
+
+def _missing_files(blueprint: DictConfig) -> Iterator[tuple[str, str]]:
+    """Yield the settings that name a file or folder that is not there, with its path."""
     for name in map(str, blueprint):
         if _PATHS.search(name) is None or OmegaConf.is_missing(blueprint, name):
             continue
@@ -244,4 +256,4 @@ def _missing_files(blueprint: DictConfig) -> Iterator[str]:
         except InterpolationResolutionError:
             continue
         if isinstance(value, str) and not Path(value).expanduser().exists():
-            yield f"mephisto.blueprint.{name}: there is no {value} yet"
+            yield name, value

@@ -7,6 +7,7 @@ from dataclasses import fields, is_dataclass
 from typing import NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError
 
 from ...abstractions.args import remark_of
 
@@ -35,7 +36,11 @@ def remarks_on(run_config: DictConfig, prefix: str = "mephisto") -> Iterator[Rem
     for known in fields(owner):
         if known.name not in run_config or OmegaConf.is_missing(run_config, known.name):
             continue
-        key, value, remark = f"{prefix}.{known.name}", run_config[known.name], remark_of(known.metadata)
+        try:
+            value = run_config[known.name]
+        except InterpolationResolutionError:
+            continue  # it refers to a setting of the launch script
+        key, remark = f"{prefix}.{known.name}", remark_of(known.metadata)
         if isinstance(value, DictConfig):
             yield from remarks_on(value, key)
         elif remark is not None and value != known.default:
