@@ -122,8 +122,9 @@ $(VENV)/installed-for-tests: $(VENV)/installed
 	$(PIP_INSTALL) '.[test,bench]'
 	@touch $@
 
+# The page of the commands shows the help of all verbs, and some need an extra.
 $(VENV)/installed-for-docs: $(VENV)/installed
-	$(PIP_INSTALL) '.[docs]'
+	$(PIP_INSTALL) '.[docs,proof,postgres]'
 	@touch $@
 
 $(VENV)/installed: pyproject.toml
