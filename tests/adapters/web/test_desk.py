@@ -14,7 +14,7 @@ import pytest
 
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.adapters.web.access import Access
-from mephisto_es.adapters.web.claims import CLAIM_SECONDS, Claims
+from mephisto_es.adapters.web.claims import CLAIM_SECONDS, Claimant, Claims
 from mephisto_es.adapters.web.media import MediaKind, Medium, media_file, medium_of
 from mephisto_es.events.ids import UnitId
 from mephisto_es.projections.registry import PROJECTIONS
@@ -132,13 +132,39 @@ async def test_two_reviewers_never_have_the_same_work(visitor: Visitor, colleagu
 def test_a_claim_expires() -> None:
     now = 0.0
     claims = Claims(lambda: now)
-    assert claims.claim("ann", UnitId(1))
-    assert not claims.claim("bob", UnitId(1))
+    ann, bob = Claimant("1", "user/ann"), Claimant("2", "user/bob")
+    assert claims.claim(ann, UnitId(1))
+    assert not claims.claim(bob, UnitId(1), takes_over=True)
+    assert claims.first_free(bob, [UnitId(1)]) is None
     now = CLAIM_SECONDS
-    assert claims.first_free("bob", [UnitId(1)]) == UnitId(1)
-    assert claims.claim("bob", UnitId(1))
-    assert claims.claim("bob", UnitId(2))
-    assert claims.claim("ann", UnitId(1)), "a reviewer holds one piece of work at a time"
+    assert claims.first_free(bob, [UnitId(1)]) == UnitId(1)
+    assert claims.claim(bob, UnitId(1))
+    assert claims.claim(bob, UnitId(2))
+    assert claims.claim(ann, UnitId(1)), "a reviewer holds one piece of work at a time"
+
+
+def test_a_named_reviewer_continues_in_another_browser() -> None:
+    claims = Claims(lambda: 0.0)
+    assert claims.claim(Claimant("1", "user/ann"), UnitId(1))
+    assert claims.claim(Claimant("2", "user/ann"), UnitId(1))
+
+
+async def test_the_last_work_is_taken_over_from_another_window(
+    visitor: Visitor, colleague: httpx.AsyncClient, database: Path
+) -> None:
+    *others, last = unreviewed(database)
+    page = await visitor.get(DESK)
+    for _ in others:
+        page = await visitor.post(DESK, {**form_of(page), "verdict": "approved"})
+    unit = form_of(page)["unit"]
+    asked = words_of(await colleague.get(f"{DESK}?unit={unit}"))
+    assert "free again five minutes after it was last loaded. It may be your own, in another window" in asked
+    await colleague.get(DESK)
+    refused = await visitor.post(DESK, {**form_of(page), "verdict": "approved"}, status=409)
+    assert "another reviewer has this work open. Opened work is free again five minutes" in words_of(refused)
+    mine = await visitor.get(DESK)
+    assert agent_on(mine) == last
+    assert "verdict is recorded" in words_of(await visitor.post(DESK, {**form_of(mine), "verdict": "approved"}))
 
 
 async def test_a_refused_verdict_keeps_what_was_typed(visitor: Visitor, database: Path) -> None:

@@ -30,7 +30,7 @@ from .....projections.queries.review_queue import (
 from .....projections.queries.runs.progress import RunProgress, run_progress
 from .....projections.queries.unit_records import UnitRecord, unit_records
 from ....log.sqlite.as_of import LogAsOf
-from ...claims import Claims
+from ...claims import Claimant, Claims
 from ...forms import FormPage, FormRefusedError, check_may_pay
 from ...guard import TASK_PAGE
 from ...media import media_file
@@ -49,6 +49,11 @@ _CONTENT_SECURITY_POLICY = (
 )
 #: Workers that are offered as filters.
 _MAX_WORKERS = 30
+
+
+_CLAIM_ENDS = (
+    "Opened work is free again five minutes after it was last loaded. It may be your own, in another window or browser."
+)
 
 
 class Desk(NamedTuple):
@@ -122,15 +127,15 @@ class DeskPages(FormPage):
             return await self._undo(request, fields)
         verdict = verdict_in(fields, filter_of(request))
         unit, following = number_in(fields, "unit"), number_in(fields, "next")
-        session: str = request.state.visitor.session
-        if unit and self._claims.is_held_by_other(session, UnitId(unit)):
-            raise FormRefusedError(409, "Nothing was recorded: another reviewer has this work open.")
+        claimant = _claimant(request)
+        if unit and self._claims.is_held_by_other(claimant, UnitId(unit)):
+            raise FormRefusedError(409, f"Nothing was recorded: another reviewer has this work open. {_CLAIM_ENDS}")
         if isinstance(verdict, VerdictRequest) and verdict.bonus_cents:
             check_may_pay(request)
         done = await self._site.log.record_verdicts([verdict], request.state.visitor.reviewer.author)
         if done.refusal is not None:
             raise FormRefusedError(409, f"Nothing was recorded: {done.refusal}.")
-        self._claims.release(session)
+        self._claims.release(claimant)
         status = await self._site.log.query(lambda moment: moment.db.get_agent(verdict.agent).status)
         opinion = 1 if status == AgentStatus.COMPLETED.value else None
         recorded = f"{verdict.agent}-{unit}"
@@ -150,14 +155,14 @@ class DeskPages(FormPage):
         self, request: Request, status_code: int, notice: str, *, refused: str, fields: Mapping[str, str]
     ) -> Response:
         run, chosen = run_of(request), filter_of(request)
-        session: str = request.state.visitor.session
+        claimant = _claimant(request)
         asked = number_in(request.query_params, "unit")
         author = self._site.log.author_for(request.state.visitor.reviewer.author)
 
         def answer(moment: LogAsOf) -> Desk:
             progress = run_progress(moment.db, run)
             queue = review_queue(moment, run, chosen, author)
-            unit_id = self._choose(session, queue, UnitId(asked), is_following="recorded" in request.query_params)
+            unit_id = self._choose(claimant, queue, UnitId(asked), is_following="recorded" in request.query_params)
             labels = _labels(moment.db.get_task_run(run).init_params)
             page = page_of_run(moment, run, self._site.log.database)
             notes = usual_notes(moment, run)
@@ -172,7 +177,9 @@ class DeskPages(FormPage):
             return Desk(progress, queue, record, others, notes, names, labels, page, opinions)
 
         desk = await self._site.log.query(answer)
-        is_claimed = desk.record is None or self._claims.claim(session, UnitId(desk.record.unit_id))
+        is_claimed = desk.record is None or self._claims.claim(
+            claimant, UnitId(desk.record.unit_id), takes_over=desk.record.unit_id != asked
+        )
         page = self._site.templates.page(
             "desk.html",
             request,
@@ -188,6 +195,7 @@ class DeskPages(FormPage):
             statuses=tuple(VERDICTS),
             verdicts=VERDICTS[chosen.status.value],
             is_claimed=is_claimed,
+            claim_ends=_CLAIM_ENDS,
             last=_last_verdict(request),
             frame=self._frame_of(desk),
             work=_work_of(desk),
@@ -205,14 +213,19 @@ class DeskPages(FormPage):
         run = TaskRunId(desk.record.task_run_id)
         return f"{TASK_PAGE}{self._site.sessions.page_token(run)}/{run}/review-{desk.record.unit_id}.html"
 
-    def _choose(self, session: str, queue: ReviewQueue, asked: UnitId, *, is_following: bool) -> UnitId | None:
+    def _choose(self, claimant: Claimant, queue: ReviewQueue, asked: UnitId, *, is_following: bool) -> UnitId | None:
         """Return the unit to show: the one asked for; or after a verdict, the next one that nobody else has open."""
         if asked not in queue.units:
-            return self._claims.first_free(session, queue.units)
+            return self._claims.first_free(claimant, queue.units)
         if not is_following:
             return asked
         place = queue.units.index(asked)
-        return self._claims.first_free(session, (*queue.units[place:], *queue.units[:place]))
+        return self._claims.first_free(claimant, (*queue.units[place:], *queue.units[:place]))
+
+
+def _claimant(request: Request) -> Claimant:
+    visitor = request.state.visitor
+    return Claimant(visitor.session, visitor.reviewer.author)
 
 
 def _work_of(desk: Desk) -> Markup:
