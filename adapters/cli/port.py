@@ -32,13 +32,16 @@ def port_command(script: Path, plain: bool, output: Path | None) -> None:
         raise click.UsageError(f"There is no file {script}.")
     before = script.read_text(encoding="utf-8")
     ported = port_script(before, str(script), keeps_plain=plain)
-    diff = difflib.unified_diff(
+    lines = difflib.unified_diff(
         before.splitlines(keepends=True), ported.text.splitlines(keepends=True), str(script), f"{script} (ported)"
     )
-    echo("".join(diff), nl=False)
+    diff = "".join(lines)
+    echo(diff, nl=False)
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(ported.text, encoding="utf-8")
+    if not diff and not ported.obstacles:
+        echo(f"{script} needs no changes: it uses nothing that is different here", err=True)
     for obstacle in ported.obstacles:
         echo(f"{script}, {obstacle}", err=True)
     if ported.obstacles:

@@ -152,6 +152,10 @@ _TABLES: dict[type[msgspec.Struct], str] = {
 }
 
 
+#: Where Mephisto puts its database, below its data folder and below its own folder.
+_USUAL_PLACES = ("database.db", "data/database.db")
+
+
 class Source:
     """A Mephisto database.
 
@@ -168,6 +172,10 @@ class Source:
         """
         self.path = path
         self.unreadable: list[str] = []
+        if path.is_dir():
+            found = next((name for name in _USUAL_PLACES if (path / name).is_file()), None)
+            remedy = f"name {_USUAL_PLACES[0]} in it" if found is None else f"name the database in it, {path / found}"
+            raise UnusableLogError(f"{path} is a folder, not the database of Mephisto; {remedy}")
         if not path.is_file():
             raise UnusableLogError(f"there is no database at {path}; check the path")
         self._db = _open_other(path)

@@ -6,7 +6,7 @@ durable. A request for an agent goes to the worker pool, which answers through `
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, assert_never
 
 import trio
@@ -268,7 +268,7 @@ class ClientIOHandler:
                 error = bytes(packet.data)[:QUOTE_BYTES].decode(errors="replace")
                 logger.warning("a worker's page reported an error", error=error)
             case RouterReport():
-                logger.warning("the router reports", **{f"report_{key}": value for key, value in packet.data.items()})
+                log_router_report(packet.data)
             case _:
                 assert_never(packet)
 
@@ -352,6 +352,27 @@ class ClientIOHandler:
 
     def _count(self, reason: str) -> None:
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
+
+
+def log_router_report(data: Mapping[str, str | int | float | bool | None]) -> None:
+    """Log what a router reports, in words if it is known here.
+
+    Args:
+        data: the report. A page names the version of mephisto-task that it was built with; other programs name none.
+    """
+    if data.get("what") != "version_mismatch":
+        logger.warning("the router reports", **{f"report_{key}": value for key, value in data.items()})
+    elif data.get("version") is None:
+        logger.info(
+            "task_config.json was read without a version of mephisto-task, as curl does; if a page of yours read it, "
+            "build the page with mephisto-task 2.0.4"
+        )
+    else:
+        logger.warning(
+            "a page was built with a version of mephisto-task that is not supported, and may not work; build it again "
+            "with mephisto-task 2.0.4",
+            version=data["version"],
+        )
 
 
 def _update_limits(settings: TaskSettings) -> UpdateLimits:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -176,3 +177,16 @@ def test_what_is_no_mephisto_database(source: Path, imported: Path, tmp_path: Pa
         assert result.exit_code == 2
         assert why in result.stderr
         assert not (tmp_path / "elsewhere.db").exists()
+
+
+def test_a_folder_is_not_taken_for_the_database_in_it(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "mephisto" / "data").mkdir(parents=True)
+    shutil.copy(source, tmp_path / "mephisto" / "data" / "database.db")
+    for folder, remedy in (
+        ("empty", "name database.db in it"),
+        ("mephisto", f"name the database in it, {tmp_path / 'mephisto' / 'data' / 'database.db'}"),
+    ):
+        result = run(tmp_path / folder, tmp_path / "elsewhere.db")
+        assert result.exit_code == 2
+        assert f"{tmp_path / folder} is a folder, not the database of Mephisto; {remedy}" in result.stderr

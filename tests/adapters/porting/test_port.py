@@ -306,6 +306,14 @@ def test_the_verb_prints_a_diff_and_leaves_the_script(tmp_path: Path) -> None:
     assert f"{script}, line 4: TaskBuilder has no counterpart" in done.stderr
 
 
+def test_a_script_that_needs_no_changes_is_named_on_standard_error(tmp_path: Path) -> None:
+    script = tmp_path / "ported.py"
+    script.write_text(port_script(RUNNER, "").text)
+    done = CliRunner().invoke(command, ["port", str(script)])
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert done.stderr == f"{script} needs no changes: it uses nothing that is different here\n"
+
+
 def test_constants_of_statuses_keep_their_values() -> None:
     script = (
         "from mephisto.abstractions._subcomponents.agent_state import AgentState\n"

@@ -12,6 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from mephisto_es.core.errors import ConfigError
 from mephisto_es.core.operations import logger_core
+from mephisto_es.core.operations.client_io_handler import log_router_report
 from mephisto_es.core.operations.logger_core import (
     LOG_FORMAT_VARIABLE,
     LogFormat,
@@ -250,3 +251,15 @@ def test_hydras_job_logging_neither_swallows_nor_doubles_a_line(tmp_path: Path) 
     assert finished.stdout == ""
     said = [line for line in finished.stderr.splitlines() if "a.script" in line]
     assert [part in line for part, line in zip(("before", "inside", "after"), said, strict=True)] == [True] * 3
+
+
+def test_a_version_that_a_page_sends_is_reported_in_words(lines: Lines) -> None:
+    log_router_report({"what": "version_mismatch", "version": None})
+    log_router_report({"what": "version_mismatch", "version": "1.9"})
+    log_router_report({"what": "disk_full"})
+    none, other, unknown = lines()
+    assert none["level"] == "info"
+    assert str(none["event"]).startswith("task_config.json was read without a version of mephisto-task, as curl does")
+    assert (other["level"], other["version"]) == ("warning", "1.9")
+    assert "build it again with mephisto-task" in str(other["event"])
+    assert (unknown["level"], unknown["report_what"]) == ("warning", "disk_full")
