@@ -47,6 +47,8 @@ _REVIEWED = frozenset(_VERDICT_OF)
 _VERDICTS = (UnitAccepted, UnitLateAccepted, UnitSoftRejected, UnitRejected)
 #: Objects within objects that are flattened.
 MAX_DEPTH = 4
+#: Characters of the shortest id that is recognized among answers.
+MIN_OWN_ID_CHARACTERS = 6
 #: Keys of outputs that are lists of their own.
 LISTS = frozenset({"files", "filesByFields", "messages", "requests"})
 #: Kinds of units by their index; the others are ordinary work.
@@ -251,3 +253,15 @@ def leaves(value: JsonValue, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple
                 yield from leaves(part, (*path, key))
     elif path:
         yield path, value
+
+
+def own_ids(as_of: AsOf, agent: AgentRow) -> frozenset[str]:
+    """Return the ids that a page may have put into an agent's answers: those of the agent and of its worker.
+
+    A page fills them in with `${mephisto_agent_id}` and `${provider_worker_id}`. They answer no question. Very short
+    names are left out: they may be answers by chance.
+    """
+    accepted = (one.envelope.event for one in as_of.stream(streams.agent(agent.task_run_id, agent.agent_id)))
+    tokens = [event.token for event in accepted if isinstance(event, AgentAccepted)]
+    name = as_of.db.get_worker(agent.worker_id).worker_name
+    return frozenset(one for one in (*tokens, name) if one is not None and len(one) >= MIN_OWN_ID_CHARACTERS)

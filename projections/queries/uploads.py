@@ -70,6 +70,17 @@ def uploads_of_run(db: MephistoDB, run: TaskRunId, database: Path) -> Iterator[U
             yield _record(agent, upload, folder)
 
 
+def uploads_of_agent(db: MephistoDB, agent_id: AgentId, database: Path) -> list[UploadRecord]:
+    """Return the uploaded files of an agent, in the order of the log.
+
+    Raises:
+        UnknownEntityError: there is no such agent.
+    """
+    agent = db.get_agent(agent_id)
+    folder = database.parent / RUNS_FOLDER / str(agent.task_run_id)
+    return [_record(agent, upload, folder) for upload in read_uploads(db, agent)]
+
+
 def find_upload(db: MephistoDB, run: TaskRunId, agent_id: AgentId, filename: str, database: Path) -> UploadRecord:
     """Return one uploaded file.
 

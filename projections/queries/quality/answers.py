@@ -12,7 +12,7 @@ from ....events.ids import GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, AgentId, Assig
 from ...mephisto_db.queries import JsonValue
 from ..as_of import AsOf
 from ..evaluations import Evaluations
-from ..unit_records import leaves
+from ..unit_records import MIN_OWN_ID_CHARACTERS, leaves, own_ids
 from .agreement import ItemAnswers, Label
 
 #: Different answers that a question with a choice has at most.
@@ -89,7 +89,7 @@ def read_work(as_of: AsOf, run: TaskRunId) -> list[SubmittedWork]:
             is_used=index >= 0 and status in _USED,
             seconds=seconds,
             passed=evaluations.passed(UnitId(unit), WorkerId(worker)) if index in _EVALUATING else None,
-            answers=_answers(as_of.db.get_outputs(as_of.db.get_agent(AgentId(agent)))),
+            answers=_answers_of(as_of, AgentId(agent)),
         )
         for unit, item, index, worker, status, agent, seconds in as_of.db.execute(_SUBMITTED, (run,)).fetchall()
     ]
@@ -125,6 +125,16 @@ def _question(name: str, items: Mapping[AssignmentId, ItemAnswers]) -> Question:
 
 def _are_texts(labels: set[Label]) -> bool:
     return any(isinstance(label, str) for label in labels)
+
+
+def _answers_of(as_of: AsOf, agent_id: AgentId) -> dict[str, Label]:
+    """Return the answers of an agent, without those that its page filled in with its own ids."""
+    agent = as_of.db.get_agent(agent_id)
+    answers = _answers(as_of.db.get_outputs(agent))
+    if not any(isinstance(label, str) and len(label) >= MIN_OWN_ID_CHARACTERS for label in answers.values()):
+        return answers
+    own = own_ids(as_of, agent)
+    return {name: label for name, label in answers.items() if label not in own}
 
 
 def _answers(outputs: JsonValue) -> dict[str, Label]:

@@ -198,6 +198,21 @@ def test_rejected_work_does_not_count_for_labels(tmp_path: Path) -> None:
     assert "50 pieces of work by 2 workers" in text
 
 
+def test_ids_that_the_page_filled_in_are_no_question(tmp_path: Path) -> None:
+    def with_ids(worker: int, item: int) -> dict[str, object]:
+        return {
+            "label": "yes",
+            "agent": f"token {2 * (item - 1) + worker}",
+            "told": "token 3",
+        }
+
+    database = log_of(tmp_path / "mephisto.db", judged_history(10, 2, 2, with_ids))
+    found = json.loads(run("quality", database, "--no-labels", "--json").stdout)
+    names = [question["question"] for question in found["questions"]]
+    assert "agent" not in names
+    assert {"label", "told"} <= set(names)
+
+
 def test_series_of_equal_answers_and_hurried_work_are_signs(tmp_path: Path) -> None:
     def lazy(worker: int, item: int) -> dict[str, object]:
         return {"label": "d" if worker == 1 else "abcdefg"[(item * worker) % 7], "note": None}

@@ -19,7 +19,7 @@ from mephisto_es.adapters.web.media import MediaKind, Medium, media_file, medium
 from mephisto_es.events.ids import UnitId
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ...sample_log import RUN, picture_history
+from ...sample_log import RUN, judged_history, picture_history
 from .visitor import Visitor, words_of
 
 DESK = f"/runs/{RUN}/review/desk"
@@ -220,6 +220,19 @@ async def test_the_picture_and_the_other_answer_are_shown(pictures: Visitor) -> 
     picture = await pictures.get(f"/runs/{RUN}/media/img/0.svg")
     assert picture.text == "<svg/>"
     assert "default-src 'none'" in picture.headers["content-security-policy"]
+
+
+async def test_ids_that_the_page_filled_in_do_not_differ(tmp_path: Path) -> None:
+    def answer(worker: int, item: int) -> dict[str, object]:
+        return {"label": ("dog", "cat")[worker - 1], "agent": f"token {2 * (item - 1) + worker}"}
+
+    with SqliteLog.create_or_open(tmp_path / "ids.db", PROJECTIONS) as log:
+        log.commit(judged_history(2, 2, 2, answer))
+    visitor = Visitor(tmp_path / "ids.db", Access(None), "127.0.0.1")
+    said = words_of(await visitor.get(DESK))
+    visitor.log.close()
+    assert "label (differs)" in said
+    assert "agent (differs)" not in said
 
 
 # Media

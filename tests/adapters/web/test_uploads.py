@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mephisto_es.projections.mephisto_db import MephistoDB
+
 from ...sample_log import RUN
 from ...sample_uploads import AWAY, HERE, add_uploads
 from .visitor import Visitor
@@ -35,3 +37,12 @@ async def test_only_files_of_the_agent_are_served(visitor: Visitor, database: Pa
     for wrong in (f"{agent}/secret", f"{agent + 1}/{HERE}", f"{agent}/..%2f..%2fmephisto.db", f"999/{HERE}"):
         await visitor.get(f"/runs/{RUN}/files/{wrong}", status=404)
     await visitor.get(f"/runs/2/files/{agent}/{HERE}", status=404)
+
+
+async def test_the_desk_links_the_files_beside_the_work(visitor: Visitor, database: Path) -> None:
+    agent = add_uploads(database)
+    with MephistoDB(database) as db:
+        unit = db.get_agent(agent).unit_id
+    page = await visitor.get(f"/runs/{RUN}/review/desk?unit={unit}")
+    assert f'<a href="/runs/{RUN}/files/{agent}/{HERE}">' in page.text
+    assert "x.wav (not here)" in page.text

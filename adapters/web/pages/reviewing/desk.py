@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -28,7 +29,8 @@ from .....projections.queries.review_queue import (
     usual_notes,
 )
 from .....projections.queries.runs.progress import RunProgress, run_progress
-from .....projections.queries.unit_records import UnitRecord, unit_records
+from .....projections.queries.unit_records import UnitRecord, own_ids, unit_records
+from .....projections.queries.uploads import UploadRecord, uploads_of_agent
 from ....log.sqlite.as_of import LogAsOf
 from ...claims import Claimant, Claims
 from ...forms import FormPage, FormRefusedError, check_may_pay
@@ -73,6 +75,10 @@ class Desk(NamedTuple):
     page: TaskPage | None
     #: Opinions on the work, if reviewers differ about it; a second reviewer is not shown the first one.
     opinions: tuple[AgentOpinionRow, ...] = ()
+    #: Files that came with the work.
+    uploads: tuple[UploadRecord, ...] = ()
+    #: Names of outputs that the page filled in with ids of the agent or its worker: they are not compared.
+    own_fields: frozenset[str] = frozenset()
 
     @property
     def position(self) -> int | None:
@@ -174,7 +180,8 @@ class DeskPages(FormPage):
             names = self._site.names_of(moment.db, (record.worker_id, *(other.worker_id for other in others)))
             given = moment.db.find(AgentOpinionRow, agent_id=record.agent_id)
             opinions = tuple(given) if len(given) > 1 else ()
-            return Desk(progress, queue, record, others, notes, names, labels, page, opinions)
+            uploads, own_fields = _beside(moment, record, self._site.log.database)
+            return Desk(progress, queue, record, others, notes, names, labels, page, opinions, uploads, own_fields)
 
         desk = await self._site.log.query(answer)
         is_claimed = desk.record is None or self._claims.claim(
@@ -221,6 +228,17 @@ class DeskPages(FormPage):
             return asked
         place = queue.units.index(asked)
         return self._claims.first_free(claimant, (*queue.units[place:], *queue.units[:place]))
+
+
+def _beside(moment: LogAsOf, record: UnitRecord, database: Path) -> tuple[tuple[UploadRecord, ...], frozenset[str]]:
+    """Return the files that came with work, and the names of outputs that are no answers but ids."""
+    if record.agent_id is None:
+        return (), frozenset()
+    agent = moment.db.get_agent(record.agent_id)
+    own, outputs = own_ids(moment, agent), record.outputs
+    named = outputs.items() if isinstance(outputs, dict) else ()
+    uploads = uploads_of_agent(moment.db, agent.agent_id, database)
+    return tuple(uploads), frozenset(name for name, value in named if isinstance(value, str) and value in own)
 
 
 def _claimant(request: Request) -> Claimant:
