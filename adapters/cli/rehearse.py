@@ -121,6 +121,10 @@ def _facts_of(run: RunReport) -> Iterator[tuple[str, str]]:
     """Yield the lines about one run: a name and a text."""
     crowd = run.crowd
     yield "units", format_counts(run.units) or "none"
+    if run.is_chat:
+        yield "", f"a unit is the part of one worker in a chat for {run.workers_per_assignment}"
+        if "expired" in run.units:
+            yield "", "expired: nobody came, or a worker left the chat and it was offered again as new units"
     evaluations = f", {run.screening_units} of them screening and {run.gold_units} gold units"
     yield "submissions", f"{run.submissions}{evaluations if run.screening_units or run.gold_units else ''}"
     if run.onboarded or run.onboarding_failed:

@@ -56,6 +56,9 @@ class Bot:
     #: The messages that the worker sends to the partner of a chat, before submitting the transcript instead of an
     #: answer; 0 if the work is not a chat.
     chat_messages: int = 0
+    #: True if the worker waits until the task's code says that it is over; otherwise work whose code stays silent is
+    #: submitted as it is.
+    waits_for_end: bool = False
     #: The typical time from getting a unit to submitting it.
     think_seconds: float = 1.0
     #: The unit that the worker returns; None if there is none.

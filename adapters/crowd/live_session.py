@@ -14,7 +14,7 @@ from .page_socket import SocketLostError
 
 #: A task whose code says nothing for this long, while nobody is waited for, is submitted as it is.
 SILENCE_SECONDS = 5.0
-#: The longest time that a worker waits for a partner.
+#: The longest time that a worker waits for a partner, or for the end of a chat.
 PARTNER_SECONDS = 60.0
 #: Names under which the code of live tasks says that there is nothing more to do.
 _ENDINGS = ("task_done", "is_over", "is_done")
@@ -33,6 +33,7 @@ class LiveSession:
         answer: the page's answer when it asked for the agent.
         reply: returns what the worker sends after an update; None for nothing.
         pause: returns the seconds before a reply.
+        waits_for_end: True to submit nothing before the code says that it is over, or the partner has left.
     """
 
     def __init__(
@@ -41,11 +42,14 @@ class LiveSession:
         answer: AgentReply,
         reply: Callable[[dict[str, Any]], dict[str, object] | None],
         pause: Callable[[], float],
+        *,
+        waits_for_end: bool = False,
     ) -> None:
         self._page = page
         self._agent = answer.agent_id or ""
         self._reply = reply
         self._pause = pause
+        self._waits_for_end = waits_for_end
         self._sent = 0
 
     async def follow(self) -> bool:
@@ -62,10 +66,11 @@ class LiveSession:
         waits_for_partner = False
         async with self._page.connect(self._agent) as socket:
             while True:
-                silence = PARTNER_SECONDS if waits_for_partner else SILENCE_SECONDS
+                waits = waits_for_partner or self._waits_for_end
+                silence = PARTNER_SECONDS if waits else SILENCE_SECONDS
                 packet = await socket.receive(trio.current_time() + silence)
                 if packet is None:
-                    return not waits_for_partner
+                    return not waits
                 if packet.packet_type == "update_status":
                     status = AgentStatus(str(packet.data.get("status")))
                     waits_for_partner = status is AgentStatus.WAITING
@@ -76,6 +81,7 @@ class LiveSession:
                 elif packet.packet_type == "client_bound_live_update":
                     if _is_end(packet.data):
                         return True
+                    self._waits_for_end = self._waits_for_end or _gives_turn(packet.data)
                     reply = self._reply(packet.data)
                     if reply is not None:
                         await trio.sleep(self._pause())
@@ -87,3 +93,9 @@ def _is_end(update: dict[str, object]) -> bool:
     task_data = update.get("task_data")
     said = {**update, **task_data} if isinstance(task_data, dict) else update
     return any(bool(said.get(name)) for name in _ENDINGS)
+
+
+def _gives_turn(update: dict[str, object]) -> bool:
+    """Return whether an update gives a turn as Mephisto's chats do, whose code also says when they are over."""
+    task_data = update.get("task_data")
+    return isinstance(task_data, dict) and bool(task_data.get("live_update_requested"))

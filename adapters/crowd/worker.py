@@ -151,7 +151,14 @@ class SimulatedWorker:
             return await self._chat(page, answer)
         data = msgspec.json.decode(answer.init_task_data)
         if is_live(data):
-            live = LiveSession(page, answer, lambda update: self._bot.reply(update, self._chance), self._draw_seconds)
+            bot, chance = self._bot, self._chance
+            live = LiveSession(
+                page,
+                answer,
+                lambda update: bot.reply(update, chance),
+                self._draw_seconds,
+                waits_for_end=bot.waits_for_end,
+            )
             if not await self._retry(live.follow):
                 return None
         else:

@@ -15,6 +15,8 @@ from .settings import LaunchedRun
 
 #: The typical time of a simulated worker for a unit.
 THINK_SECONDS = 0.4
+#: The typical time for a message: a chat of many turns must fit in the time of a unit.
+CHAT_THINK_SECONDS = 0.1
 #: One of so many workers is careless, and has each of these habits.
 CARELESS = DOUBLE_CLICKING = 5
 RETURNING = RELOADING = 10
@@ -28,7 +30,7 @@ class TaskForms:
     """The forms of a run's pages.
 
     Attributes:
-        task: the form of the task; empty if the page is the task's own and its HTML has none.
+        task: the form of the task; empty for a chat, or if the page is the task's own and its HTML has none.
         onboarding: the form of the onboarding; empty if it is the stock page's default, or the task's own.
     """
 
@@ -36,7 +38,7 @@ class TaskForms:
         """Read the forms from the page's configuration, or else from its HTML."""
         frontend = config.get("frontend") or {}
         stock = read_form(frontend.get("form") or _DEFAULT_FORM, "form")
-        self.task: list[AnyField] = list(html_fields) if run.has_own_page else stock
+        self.task: list[AnyField] = [] if run.is_chat else list(html_fields) if run.has_own_page else stock
         onboarding = (frontend.get("onboarding") or {}).get("form")
         training = (frontend.get("onboarding") or {}).get("training")
         #: The right answers to each practice item of a training; empty if there is none.
@@ -71,14 +73,15 @@ def draw_crowd(
             answer=_answer(run, forms, answers, samples, is_careless=number in careless),
             answer_onboarding=_onboarding(forms, answers, is_careless=number in careless),
             chat_messages=run.chat_messages,
-            think_seconds=draw_speed(chance, THINK_SECONDS),
+            waits_for_end=run.is_chat,
+            think_seconds=draw_speed(chance, CHAT_THINK_SECONDS if run.is_chat else THINK_SECONDS),
             seed=chance.getrandbits(64),
         )
         for number in range(workers)
     ]
     if answers is not None and (reply := answers.reply) is not None:
         bots = [replace(bot, reply=reply) for bot in bots]
-    return tuple(_with_habits(bots, chance, is_chat=bool(run.chat_messages)))
+    return tuple(_with_habits(bots, chance, is_chat=run.is_chat))
 
 
 def _with_habits(bots: list[Bot], chance: Random, *, is_chat: bool) -> list[Bot]:

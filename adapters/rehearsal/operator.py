@@ -13,7 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from ...core.abstractions.blueprint import AssignmentData, Blueprint
 from ...core.abstractions.shared_task_state import SharedTaskState
-from ...core.abstractions.work_data import InitializationData
+from ...core.abstractions.work.agent_data import work_kind
+from ...core.abstractions.work_data import InitializationData, WorkKind
 from ...core.ledger import Ledger
 from ...core.operations.configuration.task_config import RunConfig, complete_run_config
 from ...core.operations.operator import ApproveQuote, Ask, Operator
@@ -80,6 +81,7 @@ class RehearsalOperator(Operator):
                 task_name=plan.task_name,
                 url=live_run.url,
                 has_own_page=settings.get("task_source") is not None,
+                is_chat=work_kind(limited.blueprint_class.BLUEPRINT_TYPE) is WorkKind.CHAT,
                 chat_messages=settings.get("messages_per_worker") or 0,
                 reward_cents=quote.reward_cents,
                 cost_of_unit_cents=quote.cost_of_unit_cents,

@@ -46,6 +46,9 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     task_name: str
     #: Units by status.
     units: dict[str, int]
+    #: Ordinary units of an assignment: the workers of a chat.
+    workers_per_assignment: int
+    is_chat: bool
     submissions: int
     #: Submissions that came after their time was up.
     late: int

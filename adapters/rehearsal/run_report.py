@@ -70,7 +70,9 @@ class PageFindings:
         yield from (text for key, text in texts.items() if key.startswith("refusal."))
 
     def unfilled(self, run: LaunchedRun, records: Sequence[UnitRecord]) -> list[str]:
-        """Return the fields whose answers are in no submission."""
+        """Return the fields whose answers are in no submission; none of a chat, whose page is not known to have any."""
+        if run.is_chat:
+            return []
         if run.has_own_page:
             return list(dict.fromkeys([*self.notes.unsent_fields, *self.look.unread_fields]))
         answered = {name for record in records for name in _answered(record.outputs)}
@@ -93,6 +95,10 @@ def report_run(
         task_run=run.task_run,
         task_name=run.task_name,
         units=dict(sorted(Counter(record.unit_status for record in records).items())),
+        workers_per_assignment=max(
+            Counter(one.assignment_id for one in records if one.unit_index >= 0).values(), default=1
+        ),
+        is_chat=run.is_chat,
         submissions=len(submitted),
         late=sum(isinstance(event, AgentSubmittedLate) for event in agents),
         onboarded=sum(isinstance(event, OnboardingPassed) for event in onboardings),

@@ -37,7 +37,9 @@ class LaunchedRun(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     #: True if the page is the task's own, not the stock page.
     has_own_page: bool
-    #: Messages that each worker of a chat writes; 0 if the work is not a chat.
+    #: True for a chat, whose code says when it is over.
+    is_chat: bool
+    #: Messages that each worker of a chat writes; 0 if the work is not a chat, or its code decides.
     chat_messages: int
     reward_cents: int
     #: The most that a unit can cost, with fees and bonus.

@@ -141,6 +141,7 @@ RUN = LaunchedRun(
     task_name="rating",
     url="http://server",
     has_own_page=False,
+    is_chat=False,
     chat_messages=0,
     reward_cents=5,
     cost_of_unit_cents=5,
@@ -163,6 +164,15 @@ def test_a_few_workers_have_each_habit() -> None:
     assert sum(bot.name.startswith("careless-") for bot in bots) == 6
     small = draw_crowd(RUN, 3, Random(7), forms, None, ())
     assert not any(getattr(bot, habit) for bot in small for habit in habits[:4])
+
+
+def test_in_a_chat_workers_write_until_it_is_over_and_no_field_is_missed() -> None:
+    chat = msgspec.structs.replace(RUN, is_chat=True)
+    forms = TaskForms(chat, {}, ())
+    assert (forms.task, TaskForms(RUN, {}, ()).task[0].name) == ([], "answer")
+    bots = draw_crowd(chat, 30, Random(7), forms, None, ())
+    assert all(bot.waits_for_end and not bot.reloads_on_unit and not bot.times_out_on_unit for bot in bots)
+    assert not any(bot.waits_for_end for bot in draw_crowd(RUN, 3, Random(7), forms, None, ()))
 
 
 def test_workers_practice_as_they_work() -> None:

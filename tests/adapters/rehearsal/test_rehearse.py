@@ -37,11 +37,45 @@ async def rehearsed(script: Path, folder: Path, *arguments: str) -> RehearsalRep
     return report
 
 
+WORLDS = """
+class Chat:
+    def __init__(self, agents):
+        self.agents, self.turns = agents, 0
+    def parley(self):
+        self.turns += 1
+        for agent in self.agents:
+            agent.act()
+    def episode_done(self):
+        return self.turns == 3
+def make_world(opt, agents):
+    return Chat(agents)
+def get_world_params():
+    return {"agent_count": 2}
+"""
+
+
+def chat_with_worlds(folder: Path) -> Path:
+    """Write the launch script of a chat with worlds; return its path."""
+    conf = folder / "hydra_configs" / "conf"
+    conf.mkdir(parents=True)
+    (folder / "worlds.py").write_text(WORLDS)
+    text = (ROOT / "examples" / "paired_chat" / "hydra_configs" / "conf" / "paired_chat.yaml").read_text()
+    head, _, task = text.partition("  task:\n")
+    blueprint = "mephisto:\n  blueprint:\n    world_file: ${task_dir}/worlds.py\n    num_conversations: 1\n"
+    head = head.partition("mephisto:\n")[0].replace("paired_chat", "parlai_chat")
+    (conf / "worlds.yaml").write_text(f"{head}{blueprint}  task:\n{task.replace('paired-chat', 'worlds')}")
+    script = folder / "run_task.py"
+    shutil.copy(ROOT / "examples" / "paired_chat" / "run_task.py", script)
+    script.write_text(script.read_text().replace("paired_chat", "worlds"))
+    return script
+
+
 async def test_examples_need_no_second_look(tmp_path: Path) -> None:
     scripts = {
         "sentence-rating": ROOT / "examples" / "sentence_rating" / "run_task.py",
         "plain-words": ROOT / "examples" / "remote_procedure" / "run_task.py",
         "paired-chat": ROOT / "examples" / "paired_chat" / "run_task.py",
+        "worlds": chat_with_worlds(tmp_path / "script"),
         "chat-in-turns": ROOT / "docs" / "tutorial" / "chat_in_turns" / "run_task.py",
     }
     reports: dict[str, RehearsalReport] = {}
