@@ -41,10 +41,10 @@ def import_mephisto_command(source: Path, output: Path, as_json: bool) -> None:
     Exit code 0: everything is equal. 1: something differs or was left out, and is named. 2: SOURCE or the output cannot
     be used; nothing is left behind.
     """
-    if output.suffix != ".db":
-        make_private_folder(output)
-        output = output / DATABASE_FILE
     with closing(Source(source)) as opened:
+        if output.suffix != ".db":
+            make_private_folder(output)
+            output = output / DATABASE_FILE
         report = import_database(opened, output, SystemIds({}, epoch=0))
     if as_json:
         print_json(report)

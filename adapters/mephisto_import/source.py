@@ -174,7 +174,11 @@ class Source:
         self.unreadable: list[str] = []
         if path.is_dir():
             found = next((name for name in _USUAL_PLACES if (path / name).is_file()), None)
-            remedy = f"name {_USUAL_PLACES[0]} in it" if found is None else f"name the database in it, {path / found}"
+            remedy = (
+                f"name the {_USUAL_PLACES[0]} of its data folder"
+                if found is None
+                else f"name the database in it, {path / found}"
+            )
             raise UnusableLogError(f"{path} is a folder, not the database of Mephisto; {remedy}")
         if not path.is_file():
             raise UnusableLogError(f"there is no database at {path}; check the path")

@@ -26,7 +26,7 @@ from ...composition.data_dir import DATABASE_FILE, data_dir
 from ...composition.script_plugins import import_launch_script
 from ...erasure.unfinished import finish_erasure
 from ...log.sqlite.as_of import LogAsOf, open_as_of
-from .advice import remember_database
+from .advice import advised, remember_database
 
 #: Stands for a value that is read from standard input or prompted for.
 FROM_INPUT = "-"
@@ -70,7 +70,10 @@ class EntityType(click.ParamType):  # type: ignore[type-arg]  # generic in newer
             or (WORKER not in self.kinds and not any(parse_entity_ref(_bare(text), one) for one in self.kinds))
         ):
             examples = ", ".join(f"{kind}-1" for kind in self.kinds)
-            self.fail(f"{value!r} is not an id that fits here; write for instance {examples}.", param, ctx)
+            message = f"{value!r} is not an id that fits here; write for instance {examples}."
+            if other is not None and other.kind == "unit" and "agent" in self.kinds:
+                message += advised(f" `mephisto-es timeline {other}` names the agents of the unit.", ctx)
+            self.fail(message, param, ctx)
         return text
 
     def find(self, db: MephistoDB, text: str) -> EntityRef:

@@ -178,6 +178,7 @@ def test_an_unknown_worker(verb: str, data: Path) -> None:
     ("words", "said"),
     [
         (["explain", "unit-1"], "'unit-1' is not an id that fits here; write for instance agent-1, worker-1."),
+        (["explain", "md", "unit-1"], "`mephisto-es timeline md unit-1` names the agents of the unit."),
         (["status", ".", "first"], "'first' is not the id of a run; write 1 or run-1."),
         (["status", ".", "1", "--at", "noon"], "'noon' is not a time; write for instance '2026-01-31 14:05:00'."),
         (["status", ".", "1", "--at", "2026-01-01", "--seq", "3"], "--at and --seq exclude each other"),

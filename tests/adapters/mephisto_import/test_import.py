@@ -184,9 +184,10 @@ def test_a_folder_is_not_taken_for_the_database_in_it(source: Path, tmp_path: Pa
     (tmp_path / "mephisto" / "data").mkdir(parents=True)
     shutil.copy(source, tmp_path / "mephisto" / "data" / "database.db")
     for folder, remedy in (
-        ("empty", "name database.db in it"),
+        ("empty", "name the database.db of its data folder"),
         ("mephisto", f"name the database in it, {tmp_path / 'mephisto' / 'data' / 'database.db'}"),
     ):
-        result = run(tmp_path / folder, tmp_path / "elsewhere.db")
+        result = run(tmp_path / folder, tmp_path / "elsewhere")
         assert result.exit_code == 2
+        assert not (tmp_path / "elsewhere").exists()
         assert f"{tmp_path / folder} is a folder, not the database of Mephisto; {remedy}" in result.stderr
