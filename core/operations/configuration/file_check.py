@@ -39,6 +39,8 @@ from .remarks import remarks_on
 from .task_config import HYDRA_VERSION, check_run_config, composing
 
 _CHECKED = "checked_config"
+#: The value of a task's setting that only its script knows, for the check of the others: a text, and a number.
+_STAND_IN = "1"
 _HEADER = re.compile(r"\A(?:\s*(?:#[^\n]*)?\n|---[^\n]*\n)*?\s*#\s*@package\s+_global_", re.MULTILINE)
 
 
@@ -235,10 +237,27 @@ def _resolve(config: DictConfig, remarks: list[str]) -> None:
     """
     try:
         OmegaConf.to_container(config, resolve=True)
-    except InterpolationResolutionError as error:
-        remarks.append(f"{explained(error)}: the launch script's own config class has to define it")
+    except InterpolationResolutionError:
+        for section, name, error in list(_unresolved(config)):
+            remarks.append(f"{explained(error)}: the launch script's own config class has to define it")
+            if OmegaConf.get_type(section) is TaskRunArgs:
+                section[name] = _STAND_IN
     except COMPOSITION_ERRORS as error:
         raise explained(error) from error
+
+
+def _unresolved(config: DictConfig) -> Iterator[tuple[DictConfig, str, InterpolationResolutionError]]:
+    """Yield the settings that refer to something that does not exist, with the section that each is in."""
+    for name in map(str, config):
+        if OmegaConf.is_missing(config, name):
+            continue
+        try:
+            value = config[name]
+        except InterpolationResolutionError as error:
+            yield config, name, error
+        else:
+            if isinstance(value, DictConfig):
+                yield from _unresolved(value)
 
 
 def _is_data(name: str, value: str) -> bool:

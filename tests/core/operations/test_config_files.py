@@ -249,6 +249,16 @@ CONFIGS: list[tuple[str, str, FileVerdict, tuple[str, ...]]] = [
         REMARKS,
         ("Interpolation key 'my_dir' not found: the launch script's own config class has to define it",),
     ),
+    (
+        "settings_of_the_script",
+        conf(
+            "mock",
+            "num_assignments: ${num_colors}",
+            task=TASK.replace("task_name: colors", "task_name: ${my_task}").replace("0.25", "${my_reward}"),
+        ),
+        REMARKS,
+        ("'num_colors' not found: the launch script's own", "'my_task' not found: the", "'my_reward' not found: the"),
+    ),
     ("wrong_type", conf("mock", "num_assignments: many"), NOT, ("num_assignments is 'many', which is not a whole",)),
     ("no_header", conf("mock", header="# A task about colors"), NOT, ("the first line must be: #@package _global_",)),
     ("no_title", conf("mock", task="\n  task:\n    task_reward: 1\n"), NOT, ("mephisto.task.task_title is not set",)),
