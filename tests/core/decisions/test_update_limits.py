@@ -40,7 +40,7 @@ def test_an_update_beyond_a_limit_is_refused_and_one_that_reaches_it_is_not(
     busy: SmallRun, tight: UpdateLimits
 ) -> None:
     assert busy.execute(update(1, "a", 10, tight))
-    with pytest.raises(TooManyUpdatesError, match="Please submit your work"):
+    with pytest.raises(TooManyUpdatesError, match="the limit of live updates is reached"):
         busy.execute(update(1, "b", 10, tight))
     # One that is recorded already is no new one.
     assert busy.execute(update(1, "a", 10, tight)) == []
