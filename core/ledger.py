@@ -290,10 +290,9 @@ class Ledger:
         news: list[RecordedEvent] = []
         for recorded in turn.news:
             # What was written between the opening of the log and its first reading is in the state already.
-            if recorded.envelope.version <= self.state.version(recorded.envelope.stream):
-                continue
-            self.state.apply(recorded.envelope)
-            news.append(recorded)
+            if recorded.envelope.version > self.state.version(recorded.envelope.stream):
+                self.state.apply(recorded.envelope)
+                news.append(recorded)
         self._notify(news)
         for pending in asked:
             pending.known = turn.known.get(pending.request.id, ())
@@ -301,18 +300,19 @@ class Ledger:
     def _decide_waiting(self) -> None:
         """Decide on the commands that wait, as many as fit into one commit.
 
-        One that the log has to be asked about first ends the batch.
-
-        Never during a commit: a subscriber that is called with durable events finds exactly these in the state.
+        One that the log has to be asked about first ends the batch. Never during a commit: a subscriber that is called
+        with durable events finds exactly these in the state.
         """
-        batch = self._batch
+        batch, waiting = self._batch, len(self._waiting)
         while self._waiting and not batch.is_closed and (pending := self._waiting[0]).known is not None:
             decision = self._decide(pending.request, pending.known)
             # Not before: a decision that has a bug must stay for the writer to meet, and stop it.
             self._waiting.popleft()
             pending.is_decided = True
             batch.add(pending, decision)
-        self._taken.notify()
+        # Only then: two that wait for the writer's turn would wake each other until it ends.
+        if len(self._waiting) < waiting:
+            self._taken.notify()
 
     async def _write_batch(self) -> None:
         """Commit what was decided, and only then answer: even a refusal may rest on events of this batch."""

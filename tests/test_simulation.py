@@ -38,6 +38,15 @@ def quiet() -> Iterator[None]:
     set_mephisto_log_level(level="info")
 
 
+#: Seeds that showed a fault of the product once, and what it was.
+FOUND = {161121806566678: "two that waited for a decision woke each other while the log was asked"}
+
+
+@pytest.mark.parametrize("seed", FOUND)
+def test_a_seed_that_showed_a_fault_shows_none(seed: int, tmp_path: Path) -> None:
+    simulate(seed, tmp_path)
+
+
 def test_fresh_seeds(tmp_path: Path) -> None:
     first = SystemRandom().randrange(SEEDS)
     simulate_all(range(first, first + FRESH_SEEDS), tmp_path)

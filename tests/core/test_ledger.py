@@ -23,7 +23,7 @@ from mephisto_es.core.errors import (
     StaleCommandError,
 )
 from mephisto_es.core.ledger import BATCH_LIMIT, QUEUE_LIMIT, AnyRequest, Ledger
-from mephisto_es.core.ports import AppendRequest, AppendResult, Expect, NewEvent, Outcome
+from mephisto_es.core.ports import AppendRequest, AppendResult, Expect, NewEvent, Outcome, Turn
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import streams
 from mephisto_es.events.envelope import RecordedEvent
@@ -57,6 +57,16 @@ class GatedLog(MemoryLog):
             raise self.failure
         self.batches.append(len(batch))
         return super().commit(batch)
+
+
+class StepCounter(trio.abc.Instrument):
+    """Counts the steps of all tasks."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def before_task_step(self, _: trio.lowlevel.Task) -> None:
+        self.count += 1
 
 
 @asynccontextmanager
@@ -218,6 +228,28 @@ async def test_nothing_is_decided_while_a_commit_is_under_way() -> None:
             log.gate.set()
         await ledger.execute(create(4))
     assert versions[0] == 1
+
+
+async def test_those_who_wait_for_a_decision_do_not_wake_each_other_while_the_log_is_asked() -> None:
+    asked, answered, steps = threading.Event(), threading.Event(), StepCounter()
+
+    class SlowToAnswer(MemoryLog):
+        def begin(self, *args: Sequence[str]) -> Turn:
+            asked.set()
+            answered.wait(120)
+            return super().begin(*args)
+
+    async with running(SlowToAnswer()) as ledger, trio.open_nursery() as nursery:
+        ledger.submit(create(1, idempotent=True))
+        await trio.to_thread.run_sync(asked.wait, 120)
+        for number in (2, 3):
+            nursery.start_soon(ledger.submit_decided, create(number))
+        trio.lowlevel.add_instrument(steps)
+        # A turn of nothing but waiting; in a circle it would be thousands of steps.
+        await trio.sleep(0.1)
+        trio.lowlevel.remove_instrument(steps)
+        answered.set()
+    assert steps.count < 100
 
 
 async def test_what_the_market_says_of_a_stream_may_be_told_once_it_is_durable() -> None:
