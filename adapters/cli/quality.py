@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -12,21 +12,22 @@ from rich.table import Table
 
 from ...core.entity_ref import EntityRef
 from ...events.ids import TaskRunId, WorkerId
-from ...projections.queries.quality.agreement import Agreement
-from ...projections.queries.quality.labels import MAJORITY, QuestionLabels
-from ...projections.queries.quality.report import QualityReport, QuestionQuality, quality_report, quality_rules
+from ...projections.queries.quality.report import QualityReport, quality_report, quality_rules
 from ...projections.queries.quality.worker_quality import WorkerQuality
 from ...projections.queries.worker_names import worker_names
 from ..quality.loading import EXTRA_HINT, find_aggregator
+from ..quality.wording import (
+    WORKER_COLUMNS,
+    count_of_workers,
+    methods_of,
+    question_head,
+    question_lines,
+    worker_figures,
+)
 from ..terminal import echo
-from ..text import format_duration, format_worker, printable
+from ..text import format_worker, printable
 from .common.arguments import AsOfOption, LogCommand, as_of_options, log_argument, pseudonyms_option, run_argument
 from .common.output import as_json_option, console, print_json
-
-#: Characters of an answer that are printed.
-MAX_ANSWER = 24
-#: Different answers to a question that are printed.
-SHOWN_CHOICES = 6
 
 
 @click.command("quality", cls=LogCommand)
@@ -80,100 +81,40 @@ def quality_command(
 
 def _print(report: QualityReport, names: Mapping[WorkerId, str]) -> None:
     out = console()
-    workers = _workers(len(report.workers))
+    workers = count_of_workers(len(report.workers))
     out.print(
         f"[bold]{report.run}[/]  {escape(printable(report.task_name))}: {report.pieces:,} pieces of work by {workers}  "
         f"[dim]seq {report.seq:,}[/]"
     )
     used = {"work"}
     for question in report.questions:
-        used |= _print_question(question, [one for one in report.labels if one.question == question.question])
+        out.print(f"\n[bold]{escape(printable(question.question))}[/]  {question_head(question)}")
+        for about, line in question_lines(question, report):
+            out.print(f"  {about:9}  {escape(line)}")
+        used.update(methods_of(question, report))
     if report.workers:
         out.print()
         out.print(_workers_table(report, names))
         for worker in report.workers:
             for suggestion in worker.suggestions:
-                out.print(f"[yellow]look at[/] {escape(_name(worker, names))}: {suggestion}")
-        used |= {"rank", "agreement", "skill", "gold", "fast", "same_in_a_row", "repeated_texts"}
+                out.print(f"[yellow]look at[/] {escape(_name(worker, names))}: {suggestion.text}")
+        used |= {"rank", *WORKER_COLUMNS.values()} - {"pieces", "median_seconds"}
     out.print("\n[bold]How these figures are computed[/]")
     for figure, method in report.methods.items():
         if figure in used:
             out.print(f"  [dim]{figure}[/]  {escape(method)}")
 
 
-def _print_question(question: QuestionQuality, labels: Iterable[QuestionLabels]) -> set[str]:
-    """Print a question; return the names of the figures that were printed."""
-    out = console()
-    head = f"{question.answers:,} answers to {question.items:,} items by {_workers(question.workers)}"
-    out.print(f"\n[bold]{escape(printable(question.question))}[/]  {question.kind.value}, {head}")
-    used = {"question"}
-    if question.choices:
-        out.print(f"  answers    {escape(_choices(question.choices))}")
-    if question.agreement is not None:
-        out.print(f"  agreement  {_agreement(question.agreement)}")
-        used |= {"percent", "alpha", "fleiss_kappa", "cohen_kappa"}
-    for one in labels:
-        out.print(f"  labels     {_labels(one)}")
-        used.add(one.method)
-    return used
-
-
-def _choices(choices: Mapping[str, int]) -> str:
-    most = sorted(choices.items(), key=lambda one: -one[1])
-    shown = ", ".join(f"{printable(answer, MAX_ANSWER)} {count:,}" for answer, count in most[:SHOWN_CHOICES])
-    return shown if len(most) <= SHOWN_CHOICES else f"{shown}, and {len(most) - SHOWN_CHOICES} more"
-
-
-def _agreement(found: Agreement) -> str:
-    if not found.pairs:
-        return "no item has two answers"
-    percent = "-" if found.percent is None else f"{found.percent:.0%}"
-    fleiss = f"Fleiss {_figure(found.fleiss_kappa)} ({found.fleiss_items:,} items with {found.fleiss_answers} answers)"
-    cohen = (
-        f", Cohen {_figure(found.cohen_kappa)} ({found.cohen_pairs:,} pairs of workers)" if found.cohen_pairs else ""
-    )
-    return f"{percent} of {found.pairs:,} pairs, alpha {_figure(found.alpha)} ({found.alpha_metric}), {fleiss}{cohen}"
-
-
-def _labels(found: QuestionLabels) -> str:
-    known = [one.confidence for one in found.labels if one.confidence is not None]
-    sure = (
-        f", mean {'share' if found.method == MAJORITY else 'probability'} {sum(known) / len(known):.2f}"
-        if known
-        else ""
-    )
-    return f"{found.method}: {len(found.labels):,} items{sure}"
-
-
 def _workers_table(report: QualityReport, names: Mapping[WorkerId, str]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("rank", justify="right")
     table.add_column("worker", overflow="fold")
-    for name in ("pieces", "median", "agreement", "skill", "gold", "fast", "in a row", "repeated"):
+    for name in WORKER_COLUMNS:
         table.add_column(name, justify="right")
     for one in report.workers:
-        table.add_row(
-            "" if one.rank is None else str(one.rank),
-            escape(_name(one, names)),
-            f"{one.pieces:,}",
-            "" if one.median_seconds is None else format_duration(one.median_seconds),
-            "" if one.agreement is None else f"{one.agreement:.0%}",
-            "" if one.skill is None else f"{one.skill:.2f}",
-            f"{one.gold_passed}/{one.gold}" if one.gold else "",
-            str(one.fast or ""),
-            str(one.same_in_a_row or ""),
-            str(one.repeated_texts or ""),
-        )
+        table.add_row("" if one.rank is None else str(one.rank), escape(_name(one, names)), *worker_figures(one))
     return table
 
 
 def _name(one: WorkerQuality, names: Mapping[WorkerId, str]) -> str:
     return format_worker(one.worker, names.get(one.worker))
-
-
-def _workers(count: int) -> str:
-    return f"{count:,} worker{'s' * (count != 1)}"
-
-
-def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"

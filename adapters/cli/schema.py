@@ -32,7 +32,7 @@ SHAPES = {
     "design": OutputShape("adapters.quality.design:Design"),
     "explain": OutputShape("projections.queries.history.explain:Explanation"),
     "preferences": OutputShape("adapters.exports.preferences:Preference"),
-    "quality": OutputShape("projections.queries.quality.report:QualityReport"),
+    "quality": OutputShape("projections.queries.quality.report:QualityReport", version=2),
     "rehearse": OutputShape("adapters.rehearsal.report:RehearsalReport"),
     "replay": OutputShape("projections.audit.report:ReplayReport"),
     "report": OutputShape("adapters.reports.run_report:ReportData"),

@@ -24,6 +24,7 @@ from .pages.entities import EntityPages
 from .pages.login import LoginPages
 from .pages.money import MoneyPages
 from .pages.own_page import OwnPages
+from .pages.quality import QualityPages
 from .pages.reviewing.appeals import AppealPages
 from .pages.reviewing.bulk_review import BulkReviewPages
 from .pages.reviewing.desk import DeskPages
@@ -72,6 +73,7 @@ def make_app(
             DeskPages(site),
             BulkReviewPages(site),
             TaskPagePages(site),
+            QualityPages(site),
             MoneyPages(site),
             DirectoryPages(site),
             WorkerHistoryPages(site),

@@ -55,6 +55,7 @@ class LogAccess:
         self._wait_seconds = wait_seconds
         self._holder = LogHolder(database, wait_seconds=wait_seconds)
         self._readers = anyio.CapacityLimiter(READERS)
+        self._computing = anyio.CapacityLimiter(1)
         self._drawing = anyio.CapacityLimiter(1)
         self._writer = anyio.CapacityLimiter(1)
         self._series = LogSeries()
@@ -67,6 +68,14 @@ class LogAccess:
                 function raises.
         """
         return await to_thread.run_sync(self._answer, answer, seq, limiter=self._readers)
+
+    async def compute(self, answer: Callable[[LogAsOf], T], seq: int | None = None) -> T:
+        """Call a function that computes for long as `query` does, one after the other.
+
+        Raises:
+            UnusableLogError, UnknownEntityError, DamagedLogError, UnknownEventError: as `query`.
+        """
+        return await to_thread.run_sync(self._answer, answer, seq, limiter=self._computing)
 
     async def series(self, run: TaskRunId) -> RunSeries:
         """Return the history of a run's figures. Only events since the last call are read.

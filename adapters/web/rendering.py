@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse
 
 from ...core.entity_ref import KINDS
 from ...core.operations.configuration.money import amount
-from ..text import format_author, format_duration, format_status
+from ..text import format_author, format_duration, format_status, printable
 from . import charts
 from .guard import Visitor
 from .media import medium_of
@@ -51,6 +51,7 @@ class Templates:
             "linked": linked,
             "medium": medium_of,
             "moment": _moment,
+            "shown": printable,
             "subject": subject_of,
             "pill": lambda status: f"s-{status.replace(' ', '-')}",
             "words": format_status,

@@ -38,6 +38,7 @@ PAGES = {
     "tasks": "/tasks",
     "qualifications": "/qualifications",
     "settings": f"/runs/{RUN}/settings",
+    "quality": f"/runs/{RUN}/quality?min_seconds=90",
     "money": f"/runs/{RUN}/money",
     "review": f"/runs/{RUN}/review",
     "desk": f"/runs/{RUN}/review/desk",
@@ -45,8 +46,8 @@ PAGES = {
     "refused": "/runs/99",
 }
 #: Pages that look different in the dark, and on a phone.
-IN_THE_DARK = ("past", "decisions", "money", "desk")
-ON_A_PHONE = ("run", "timeline", "review", "desk", "worker", "worker-work", "settings", "money")
+IN_THE_DARK = ("past", "decisions", "quality", "money", "desk")
+ON_A_PHONE = ("run", "timeline", "review", "desk", "worker", "worker-work", "settings", "quality", "money")
 
 #: Pictures that are reviewed, each with two answers; `make desk` reviews more.
 PICTURES = int(os.environ.get("REVIEWED_PICTURES", "10"))

@@ -50,6 +50,7 @@ class SubmittedWork(msgspec.Struct, frozen=True, kw_only=True):
     worker: WorkerId
     #: Index of the unit in its assignment; negative for units that evaluate workers.
     unit_index: int
+    status: UnitStatus
     #: Whether it counts for labels and agreement: ordinary work that was not rejected, softly or not.
     is_used: bool
     #: From start to submission; None if the start is not known.
@@ -86,6 +87,7 @@ def read_work(as_of: AsOf, run: TaskRunId) -> list[SubmittedWork]:
             item=AssignmentId(item),
             worker=WorkerId(worker),
             unit_index=index,
+            status=UnitStatus(status),
             is_used=index >= 0 and status in _USED,
             seconds=seconds,
             passed=evaluations.passed(UnitId(unit), WorkerId(worker)) if index in _EVALUATING else None,

@@ -14,7 +14,10 @@ from .answers import Question, QuestionKind, questions_of, read_work
 from .labels import Aggregator, QuestionLabels, labels_of
 from .methods import METHODS
 from .worker_quality import QualityRules, WorkerQuality, workers_of
-from .worker_signs import fast_limit
+from .worker_signs import RepeatedText, fast_limit, repeated_texts
+
+#: Repeated texts that are reported.
+MAX_REPEATED_TEXTS = 100
 
 
 class QuestionQuality(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +48,8 @@ class QualityReport(msgspec.Struct, frozen=True, kw_only=True):
     #: Best first, after those about whose answers nothing is known.
     workers: tuple[WorkerQuality, ...]
     labels: tuple[QuestionLabels, ...]
+    #: Free texts that were submitted for more than one item, the most frequent first.
+    repeated_texts: tuple[RepeatedText, ...]
     #: How each figure is computed.
     methods: Mapping[str, str]
 
@@ -84,7 +89,7 @@ def quality_report(
     pieces = read_work(as_of, run)
     questions = questions_of(pieces)
     labels = [one for question in questions for one in labels_of(question, aggregator)]
-    limit = fast_limit(pieces)
+    limit, repeated = fast_limit(pieces), repeated_texts(pieces, questions)
     return QualityReport(
         run=f"run-{run}",
         task_name=as_of.db.get_task(as_of.db.get_task_run(run).task_id).task_name,
@@ -93,8 +98,9 @@ def quality_report(
         rules=chosen,
         fast_below_seconds=limit,
         questions=tuple(map(question_quality, questions)),
-        workers=workers_of(pieces, questions, labels, limit, chosen),
+        workers=workers_of(pieces, questions, labels, repeated, limit, chosen),
         labels=tuple(labels),
+        repeated_texts=repeated[:MAX_REPEATED_TEXTS],
         methods=METHODS,
     )
 

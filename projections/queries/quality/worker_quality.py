@@ -8,11 +8,16 @@ from statistics import median
 
 import msgspec
 
+from ....core.lifecycles.unit import UnitStatus
 from ....events.ids import SCREENING_UNIT_INDEX, WorkerId
+from ..review_queue import UnitKind
 from .agreement import agreement_with_others
 from .answers import Question, QuestionKind, SubmittedWork
 from .labels import QuestionLabels
-from .worker_signs import Series, longest_series, repeated_texts
+from .worker_signs import RepeatedText, Series, longest_series
+
+#: Statuses of submitted work, unreviewed work first.
+REVIEWED_STATUSES = (UnitStatus.COMPLETED, UnitStatus.ACCEPTED, UnitStatus.SOFT_REJECTED, UnitStatus.REJECTED)
 
 
 class QualityRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +29,14 @@ class QualityRules(msgspec.Struct, frozen=True, kw_only=True):
     min_seconds: float | None = None
 
 
+class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
+    """A reason to look at the work of a worker. It is no reason for anything else."""
+
+    text: str
+    #: Selects the work: fields of a `ReviewFilter`, with their texts.
+    where: dict[str, str]
+
+
 class WorkerQuality(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of one worker, and what suggests a look."""
 
@@ -31,6 +44,8 @@ class WorkerQuality(msgspec.Struct, frozen=True, kw_only=True):
     #: 1 is the best; None if nothing is known about the worker's answers.
     rank: int | None
     pieces: int
+    #: Pieces by the status of their units.
+    by_status: dict[str, int]
     median_seconds: float | None
     skill: float | None
     #: Skill by method, the mean over the questions.
@@ -45,14 +60,15 @@ class WorkerQuality(msgspec.Struct, frozen=True, kw_only=True):
     fast: int
     same_in_a_row: int
     repeated_texts: int
-    #: What suggests a look at this worker's work, in words. No reason for anything by itself.
-    suggestions: tuple[str, ...]
+    #: What suggests a look at this worker's work. No reason for anything by itself.
+    suggestions: tuple[Suggestion, ...]
 
 
 def workers_of(
     pieces: Sequence[SubmittedWork],
     questions: Sequence[Question],
     labels: Sequence[QuestionLabels],
+    repeated_texts: Iterable[RepeatedText],
     limit: float | None,
     rules: QualityRules,
 ) -> tuple[WorkerQuality, ...]:
@@ -62,13 +78,16 @@ def workers_of(
         pieces: all submitted work, in the order of submission.
         questions: the questions that it answers.
         labels: the labels, with the skills that come with them.
+        repeated_texts: the texts that were submitted for more than one item.
         limit: seconds below which a piece is faster than usual; None if there are too few.
         rules: what suggests a look.
     """
     by_worker: defaultdict[WorkerId, list[SubmittedWork]] = defaultdict(list)
     for piece in pieces:
         by_worker[piece.worker].append(piece)
-    series, repeated = longest_series(pieces, questions), repeated_texts(pieces, questions)
+    series, repeated = longest_series(pieces, questions), Counter[WorkerId]()
+    for text in repeated_texts:
+        repeated.update(text.repetitions)
     pairs, skills = _pairs(questions), _skills(questions, labels)
     found = []
     for worker, own in by_worker.items():
@@ -83,6 +102,7 @@ def workers_of(
                 worker=worker,
                 rank=None,
                 pieces=len(own),
+                by_status=dict(Counter(piece.status.value for piece in own)),
                 median_seconds=median(seconds) if seconds else None,
                 skill=of_worker.get("dawid_skene"),
                 skills=of_worker,
@@ -95,26 +115,47 @@ def workers_of(
                 fast=fast,
                 same_in_a_row=longest.length,
                 repeated_texts=repeated[worker],
-                suggestions=tuple(_suggestions(gold, seconds, fast, longest, repeated[worker], rules)),
+                suggestions=tuple(_suggestions(own, limit, longest, repeated[worker], rules)),
             )
         )
     return _ranked(found)
 
 
 def _suggestions(
-    gold: Sequence[bool], seconds: Sequence[float], fast: int, longest: Series, repeated: int, rules: QualityRules
-) -> Iterable[str]:
-    if rules.min_gold is not None and gold and sum(gold) / len(gold) < rules.min_gold:
-        yield f"{sum(gold)} of {len(gold)} gold units right, below {rules.min_gold:.0%} (quality.min_gold)"
-    hurried = 0 if rules.min_seconds is None else sum(one < rules.min_seconds for one in seconds)
+    own: Sequence[SubmittedWork], limit: float | None, longest: Series, repeated: int, rules: QualityRules
+) -> Iterable[Suggestion]:
+    """Yield what suggests a look at a worker."""
+    golds = [piece for piece in own if piece.passed is not None and piece.unit_index != SCREENING_UNIT_INDEX]
+    right = sum(bool(piece.passed) for piece in golds)
+    timed = [piece for piece in own if piece.seconds is not None]
+    if rules.min_gold is not None and golds and right / len(golds) < rules.min_gold:
+        text = f"{right} of {len(golds)} gold units right, below {rules.min_gold:.0%} (quality.min_gold)"
+        yield _suggestion(text, golds, kind=UnitKind.GOLD.value)
+    hurried = _faster(timed, rules.min_seconds)
     if hurried:
-        yield f"{hurried} of {len(seconds)} pieces in less than {rules.min_seconds:g} s (quality.min_seconds)"
+        text = f"{len(hurried)} of {len(timed)} pieces in less than {rules.min_seconds:g} s (quality.min_seconds)"
+        yield _suggestion(text, hurried, max_seconds=f"{rules.min_seconds:g}")
+    fast = _faster(timed, limit)
     if fast:
-        yield f"{fast} of {len(seconds)} pieces much faster than usual"
+        text = f"{len(fast)} of {len(timed)} pieces much faster than usual"
+        yield _suggestion(text, fast, max_seconds=f"{limit:.6g}")
     if longest.is_unlikely:
-        yield f"the same answers {longest.length} times in a row"
+        yield _suggestion(f"the same answers {longest.length} times in a row", own)
     if repeated:
-        yield f"{repeated} text{'s' * (repeated != 1)} submitted before for another item"
+        yield _suggestion(f"{repeated} text{'s' * (repeated != 1)} submitted before for another item", own)
+
+
+def _faster(timed: Iterable[SubmittedWork], limit: float | None) -> list[SubmittedWork]:
+    return [piece for piece in timed if limit is not None and piece.seconds is not None and piece.seconds < limit]
+
+
+def _suggestion(text: str, shows: Sequence[SubmittedWork], **where: str) -> Suggestion:
+    """Return a suggestion with the filter that selects the work that shows it: unreviewed work, if there is any."""
+    statuses = {piece.status for piece in shows}
+    status = next(one for one in REVIEWED_STATUSES if one in statuses)
+    if status is not UnitStatus.COMPLETED:
+        where["status"] = status.value
+    return Suggestion(text=text, where={"worker": f"worker-{shows[0].worker}", **where})
 
 
 def _evaluated(pieces: Iterable[SubmittedWork], *, gold: bool) -> list[bool]:

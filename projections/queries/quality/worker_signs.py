@@ -8,6 +8,8 @@ from math import log
 from statistics import median
 from typing import NamedTuple
 
+import msgspec
+
 from ....events.ids import WorkerId
 from .agreement import Label
 from .answers import Question, QuestionKind, SubmittedWork
@@ -37,6 +39,19 @@ class Series(NamedTuple):
     def is_unlikely(self) -> bool:
         """True if the series is long, and hardly a coincidence."""
         return self.length >= MIN_SERIES and self.chance < UNLIKELY
+
+
+class RepeatedText(msgspec.Struct, frozen=True, kw_only=True):
+    """A free text that was submitted for more than one item."""
+
+    question: str
+    #: As it was first submitted.
+    text: str
+    items: int
+    pieces: int
+    #: Pieces with this text of each worker, and those for another item than that of the first.
+    by_worker: dict[WorkerId, int]
+    repetitions: dict[WorkerId, int]
 
 
 def fast_limit(pieces: Iterable[SubmittedWork]) -> float | None:
@@ -82,18 +97,31 @@ def _longest(answers: Sequence[tuple[Label | None, ...]], shares: dict[tuple[Lab
     return best
 
 
-def repeated_texts(pieces: Sequence[SubmittedWork], questions: Sequence[Question]) -> Counter[WorkerId]:
-    """Return for each worker how many of their free texts were submitted before, by anybody, for another item.
+def repeated_texts(pieces: Sequence[SubmittedWork], questions: Sequence[Question]) -> tuple[RepeatedText, ...]:
+    """Return the free texts that were submitted for several items, the most frequent first.
 
     Capital letters and spaces make no difference; short texts do not count.
+
+    Args:
+        pieces: the work in the order of submission.
+        questions: the questions.
     """
     names = [one.name for one in questions if one.kind is QuestionKind.TEXT]
-    first: dict[tuple[str, str], int] = {}
-    repeated: Counter[WorkerId] = Counter()
+    given: defaultdict[tuple[str, str], list[tuple[SubmittedWork, str]]] = defaultdict(list)
     for piece in pieces:
         for name in names:
             text = piece.answers.get(name)
             if isinstance(text, str) and len(text) >= MIN_TEXT:
-                key = (name, " ".join(text.casefold().split()))
-                repeated[piece.worker] += first.setdefault(key, piece.item) != piece.item
-    return +repeated
+                given[name, " ".join(text.casefold().split())].append((piece, text))
+    found = [
+        RepeatedText(
+            question=name,
+            text=same[0][1],
+            items=len({piece.item for piece, _ in same}),
+            pieces=len(same),
+            by_worker=dict(Counter(piece.worker for piece, _ in same)),
+            repetitions=dict(Counter(piece.worker for piece, _ in same if piece.item != same[0][0].item)),
+        )
+        for (name, _), same in given.items()
+    ]
+    return tuple(sorted((one for one in found if one.items > 1), key=lambda one: -one.pieces))

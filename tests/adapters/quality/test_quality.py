@@ -20,6 +20,7 @@ from mephisto_es.adapters.quality.loading import load_aggregator
 from mephisto_es.core.ports import AppendRequest
 from mephisto_es.events.ids import TaskRunId, WorkerId
 from mephisto_es.projections.queries.quality.report import QualityReport, quality_report
+from mephisto_es.projections.queries.quality.worker_quality import Suggestion
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ...sample_log import judged_history
@@ -152,10 +153,18 @@ def test_questions_have_their_kinds(report: QualityReport) -> None:
 
 def test_signs_suggest_a_look_and_decide_nothing(report: QualityReport, database: Path) -> None:
     by_worker = {one.worker: one for one in report.workers}
-    assert by_worker[WorkerId(3)].suggestions == ("0 of 1 gold units right, below 80% (quality.min_gold)",)
+    assert by_worker[WorkerId(3)].suggestions == (
+        Suggestion(
+            text="0 of 1 gold units right, below 80% (quality.min_gold)", where={"worker": "worker-3", "kind": "gold"}
+        ),
+    )
     assert (by_worker[WorkerId(1)].gold_passed, by_worker[WorkerId(1)].gold, by_worker[WorkerId(4)].gold) == (1, 1, 0)
     assert by_worker[WorkerId(13)].repeated_texts == 9
-    assert "9 texts submitted before for another item" in by_worker[WorkerId(13)].suggestions
+    texts = [one.text for one in by_worker[WorkerId(13)].suggestions]
+    assert "9 texts submitted before for another item" in texts
+    (repeated,) = report.repeated_texts
+    assert (repeated.question, repeated.text) == ("comment", "what I always write here")
+    assert (repeated.pieces, repeated.items, repeated.by_worker) == (10, 10, {13: 10})
     assert by_worker[WorkerId(1)].suggestions == ()
     with open_as_of(database) as moment:
         assert {worker.status for worker in moment.db.find_workers()} == {"registered"}
@@ -219,7 +228,7 @@ def test_series_of_equal_answers_and_hurried_work_are_signs(tmp_path: Path) -> N
 
     database = log_of(tmp_path / "mephisto.db", judged_history(40, 4, 4, lazy))
     found = json.loads(run("quality", database, "--json", "--no-labels").stdout)
-    signs = {one["worker"]: one["suggestions"] for one in found["workers"]}
+    signs = {one["worker"]: [sign["text"] for sign in one["suggestions"]] for one in found["workers"]}
     assert signs == {1: ["the same answers 40 times in a row"], 2: [], 3: [], 4: []}
 
 

@@ -1,0 +1,104 @@
+"""Words the figures of a quality report, for the command line and the web page alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ...projections.queries.quality.agreement import Agreement
+from ...projections.queries.quality.answers import QuestionKind
+from ...projections.queries.quality.labels import MAJORITY, QuestionLabels
+from ...projections.queries.quality.report import QualityReport, QuestionQuality
+from ...projections.queries.quality.worker_quality import WorkerQuality
+from ..text import format_duration, printable
+
+#: Characters of an answer that are shown.
+MAX_ANSWER = 24
+#: Different answers to a question that are shown.
+SHOWN_CHOICES = 6
+
+#: The columns of the figures of workers, each with the name of its method.
+WORKER_COLUMNS: Mapping[str, str] = {
+    "pieces": "pieces",
+    "median": "median_seconds",
+    "agreement": "agreement",
+    "skill": "skill",
+    "gold": "gold",
+    "fast": "fast",
+    "in a row": "same_in_a_row",
+    "repeated": "repeated_texts",
+}
+
+
+def worker_figures(one: WorkerQuality) -> list[str]:
+    """Return the figures of a worker as texts, in the order of `WORKER_COLUMNS`; empty where there is none."""
+    return [
+        f"{one.pieces:,}",
+        "" if one.median_seconds is None else format_duration(one.median_seconds),
+        "" if one.agreement is None else f"{one.agreement:.0%}",
+        "" if one.skill is None else f"{one.skill:.2f}",
+        f"{one.gold_passed}/{one.gold}" if one.gold else "",
+        str(one.fast or ""),
+        str(one.same_in_a_row or ""),
+        str(one.repeated_texts or ""),
+    ]
+
+
+def question_lines(question: QuestionQuality, report: QualityReport) -> Iterator[tuple[str, str]]:
+    """Yield what is known about a question: what each line is about, and the line."""
+    if question.choices:
+        yield "answers", _choices(question.choices)
+    if question.agreement is not None:
+        yield "agreement", _agreement(question.agreement)
+    for one in report.labels:
+        if one.question == question.question:
+            yield "labels", _labels(one)
+
+
+def question_head(question: QuestionQuality) -> str:
+    """Return the counts of a question: `choice, 200 answers to 40 items by 20 workers`."""
+    return (
+        f"{question.kind.value}, {question.answers:,} answers to {question.items:,} items "
+        f"by {count_of_workers(question.workers)}"
+    )
+
+
+def methods_of(question: QuestionQuality, report: QualityReport) -> list[str]:
+    """Return the names of the methods that the figures of a question come from, in order."""
+    agreement = [] if question.kind is QuestionKind.TEXT else ["percent", "alpha", "fleiss_kappa", "cohen_kappa"]
+    return ["question", *agreement, *(one.method for one in report.labels if one.question == question.question)]
+
+
+def count_of_workers(count: int) -> str:
+    """Return a number of workers in words."""
+    return f"{count:,} worker{'s' * (count != 1)}"
+
+
+def _choices(choices: Mapping[str, int]) -> str:
+    most = sorted(choices.items(), key=lambda one: -one[1])
+    shown = ", ".join(f"{printable(answer, MAX_ANSWER)} {count:,}" for answer, count in most[:SHOWN_CHOICES])
+    return shown if len(most) <= SHOWN_CHOICES else f"{shown}, and {len(most) - SHOWN_CHOICES} more"
+
+
+def _agreement(found: Agreement) -> str:
+    if not found.pairs:
+        return "no item has two answers"
+    percent = "-" if found.percent is None else f"{found.percent:.0%}"
+    fleiss = f"Fleiss {_figure(found.fleiss_kappa)} ({found.fleiss_items:,} items with {found.fleiss_answers} answers)"
+    cohen = (
+        f", Cohen {_figure(found.cohen_kappa)} ({found.cohen_pairs:,} pairs of workers)" if found.cohen_pairs else ""
+    )
+    return f"{percent} of {found.pairs:,} pairs, alpha {_figure(found.alpha)} ({found.alpha_metric}), {fleiss}{cohen}"
+
+
+def _labels(found: QuestionLabels) -> str:
+    known = [one.confidence for one in found.labels if one.confidence is not None]
+    sure = (
+        f", mean {'share' if found.method == MAJORITY else 'probability'} {sum(known) / len(known):.2f}"
+        if known
+        else ""
+    )
+    return f"{found.method}: {len(found.labels):,} items{sure}"
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
