@@ -16,7 +16,6 @@ from starlette.responses import HTMLResponse
 from ...core.entity_ref import KINDS
 from ...core.operations.configuration.money import amount
 from ..text import format_author, format_duration, format_status, printable
-from . import charts
 from .guard import Visitor
 from .media import medium_of
 
@@ -47,6 +46,7 @@ class Templates:
             "author": format_author,
             "count": lambda number: f"{number:,}",
             "duration": format_duration,
+            "escaped_json": escaped_json,
             "json": _json,
             "linked": linked,
             "medium": medium_of,
@@ -56,7 +56,7 @@ class Templates:
             "pill": lambda status: f"s-{status.replace(' ', '-')}",
             "words": format_status,
         }
-        self._environment.globals |= {"query": query, "frame": charts, "database": database.name}
+        self._environment.globals |= {"query": query, "database": database.name}
 
     def page(self, template: str, request: Request, status_code: int = 200, **values: object) -> HTMLResponse:
         """Return a whole page for the visitor who sent a request."""

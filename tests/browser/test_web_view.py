@@ -21,7 +21,7 @@ from ..core.operations.operator_harness import HarnessTaskState, ask, config, it
 from ..sample_log import DONE, RUN, picture_history, sample_history
 from .browser import Browser, BrowserProcess, Page, open_browser
 
-PHONE = {"viewport": {"width": 375, "height": 800}, "isMobile": True, "hasTouch": True}
+PHONE = {"viewport": {"width": 360, "height": 800}, "isMobile": True, "hasTouch": True}
 DESK = {"viewport": {"width": 1280, "height": 900}}
 #: axe is put into the page as a script, which the pages' own policy forbids.
 AUDITED = {"bypassCSP": True}
@@ -52,6 +52,18 @@ ON_A_PHONE = ("run", "timeline", "review", "desk", "worker", "worker-work", "set
 #: Pictures that are reviewed, each with two answers; `make desk` reviews more.
 PICTURES = int(os.environ.get("REVIEWED_PICTURES", "10"))
 
+#: Whether a plot has a place in the color of each entry of its legend that is not zero.
+PAINTED = """(number) => {
+  const figure = document.querySelectorAll("figure.plot")[number];
+  const canvas = figure.querySelector("canvas");
+  const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  const colors = new Set();
+  for (let at = 0; at < pixels.length; at += 4) colors.add(`rgb(${pixels[at]}, ${pixels[at + 1]}, ${pixels[at + 2]})`);
+  const entries = [...figure.querySelectorAll(".legend li")];
+  return entries.filter((entry) => !/ 0(.00)?$/.test(entry.textContent.trim()))
+    .every((entry) => colors.has(getComputedStyle(entry.querySelector(".dot")).backgroundColor));
+}"""
+
 Open = Callable[[], AbstractAsyncContextManager[Browser]]
 
 
@@ -67,6 +79,44 @@ async def wait_until_done(page: Page, units: int) -> None:
 
 async def wait_for_state(page: Page, words: str) -> None:
     await page.call("waitForSelector", f"#state:text-is('{words}')")
+
+
+async def drag(page: Page, selector: str, start: float, end: float) -> None:
+    """Drag over a part of an element, from left to right."""
+    width = await page.call("evaluate", f"document.querySelector('{selector}').clientWidth")
+    assert isinstance(width, int)
+    source, target = ({"x": width * part, "y": 20} for part in (start, end))
+    await page.call("dragAndDrop", selector, selector, {"sourcePosition": source, "targetPosition": target})
+
+
+async def zoomed(page: Page) -> bool:
+    return await page.call("evaluate", "document.getElementById('plots').dataset.zoomed") == "yes"
+
+
+async def look_at_plots(page: Page) -> None:
+    """Point at a plot that is zoomed, and show everything again; then the same with the overview and the buttons."""
+    await page.call("hover", "figure.plot:nth-of-type(3) .u-over")
+    for number in range(1, 5):
+        assert " UTC" in await page.text(f"figure.plot:nth-of-type({number}) .when"), "all show the same time"
+    assert await page.text("figure.plot:nth-of-type(3) .legend b") in ("0", "1")
+    for number in range(4):
+        assert await page.call("evaluate", f"({PAINTED})({number})"), f"plot {number} is empty"
+    await page.call("hover", "h1")
+    assert await page.text("figure.plot:nth-of-type(3) .when") == ""
+    await page.call("dblclick", "figure.plot:nth-of-type(2) .u-over")
+    assert not await zoomed(page)
+    await drag(page, ".overview .u-over", 0.5, 0.7)
+    assert await zoomed(page)
+    await page.press("Everything")
+    assert not await zoomed(page)
+    await page.press("Closer")
+    await page.press("Later")
+    await page.picture("1-zoomed")
+    await page.call("dblclick", ".overview .u-over")
+    assert not await zoomed(page)
+    await page.call("click", "summary:text-is('The same as a table')")
+    await page.see("including units on offer")
+    assert await page.barriers() == []
 
 
 async def test_everybody_can_use_every_page(browser: Open, tmp_path: Path) -> None:
@@ -93,13 +143,18 @@ async def test_a_run_now_and_then(browser: Open, tmp_path: Path) -> None:
     with SqliteLog.create_or_open(database, PROJECTIONS) as log:
         log.commit(earlier[:-6])
         async with served(database) as (_, address), browser() as chromium:
-            page = await chromium.open("ann", **DESK)
+            page = await chromium.open("ann", **DESK, **AUDITED, timezoneId="Asia/Kolkata")
             await page.visit(f"{address}/runs/{RUN}")
             await wait_for_state(page, "live")
             await wait_until_done(page, DONE - 3)
+            await page.call("hover", "figure.plot:nth-of-type(2) .u-over")
+            await drag(page, "figure.plot:nth-of-type(1) .u-over", 0.25, 0.75)
+            await page.call("waitForSelector", "#plots[data-zoomed=yes]")
             log.commit([*earlier[-6:], last])
             await wait_until_done(page, DONE)
+            assert await zoomed(page), "news do not end a zoom"
             await page.picture("1-live")
+            await look_at_plots(page)
 
             # The slider by keyboard: to the very beginning, and a step on.
             await page.call("focus", "#seq")
@@ -111,6 +166,21 @@ async def test_a_run_now_and_then(browser: Open, tmp_path: Path) -> None:
             await page.see("seq 4 ·")
             assert await page.call("evaluate", "location.search") == "?seq=4"
             await page.picture("2-past")
+
+            # Played from here: the space bar stops it, and starts it again. It ends at the end.
+            await page.call("press", "#seq", "Space")
+            await page.call("waitForFunction", "Number(document.getElementById('seq').value) > 6")
+            await page.call("press", "#seq", "Space")
+            await page.call("waitForSelector", "#play:text-is('Play')")
+            await page.call("press", "#seq", "End")
+            for _ in range(3):
+                await page.type_key("ArrowLeft")
+            await page.press("Play")
+            await page.call(
+                "waitForFunction", "document.getElementById('seq').value === document.getElementById('seq').max"
+            )
+            await page.call("waitForSelector", "#play:text-is('Play')")
+            await wait_until_done(page, DONE)
 
             await page.call("focus", "#now")
             await page.type_key("Enter")

@@ -6,7 +6,7 @@ import globals from "globals";
 const PROVIDER = ["getWorkerName", "getAssignmentId", "getAgentRegistration", "handleSubmitToProvider"];
 
 export default [
-  { ignores: ["**/node_modules/", "site/", "build/", ".venv/", "mephisto_data/"] },
+  { ignores: ["**/node_modules/", "**/static/vendor/", "site/", "build/", ".venv/", "mephisto_data/"] },
   js.configs.recommended,
   {
     languageOptions: { ecmaVersion: 2023, sourceType: "module" },

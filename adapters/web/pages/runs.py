@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -14,23 +14,13 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from ....core.lifecycles.task_run import ENDED_RUN_STATUSES, TaskRunStatus
-from ....events import streams
-from ....events.base import Event
-from ....events.envelope import RecordedEvent
 from ....events.ids import TaskRunId
-from ....events.task_run import (
-    TaskRunCompleted,
-    TaskRunFailed,
-    TaskRunPaused,
-    TaskRunRecovering,
-    TaskRunReopened,
-    TaskRunWentLive,
-)
 from ....projections.queries.history.timeline import TimelineEntry
 from ....projections.queries.runs.blockers import OpenReport, find_blockers
 from ....projections.queries.runs.run_status import RunStatus, all_runs, run_status
 from ...log.sqlite.as_of import LogAsOf
-from ..charts import Chart, run_charts
+from ..moments import Mark, find_marks
+from ..plots import RunPlots, run_plots
 from ..site import Site, run_of, seq_of
 
 #: Seconds without news after which a page is sent a sign of life.
@@ -41,28 +31,6 @@ MAX_LIVE_PAGES = 64
 LAST_EVENTS = 15
 #: Events that are read for each of them, because those that say the same are shown as one.
 MOST_ALIKE = 8
-#: Marks on the slider, the latest ones.
-MAX_MARKS = 12
-#: Events of a run that are marked.
-_MARKED: Mapping[type[Event], str] = {
-    TaskRunWentLive: "live",
-    TaskRunPaused: "paused",
-    TaskRunRecovering: "resumed",
-    TaskRunFailed: "failed",
-    TaskRunCompleted: "completed",
-    TaskRunReopened: "reopened",
-}
-_FIRST_REJECTION = """
-    SELECT min(id) FROM unit_review JOIN units USING (unit_id)
-    WHERE task_run_id = ? AND unit_review.status = 'rejected' HAVING count(*) > 0
-"""
-
-
-class Mark(NamedTuple):
-    """A moment of a run that is worth a look."""
-
-    seq: int
-    text: str
 
 
 class RunView(NamedTuple):
@@ -70,13 +38,13 @@ class RunView(NamedTuple):
 
     status: RunStatus
     report: OpenReport
-    #: None if a live page gets them later.
-    charts: tuple[Chart, ...] | None
-    #: The position of the run's first event.
-    first_seq: int
+    #: None if nothing happened yet, or if a live page gets them later.
+    plots: RunPlots | None
+    #: True if a live page gets them later.
+    plots_follow: bool
     #: The latest events, the latest first, each with the number of those that say the same one after the other.
     last_events: tuple[tuple[TimelineEntry, int], ...]
-    #: Moments worth a look, in the order of the log.
+    #: Moments worth a look, later ones too, in the order of the log.
     marks: tuple[Mark, ...]
 
 
@@ -147,41 +115,22 @@ class RunPages:
         Args:
             run: the run.
             seq: the position; None for the end.
-            at_once: leave out the charts if much of the log has to be read for them.
+            at_once: leave out the plots if much of the log has to be read for them.
         """
-        now = self._site.clock.now_us()
+        now, log = self._site.clock.now_us(), self._site.log
 
-        def answer(moment: LogAsOf) -> tuple[RunStatus, OpenReport, int, int, tuple[Mark, ...]]:
+        def answer(moment: LogAsOf) -> tuple[RunStatus, OpenReport, int, tuple[Mark, ...]]:
             run_status_now = TaskRunStatus(moment.db.get_task_run(run).status)
             is_live = seq is None and run_status_now not in ENDED_RUN_STATUSES
             status = run_status(moment, run, now=now if is_live else moment.at, last=LAST_EVENTS * MOST_ALIKE)
-            history = moment.stream(streams.task_run(run))
-            return (
-                status,
-                find_blockers(moment, run),
-                history[0].seq,
-                moment.at,
-                _marks(history, _rejection(moment, run)),
-            )
+            return status, find_blockers(moment, run), moment.at, find_marks(moment, run)
 
-        status, report, first_seq, at, marks = await self._site.log.query(answer, seq)
-        log = self._site.log
+        status, report, at, marks = await log.query(answer, seq)
+        if seq is not None:
+            marks = await log.query(lambda moment: find_marks(moment, run))
         series = await (log.series_at_once(run, status.seq) if at_once else log.series(run))
-        charts = None if series is None else run_charts(series, status, None if seq is None else at)
-        return RunView(status, report, charts, first_seq, folded(status.last_events), marks)
-
-
-def _rejection(moment: LogAsOf, run: TaskRunId) -> int | None:
-    """Return the position of the first rejection of a run; None if there is none, or it was taken back."""
-    found = moment.db.execute(_FIRST_REJECTION, (run,)).fetchone()
-    return None if found is None else found[0]
-
-
-def _marks(history: Sequence[RecordedEvent], rejection: int | None) -> tuple[Mark, ...]:
-    marks = [Mark(one.seq, _MARKED[type(one.envelope.event)]) for one in history if type(one.envelope.event) in _MARKED]
-    if rejection is not None:
-        marks.append(Mark(rejection, "first rejection"))
-    return tuple(sorted(marks)[-MAX_MARKS:])
+        plots = None if series is None else run_plots(series, status, marks, None if seq is None else at)
+        return RunView(status, report, plots, series is None, folded(status.last_events), marks)
 
 
 def folded(lines: Sequence[TimelineEntry]) -> tuple[tuple[TimelineEntry, int], ...]:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from mephisto_es.adapters.log.sqlite.as_of import open_as_of
-from mephisto_es.adapters.web.pages.runs import folded
-from mephisto_es.projections.queries.history.timeline import TimelineEntry
+from pathlib import Path
 
-from ...sample_log import RUN
+from mephisto_es.adapters.log.sqlite.as_of import open_as_of
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
+from mephisto_es.adapters.web.moments import find_marks
+from mephisto_es.adapters.web.pages.runs import folded
+from mephisto_es.core.ports import AppendRequest, NewEvent
+from mephisto_es.events import streams
+from mephisto_es.events.catalogue import AnyEvent
+from mephisto_es.events.task_run import TaskRunPaused, TaskRunRecovering, TaskRunWentLive
+from mephisto_es.projections.queries.history.timeline import TimelineEntry
+from mephisto_es.projections.registry import PROJECTIONS
+
+from ...sample_log import RUN, sample_history
 from .visitor import Visitor
 
 
@@ -48,6 +57,27 @@ async def test_the_moments_of_a_run_are_marked(visitor: Visitor) -> None:
         (agent, *_) = [one.agent_id for one in moment.db.find_agents(status="completed")]
     await visitor.send(f"/runs/{RUN}/review", {f"verdict-{agent}": "rejected", f"note-{agent}": "copied"})
     assert 'label="first rejection"' in (await visitor.get(f"/runs/{RUN}")).text
+
+
+def test_an_operator_that_left_no_word_has_crashed(tmp_path: Path) -> None:
+    day = sample_history()
+    with SqliteLog.create_or_open(tmp_path / "mephisto.db", PROJECTIONS) as log:
+        log.commit(day)
+        head = log.head().seq
+        resumed = TaskRunRecovering(reason="resumed")
+        later: list[AnyEvent] = [resumed, TaskRunWentLive(), TaskRunPaused(reason="lunch"), resumed]
+        for number, event in enumerate(later):
+            new = (NewEvent(streams.task_run(RUN), event),)
+            log.commit([AppendRequest(command=f"later-{number}", actor="test", at=day[-1].at, events=new)])
+    with open_as_of(tmp_path / "mephisto.db") as moment:
+        marks = [(mark.seq, mark.text) for mark in find_marks(moment, RUN) if mark.seq >= head]
+    assert marks == [
+        (head, "crash"),
+        (head + 1, "resumed"),
+        (head + 2, "live"),
+        (head + 3, "paused"),
+        (head + 4, "resumed"),
+    ]
 
 
 def test_lines_that_say_the_same_are_one() -> None:

@@ -116,6 +116,8 @@ async def test_a_run_is_what_status_says_at_each_moment(visitor: Visitor, databa
 async def test_plots_can_be_heard(visitor: Visitor, database: Path) -> None:
     page = await visitor.get(f"/runs/{RUN}")
     labels = re.findall(r'role="img" aria-label="([^"]+)"', page.text)
+    *labels, overview = labels
+    assert overview == "Submissions in the whole run; drag over a part to see it in the plots"
     assert [label.partition(":")[0] for label in labels] == [
         "Units by status",
         "Throughput, units per hour",
