@@ -5,7 +5,18 @@ from __future__ import annotations
 from enum import Enum
 
 from .base import Event, PayloadRef
-from .ids import AgentId, AssignmentId, OnboardingAgentId, RequesterId, TaskId, TaskRunId, UnitId, WorkerId
+from .ids import (
+    AgentId,
+    AssignmentId,
+    OnboardingAgentId,
+    QualificationId,
+    RequesterId,
+    TaskId,
+    TaskRunId,
+    UnitId,
+    WorkerId,
+)
+from .payment import Answer
 
 
 class TaskRunCreated(Event, frozen=True, kw_only=True, tag="task_run_created"):
@@ -184,6 +195,34 @@ class TaskRunOfferChanged(Event, frozen=True, kw_only=True, tag="task_run_offer_
     offer: SiteOffer
 
 
+class SiteListIntended(Event, frozen=True, kw_only=True, tag="site_list_intended"):
+    """The provider's site is about to be asked to change one of its lists of workers."""
+
+    #: The qualification whose holders are in the list; None: it is the list of blocked workers.
+    qualification: QualificationId | None
+    added: tuple[WorkerId, ...] = ()
+    removed: tuple[WorkerId, ...] = ()
+
+
+class SiteListAnswered(Event, frozen=True, kw_only=True, tag="site_list_answered"):
+    """The site answered, or a look at the list has shown what became of the change."""
+
+    qualification: QualificationId | None
+    answer: Answer
+    #: The site's reason if it did not do it; empty: there is none.
+    reason: str = ""
+
+
+class SiteListObserved(Event, frozen=True, kw_only=True, tag="site_list_observed"):
+    """Somebody has changed the list on the site's pages. That decides nothing here."""
+
+    qualification: QualificationId | None
+    added: tuple[WorkerId, ...] = ()
+    removed: tuple[WorkerId, ...] = ()
+
+
+SiteListEvent = SiteListIntended | SiteListAnswered | SiteListObserved
+
 TaskRunEvent = (
     TaskRunCreated
     | TaskRunPrepared
@@ -205,4 +244,5 @@ TaskRunEvent = (
     | TaskRunAdmissionPaused
     | TaskRunAdmissionResumed
     | TaskRunOfferChanged
+    | SiteListEvent
 )

@@ -87,6 +87,9 @@ from mephisto_es.events.resource import ResourceIntended
 from mephisto_es.events.task_run import (
     CallbackFailed,
     CallbackRecovered,
+    SiteListAnswered,
+    SiteListIntended,
+    SiteListObserved,
     TaskRunAdmissionPaused,
     TaskRunAdmissionResumed,
     TaskRunBudgetChanged,
@@ -139,6 +142,9 @@ ONLY_BY_PEOPLE = (
     TaskRunDraining,
     TaskRunOfferChanged,
     TaskRunUnitsRaised,
+    SiteListIntended,
+    SiteListAnswered,
+    SiteListObserved,
 )
 _ABOUT_CALLBACKS = (CallbackFailed, CallbackRecovered, TaskRunAdmissionPaused, TaskRunAdmissionResumed)
 

@@ -83,6 +83,8 @@ class RandomValues:
                     return self._random.randint(0, 9)
                 # `True` fits each other one there is.
                 return True
+            case msgspec.inspect.VarTupleType():
+                return []
             case msgspec.inspect.DictType():
                 return {"pid": 4711}
             case other:

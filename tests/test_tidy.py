@@ -51,6 +51,7 @@ FOREIGN = {
     "adapters/blueprints/remote_procedure.py",
     "core/operations/registry.py",
     "core/operations/run/site_loop.py",
+    "core/operations/services/site_mirror.py",
 }
 
 

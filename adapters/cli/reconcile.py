@@ -15,7 +15,7 @@ from ...core.abstractions.crowd.differences import SiteDifference
 from ...core.decisions.task_run import offer_paused_text
 from ...core.entity_ref import EntityRef
 from ...core.operations.control.requests import ReconcileRequest
-from ...core.operations.control.round_report import DifferenceReport, RoundOutcome, RoundReport
+from ...core.operations.control.round_report import DifferenceReport, ListReport, RoundOutcome, RoundReport
 from ...events import streams
 from ...events.ids import TaskRunId
 from ..control.client import open_control
@@ -31,6 +31,9 @@ _STYLES = {
     RoundOutcome.REFUSED: "red",
     RoundOutcome.FOR_PERSON: "red",
 }
+
+#: Most workers of a list who are named in a line.
+MOST_NAMED = 10
 
 #: Differences that `--take-in` may remove.
 _MISSED = (SiteDifference.NOT_SUBMITTED, SiteDifference.UNKNOWN_HERE)
@@ -60,6 +63,9 @@ def reconcile_command(
     With --take-in, people who completed the work at the site while no page could submit it get a unit that is on
     offer, or the one they had. It then waits for a review like any other work; it has no answers.
 
+    Lists of workers that the site keeps after ours (blocked workers, mirrored qualifications) are compared too. What
+    somebody has changed in them on the site's pages is recorded and left there; block the worker here as well, or not.
+
     \b
     Examples:
       mephisto-es reconcile mephisto_data 1
@@ -75,7 +81,7 @@ def reconcile_command(
         echo(f"{run} has its workers from a provider without a site that can be asked")
     else:
         _print(run, found)
-    if found is not None and found.open:
+    if found is not None and not found.is_settled:
         raise click.exceptions.Exit(ILLEGAL)
 
 
@@ -91,6 +97,20 @@ async def _reconcile(database: Path, request: ReconcileRequest, author: str) -> 
         return (await control.execute(request)).round
 
 
+def _about_list(one: ListReport) -> str:
+    """Return a sentence about a list of workers at the site; empty: there is nothing to say."""
+    name = "blocked workers" if one.qualification is None else f"workers with qualification {one.qualification!r}"
+    said = []
+    if one.outcome is not RoundOutcome.SETTLED:
+        said.append(f"{one.outcome.value}: {one.reason}" if one.reason else one.outcome.value)
+    for workers, how in ((one.put_in_there, "put in"), (one.taken_out_there, "taken out")):
+        if workers:
+            named = ", ".join(f"worker-{worker}" for worker in workers[:MOST_NAMED])
+            more = f" and {len(workers) - MOST_NAMED:,} more" if len(workers) > MOST_NAMED else ""
+            said.append(f"{named}{more} {how} on the site's pages")
+    return f"the site's list of {name}: {'; '.join(said)}" if said else ""
+
+
 def _print(run: EntityRef, found: RoundReport) -> None:
     echo(f"the site shows {found.observed or 0:,} pieces of work of {run}")
     if found.approved_by_site_at is not None:
@@ -102,8 +122,11 @@ def _print(run: EntityRef, found: RoundReport) -> None:
         echo(advised(f"{found.taken_in:,} taken in: mephisto-es review {run.number} shows them"))
     for reason, count in Counter(found.not_taken_in).items():
         echo(advised(f"{count:,} not taken in: {reason}"))
+    for line in map(_about_list, found.lists):
+        if line:
+            echo(line)
     if not found.differences:
-        echo("log and site agree")
+        echo("log and site agree" if found.is_settled else "log and site agree about the work")
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for column in ("worker", "work", "difference", "outcome"):

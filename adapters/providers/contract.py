@@ -13,6 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import ClassVar, TypeVar
 
 import msgspec
@@ -51,7 +52,14 @@ class ProviderStage(ABC):
         """Return a new provider of one run, as each process of the run makes it."""
 
     async def take_place(self, name: str) -> str | None:
-        """Have somebody take a place and open the page; return the site's id of the work, None: there is no place."""
+        """Have somebody take a place and open the page.
+
+        Args:
+            name: the site's id of the person.
+
+        Returns:
+            The site's id of the work; None: there is no place for the person.
+        """
         raise NotImplementedError
 
     async def give_back(self, handle: str) -> None:
@@ -173,6 +181,39 @@ class CrowdSiteContract(CrowdProviderContract):
                 assert stage.paid_cents(handle) == (self.reward_cents, 30)
                 shown = (await self._shown(provider))[handle.casefold()]
                 assert (shown.status, int(shown.bonus_cents)) == (SiteWorkStatus.APPROVED, 30)
+
+    async def test_blocked_workers_are_kept_away(self) -> None:
+        """The same block twice is one block; a site that shows its list follows it after the launch too."""
+        with trio.fail_after(self.limit_seconds):
+            async with self.stage() as stage, stage.make(ResourceBook()) as provider:
+                if not provider.MIRRORS_BLOCKS:
+                    return
+                await until_done(lambda: provider.setup_resources_for_task_run(SERVER_URL))
+                for _ in range(2):
+                    await until_done(lambda: provider.mirror_blocks({"anna"}, ()))
+                shown = await until_done(lambda: provider.listed_workers(None))
+                assert shown is None or "anna" in shown
+                await until_done(lambda: provider.offer(2))
+                assert await stage.take_place("anna") is None
+                assert await stage.take_place("bert") is not None
+                if shown is None:
+                    return
+                for _ in range(2):
+                    await until_done(lambda: provider.mirror_blocks(set(), {"anna"}))
+                assert await stage.take_place("anna") is not None
+
+    async def test_the_site_knows_who_has_a_qualification(self) -> None:
+        """The same holders twice are the same list; former holders leave it, and others stay in it."""
+        with trio.fail_after(self.limit_seconds):
+            async with self.stage() as stage, stage.make(ResourceBook()) as provider:
+                await until_done(lambda: provider.setup_resources_for_task_run(SERVER_URL))
+                for name in provider.mirrored_qualifications():
+                    for holders, former in (({"anna", "bert"}, set[str]()), ({"bert"}, {"anna"})):
+                        tell = partial(provider.mirror_qualification, name, holders, former)
+                        for _ in range(2):
+                            await until_done(tell)
+                        shown = await until_done(partial(provider.listed_workers, name))
+                        assert shown is None or set(shown) == holders
 
     async def test_what_a_dead_process_left_can_be_released(self) -> None:
         """The recorded details are enough, whether the log knows the outcome or not."""

@@ -181,8 +181,22 @@ class CrowdProvider(HoldsResources, ABC):
         """Return why the site would refuse a rejection for this reason; None: it would not."""
         return None
 
+    async def listed_workers(self, qualification: str | None) -> Collection[str] | None:  # noqa: ARG002 - for sites that show lists
+        """Return the provider's names of all whom the site has in a list of workers; nothing is changed.
+
+        Args:
+            qualification: a name from `mirrored_qualifications`; None: the list of blocked workers.
+
+        Returns:
+            The names, those included whom somebody has put into the list there; None: the site does not show it.
+        """
+        return None
+
     async def mirror_blocks(self, blocked: Collection[str], unblocked: Collection[str]) -> None:
         """Have the site offer nothing to blocked workers; others whom somebody has excluded there stay excluded.
+
+        It is recorded as intended before the call. Raise `ListRefusedError` if the site does not take the change; after
+        any other error the list is looked at, or the call is repeated.
 
         Args:
             blocked: the provider's names of all workers who are blocked.
@@ -195,6 +209,8 @@ class CrowdProvider(HoldsResources, ABC):
 
     async def mirror_qualification(self, name: str, holders: Collection[str], former: Collection[str]) -> None:
         """Have the site know who has a qualification; others whom somebody has put into the list there stay in it.
+
+        Recorded, and repeated after errors, as `mirror_blocks` is.
 
         Args:
             name: the qualification.

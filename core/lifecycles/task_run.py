@@ -11,6 +11,9 @@ from ...events.ids import RequesterId, TaskId, TaskRunId
 from ...events.task_run import (
     CallbackFailed,
     CallbackRecovered,
+    SiteListAnswered,
+    SiteListIntended,
+    SiteListObserved,
     SiteOffer,
     TaskRunAdmissionPaused,
     TaskRunAdmissionResumed,
@@ -32,6 +35,7 @@ from ...events.task_run import (
     TaskRunUnitsRaised,
     TaskRunWentLive,
 )
+from .site_list import SiteListState, evolve_lists
 from .table import Lifecycle, Status, existing, stays, step
 
 
@@ -99,6 +103,10 @@ TASK_RUN = Lifecycle(
         *stays(TaskRunAdmissionPaused, *_UNDER_WAY),
         *stays(TaskRunAdmissionResumed, *_UNDER_WAY),
         *stays(TaskRunOfferChanged, *_UNDER_WAY),
+        # Ended: its work is still paid and reviewed, and a worker may be blocked for it.
+        *stays(SiteListIntended, *_UNDER_WAY, _S.COMPLETED, _S.FAILED),
+        *stays(SiteListAnswered, *_UNDER_WAY, _S.COMPLETED, _S.FAILED),
+        *stays(SiteListObserved, *_UNDER_WAY, _S.COMPLETED, _S.FAILED),
     ),
 )
 
@@ -130,6 +138,8 @@ class TaskRunState(msgspec.Struct, frozen=True, gc=False):
     admission_paused_by: str | None = None
     #: The offer at the provider's site; None: there was none yet.
     offer: SiteOffer | None = None
+    #: Lists of workers that the provider's site keeps after ours.
+    site_lists: tuple[SiteListState, ...] = ()
     #: True if the maximum counts what a worker has in all runs of the task.
     maximum_is_per_task: bool = False
     #: Version of the text that workers must agree to; empty: there is none.
@@ -179,6 +189,8 @@ def evolve(run: TaskRunState | None, event: TaskRunEvent) -> TaskRunState:
             return replace(run, admission_paused_by=None, failures={})
         case TaskRunOfferChanged():
             return replace(run, offer=event.offer)
+        case SiteListIntended() | SiteListAnswered() | SiteListObserved():
+            return replace(run, site_lists=evolve_lists(run.site_lists, event))
         case (
             TaskRunPrepared()
             | TaskRunWentLive()

@@ -30,6 +30,9 @@ from mephisto_es.events.agent import (
 from mephisto_es.events.base import FileRef
 from mephisto_es.events.codec import KIND_OF
 from mephisto_es.events.task_run import (
+    SiteListAnswered,
+    SiteListIntended,
+    SiteListObserved,
     TaskRunBudgetChanged,
     TaskRunCompleted,
     TaskRunCreated,
@@ -77,7 +80,8 @@ class EveryKindGenerator(HistoryGenerator):
         self._request([NewEvent(stream, created)])
         rest = (TaskRunPrepared, TaskRunDeployed, TaskRunWentLive, TaskRunDataExhausted)
         more = (TaskRunDataAdded, TaskRunUnitsRaised, TaskRunBudgetChanged, TaskRunOfferChanged, TaskRunDataExhausted)
-        for kind in (*rest, *more, TaskRunDraining, TaskRunStopping, TaskRunCompleted):
+        lists = (SiteListIntended, SiteListAnswered, SiteListObserved)
+        for kind in (*rest, *more, *lists, TaskRunDraining, TaskRunStopping, TaskRunCompleted):
             self._request([NewEvent(stream, self._fill(kind))])
 
     def ask_model(self) -> None:

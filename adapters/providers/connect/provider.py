@@ -13,14 +13,13 @@ from omegaconf import DictConfig
 from ....core.abstractions.args import CrowdProviderArgs, RequesterArgs
 from ....core.abstractions.crowd.effects import SiteEffect
 from ....core.abstractions.crowd.payments import PaymentEffect, PaymentOrder
-from ....core.abstractions.crowd.site_work import SiteAccount, SiteWork, WorkAction, WorkOrder
+from ....core.abstractions.crowd.site_work import ListRefusedError, SiteAccount, SiteWork, WorkAction, WorkOrder
 from ....core.abstractions.resources import Details, Resources
 from ....core.abstractions.shared_task_state import SharedTaskState
-from ....core.operations.logger_core import get_logger
 from ....core.operations.registry import register_mephisto_abstraction
 from ..account_provider import AccountProvider
 from ..accounts import RegisteredAccount, registered_account
-from ..api.errors import SiteError, SiteMissingError
+from ..api.errors import SiteError, SiteMissingError, SiteRefusedError
 from ..arrival_page import arrival_settings
 from ..effects import CalledEffect, SiteCalls, bring_about, repeated
 from .answers import ConnectProjectStatus
@@ -43,8 +42,10 @@ from .project_request import ProjectChange
 from .settings import ConnectProviderArgs, ConnectRequesterArgs
 
 PROJECT = "connect_project"
-
-logger = get_logger(__name__)
+FROZEN = (
+    "Connect has frozen the project's lists at its launch: workers who were blocked since still see it, and get no "
+    "work; the next project excludes them"
+)
 
 
 @register_mephisto_abstraction()
@@ -69,8 +70,10 @@ class ConnectProvider(AccountProvider[ConnectClient]):
         self._url = ""
         #: False once we have launched or started the project: a pause is then not ours.
         self._may_start = True
-        #: Blocked workers, whom the next project excludes; None: nobody has told yet who is blocked.
-        self._blocked: Sequence[str] | None = None
+        #: Blocked workers, whom the next project excludes.
+        self._blocked: Sequence[str] = ()
+        #: Those of them whom the present project excludes, as far as this process knows.
+        self._excluded: frozenset[str] = frozenset()
 
     @classmethod
     def check_settings(cls, args: DictConfig) -> None:
@@ -126,7 +129,7 @@ class ConnectProvider(AccountProvider[ConnectClient]):
             internal_name=str(details["internal_name"]),
             url=str(details["url"]),
             places=places,
-            excluded_people=self._blocked or (),
+            excluded_people=self._blocked,
             excluded_projects=self._project_ids(),
         )
         creation = ProjectCreation(self._client, request)
@@ -221,21 +224,23 @@ class ConnectProvider(AccountProvider[ConnectClient]):
     async def mirror_blocks(self, blocked: Collection[str], unblocked: Collection[str]) -> None:  # noqa: ARG002 - lists only grow
         """Exclude blocked workers from the draft of a project, and from later projects of the run.
 
-        Connect freezes a project's lists at its launch. Whoever is blocked later still sees it, and gets no work here.
+        Raises:
+            ListRefusedError: the project was launched, and Connect has frozen its lists. Whoever is blocked later still
+                sees it, and gets no work here.
+            SiteError: Connect cannot be asked.
         """
-        before, self._blocked = self._blocked, sorted(blocked)
-        if not set(blocked) - set(before or ()):
+        self._blocked = sorted(blocked)
+        if self._excluded.issuperset(blocked):
             return
         *earlier, present = self._project_ids()
-        if await self._client.projects.status(present) is ConnectProjectStatus.UNPUBLISHED:
-            lists = project_targeting(self.args, excluded_people=self._blocked, excluded_projects=earlier)
+        if await self._client.projects.status(present) is not ConnectProjectStatus.UNPUBLISHED:
+            raise ListRefusedError(FROZEN)
+        lists = project_targeting(self.args, excluded_people=self._blocked, excluded_projects=earlier)
+        try:
             await self._client.projects.change(present, ProjectChange(platform_targeting=lists))
-        elif before is not None:
-            logger.warning(
-                "Connect has frozen the project's lists at its launch: blocked workers still see it and get no work; "
-                "the next project excludes them",
-                blocked=len(self._blocked),
-            )
+        except SiteRefusedError as error:
+            raise ListRefusedError(str(error)) from error
+        self._excluded = frozenset(blocked)
 
     def payment_effect(self, order: PaymentOrder) -> PaymentEffect:
         """Return a payment as an effect: an approval, or a bonus that is told by the sum of bonuses.

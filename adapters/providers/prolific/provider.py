@@ -27,6 +27,7 @@ from ..effects import CalledEffect, SiteCalls, bring_about, repeated
 from .api.client import BASE_URL, SITE, ProlificClient
 from .api.submissions import MIN_REJECTION_LENGTH, RejectionCategory
 from .effects import RejectionReversal, SilentMessage, StudyCreation, SubmissionCompletion, SubmissionVerdict
+from .groups import OwnGroups
 from .notifications import WEBHOOKS, StudyWebhooks, end_subscriptions, holds_subscriptions
 from .observe import ProlificStudyPlaces
 from .payments import prolific_payment
@@ -59,6 +60,7 @@ class ProlificProvider(AccountProvider[ProlificClient]):
         self._study_id: str | None = None
         #: False once we have published or started the study: a pause is then not ours.
         self._may_start = True
+        self._groups = OwnGroups(self._client, args)
         self._webhooks = StudyWebhooks(self._client, resources, args)
         self._webhook_key: WebhookKey | None = None
 
@@ -230,10 +232,13 @@ class ProlificProvider(AccountProvider[ProlificClient]):
             "say what was wrong, how you saw it, and what would have been right"
         )
 
+    async def listed_workers(self, qualification: str | None) -> Collection[str]:
+        """Return the members of the participant group of blocked workers, or of those with a qualification."""
+        return await self._groups.members(self._group_name(qualification))
+
     async def mirror_blocks(self, blocked: Collection[str], unblocked: Collection[str]) -> None:
         """Bring the participant group of blocked workers up to date; studies on offer follow at once."""
-        group = await (await find_workspace(self._client, self.args)).block_group_id()
-        await self._client.people.update_members(group, blocked, unblocked)
+        await self._groups.update(self._group_name(None), blocked, unblocked)
 
     def mirrored_qualifications(self) -> Collection[str]:
         """Return the qualifications that participant groups follow."""
@@ -241,9 +246,13 @@ class ProlificProvider(AccountProvider[ProlificClient]):
 
     async def mirror_qualification(self, name: str, holders: Collection[str], former: Collection[str]) -> None:
         """Bring the participant group of a qualification up to date; studies on offer follow at once."""
-        workspace = await find_workspace(self._client, self.args)
-        group = await workspace.own_group_id(str(self.args.provider.prolific_qualification_groups[name]))
-        await self._client.people.update_members(group, holders, former)
+        await self._groups.update(self._group_name(name), holders, former)
+
+    def _group_name(self, qualification: str | None) -> str:
+        provider = self.args.provider
+        if qualification is None:
+            return str(provider.prolific_block_list_group_name)
+        return str(provider.prolific_qualification_groups[qualification])
 
     def payment_effect(self, order: PaymentOrder) -> PaymentEffect:
         """Return a payment as an effect: the reward is paid by an approval, a bonus in two steps.

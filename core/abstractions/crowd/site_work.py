@@ -12,6 +12,7 @@ from enum import Enum
 import msgspec
 
 from ....events.engagement import SiteWorkStatus
+from ...errors import MephistoError
 
 DAY_SECONDS = 24 * 3600
 
@@ -27,6 +28,10 @@ FINISHED_STATUSES = frozenset(
 )
 #: Statuses of work that holds a place for good.
 FILLED_STATUSES = frozenset({SiteWorkStatus.SUBMITTED, SiteWorkStatus.APPROVED, SiteWorkStatus.PARTIALLY_APPROVED})
+
+
+class ListRefusedError(MephistoError):
+    """The site does not change a list of workers, and will not if it is asked again."""
 
 
 class SiteWork(msgspec.Struct, frozen=True, kw_only=True):

@@ -34,6 +34,21 @@ class DifferenceReport(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class ListReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A list of workers at the site after a round, without personal values."""
+
+    #: The name of the qualification; None: the list of blocked workers.
+    qualification: str | None
+    outcome: RoundOutcome
+    #: Why it is not settled.
+    reason: str = ""
+    #: Workers whom the site has put into the list on our request.
+    told: int = 0
+    #: Workers whom somebody has put in, or taken out, on the site's pages.
+    put_in_there: tuple[WorkerId, ...] = ()
+    taken_out_there: tuple[WorkerId, ...] = ()
+
+
 class RoundReport(msgspec.Struct, frozen=True, kw_only=True):
     """A round of reconciliation."""
 
@@ -53,11 +68,18 @@ class RoundReport(msgspec.Struct, frozen=True, kw_only=True):
     not_taken_in: tuple[str, ...] = ()
     #: True if somebody, or the site itself, has paused the offer there.
     is_paused_there: bool = False
+    #: The lists of workers that the site keeps after ours.
+    lists: tuple[ListReport, ...] = ()
 
     @property
     def open(self) -> tuple[DifferenceReport, ...]:
         """The differences that are still there."""
         return tuple(one for one in self.differences if one.outcome is not RoundOutcome.SETTLED)
+
+    @property
+    def is_settled(self) -> bool:
+        """True if log and site agree, as far as this round could tell."""
+        return not self.open and all(one.outcome is RoundOutcome.SETTLED for one in self.lists)
 
 
 class BooksReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -80,7 +80,7 @@ class Reconciler:
         self._missing: set[str] = set()
         #: Actions that the site refused; asked for again after the next observation.
         self._refused: dict[tuple[str, WorkAction], str] = {}
-        self._mirror = SiteMirror(ledger, provider)
+        self._mirror = SiteMirror(ledger, self._issuer, run, provider)
         self._offered: int | None = None
         self._is_withdrawn = False
         #: Finished work by its id, from the last observation.
@@ -112,7 +112,7 @@ class Reconciler:
             DifferenceReport(difference=SiteDifference.UNKNOWN_HERE, outcome=RoundOutcome.FOR_PERSON)
             for _ in self._strangers
         ]
-        await self._mirror.update()
+        lists = await self._mirror.update(observes=observes)
         if observes and offers is not False:
             await self._observe_offer()
         wanted = self.wanted_places() if offers and self.may_offer() else None
@@ -127,6 +127,7 @@ class Reconciler:
             unreviewed=len(deadlines),
             approved_by_site_at=min(deadlines, default=None),
             is_paused_there=self._run_state.offer is SiteOffer.PAUSED_THERE,
+            lists=lists,
         )
 
     def missed(self) -> list[MissedPiece]:

@@ -6,10 +6,12 @@ from ....core.entity_ref import EntityRef
 from ....events import streams
 from ....events.envelope import RecordedEvent
 from ....events.ids import AgentId, OnboardingAgentId, TaskRunId, UnitId, WorkerId
-from ....events.task_run import CallbackFailed
+from ....events.task_run import CallbackFailed, SiteListAnswered, SiteListIntended, SiteListObserved
 from ..as_of import AsOf
 from ..entity_ref import stream_of
 
+#: Events of a run that are about others too.
+_ABOUT_OTHERS = (CallbackFailed, SiteListIntended, SiteListAnswered, SiteListObserved)
 _AGENTS = "SELECT task_run_id, agent_id FROM agents WHERE"
 _ONBOARDINGS = "SELECT task_run_id, onboarding_agent_id FROM onboarding_agents WHERE"
 
@@ -23,9 +25,9 @@ def events_about(as_of: AsOf, entity: EntityRef) -> list[RecordedEvent]:
     names = dict.fromkeys([stream_of(as_of.db, entity), *_related(as_of, entity)])
     events = [recorded for name in names for recorded in as_of.stream(name)]
     if entity.kind != "run":
-        # A failure is an event of the run, whomever it was about; `timeline` chooses among them.
+        # Some events of a run are about others; `timeline` chooses among them.
         runs = map(streams.task_run, _runs_of(as_of, entity))
-        events += [one for run in runs for one in as_of.stream(run) if isinstance(one.envelope.event, CallbackFailed)]
+        events += [one for run in runs for one in as_of.stream(run) if isinstance(one.envelope.event, _ABOUT_OTHERS)]
     else:
         events += as_of.under(f"resource/{entity.number}/")
     events += [recorded for run in _paying_runs(as_of, entity) for recorded in as_of.under(f"payment/{run}/")]

@@ -44,6 +44,9 @@ _TEMPLATES: dict[type[Event], str] = {
     task_run.CallbackFailed: "{function} failed at {location}: {error}",
     task_run.CallbackRecovered: "{function} works again",
     task_run.TaskRunOfferChanged: "the offer at the provider is {offer}",
+    task_run.SiteListIntended: "about to ask the provider to change its {qualification}: {added} in, {removed} out",
+    task_run.SiteListAnswered: "the change of the provider's {qualification}: {answer}",
+    task_run.SiteListObserved: "somebody changed the provider's {qualification} there: {added} in, {removed} out",
     task_run.TaskRunAdmissionPaused: "newcomers get no work: {function} failed {failures} times in a row",
     task_run.TaskRunAdmissionResumed: "newcomers get work again: {reason}",
     task_run.TaskRunRecovering: "resumed by another process: {reason}",
@@ -137,6 +140,8 @@ def describe(event: Event) -> str:
     template = _TEMPLATES.get(type(event))
     if template is None:
         return f"{KIND_OF[type(event)].replace('_', ' ')} {_text('', values)}".rstrip()
+    if isinstance(event, task_run.SiteListEvent):
+        values["qualification"] = _list_name(event)
     text = template.format_map(values)
     if isinstance(event, agent.AgentApproved) and not event.bonus_cents:
         text = "approved"
@@ -144,6 +149,8 @@ def describe(event: Event) -> str:
         text = "budget removed: nothing limits the cost"
     if isinstance(event, agent.AgentBonusGranted) and event.worked_seconds is not None:
         text = f"paid {amount(event.bonus_cents)} for {event.worked_seconds} s of work that led to nothing"
+    if isinstance(event, task_run.SiteListAnswered) and event.reason:
+        text += f", {event.reason}"
     if isinstance(event, agent.AgentLateAccepted) and event.pay_only_cents:
         text += "; it is only paid, because the unit went to somebody else"
     if isinstance(event, agent.AgentSubmitted | agent.AgentSubmittedLate) and event.problems:
@@ -151,7 +158,15 @@ def describe(event: Event) -> str:
     return text
 
 
+def _list_name(event: task_run.SiteListEvent) -> str:
+    if event.qualification is None:
+        return "list of blocked workers"
+    return f"list of those with qualification {event.qualification}"
+
+
 def _text(name: str, value: object) -> str:
+    if name in {"added", "removed"} and isinstance(value, tuple):
+        return ", ".join(f"worker-{worker}" for worker in value) or "nobody"
     if name.endswith("_cents") and isinstance(value, int):
         return amount(value)
     match value:

@@ -17,7 +17,7 @@ from ....events.onboarding import OnboardingStarted
 from ....events.payment import PaymentOwed
 from ....events.streams import agent as agent_stream
 from ....events.streams import run_of
-from ....events.task_run import CallbackFailed
+from ....events.task_run import CallbackFailed, SiteListEvent, SiteListIntended, SiteListObserved
 from ....events.unit import UnitAssigned, UnitCompleted, UnitCreated, UnitLateAccepted, UnitReleased
 from ...mephisto_db.rows import date_of
 from .event_text import describe
@@ -100,6 +100,7 @@ def timeline(events: Iterable[RecordedEvent], entity: EntityRef) -> Iterator[Tim
     """
     belongs = _BELONGS[entity.kind]
     streams: set[str] = set()
+    changes: dict[str, SiteListIntended] = {}
     for recorded in events:
         stream, event = recorded.envelope.stream, recorded.envelope.event
         if stream not in streams and belongs(stream, event, entity.number):
@@ -107,6 +108,8 @@ def timeline(events: Iterable[RecordedEvent], entity: EntityRef) -> Iterator[Tim
         is_mentioned = (entity.kind == "agent" and _unit_mentions(event, entity.number)) or (
             isinstance(event, CallbackFailed) and _is_failure_about(stream, event, entity, streams)
         )
+        if entity.kind == "worker" and isinstance(event, SiteListEvent):
+            is_mentioned = _list_concerns(event, stream, entity.number, changes)
         if stream in streams or is_mentioned:
             yield entry_of(recorded)
 
@@ -114,6 +117,22 @@ def timeline(events: Iterable[RecordedEvent], entity: EntityRef) -> Iterator[Tim
 def _unit_mentions(event: Event, agent: int) -> bool:
     """Return whether an event says that an agent was assigned, lost, completed or late to complete a unit."""
     return isinstance(event, UnitAssigned | UnitReleased | UnitCompleted | UnitLateAccepted) and event.agent == agent
+
+
+def _list_concerns(event: SiteListEvent, run: str, worker: int, changes: dict[str, SiteListIntended]) -> bool:
+    """Return whether an event about a list at the provider names a worker, or answers one that does.
+
+    Args:
+        event: the event.
+        run: its stream.
+        worker: the worker.
+        changes: the last change that was intended for each list; brought up to date.
+    """
+    key = f"{run} {event.qualification}"
+    if isinstance(event, SiteListIntended):
+        changes[key] = event
+    named = event if isinstance(event, SiteListObserved) else changes.get(key)
+    return named is not None and worker in {*named.added, *named.removed}
 
 
 def _is_failure_about(stream: str, failed: CallbackFailed, entity: EntityRef, known: Collection[str]) -> bool:

@@ -47,6 +47,8 @@ class SiteStage(ProviderStage):
         cfg = config(task_reward="1.50")
         cfg.provider = provider.ArgsClass
         cfg.provider._provider_type = provider.PROVIDER_TYPE
+        if isinstance(self.site, FakeProlific):
+            cfg.provider.prolific_qualification_groups = {"careful": "Careful"}
         return provider(cfg, SharedTaskState(), resources)
 
     async def take_place(self, name: str) -> str | None:
