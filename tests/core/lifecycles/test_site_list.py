@@ -19,7 +19,7 @@ def after(*events: SiteListEvent) -> SiteListState:
 
 
 def nobody() -> frozenset[WorkerId]:
-    return frozennobody()
+    return frozenset()
 
 
 def these(*workers: WorkerId) -> frozenset[WorkerId]:
