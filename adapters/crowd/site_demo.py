@@ -25,6 +25,7 @@ from ...events.ids import AgentId, PaymentId, TaskRunId
 from ...projections.audit.report import ReplayReport
 from ...projections.queries.money.pay_ledger import pay_ledger
 from ...projections.registry import PROJECTIONS
+from ..asgi_server import serve_asgi
 from ..composition.data_dir import DATABASE_FILE
 from ..composition.operator import open_operator
 from ..control.client import open_control
@@ -34,7 +35,6 @@ from ..fakes.connect.site import DEFAULT_KEY, FakeConnect
 from ..fakes.gateway import Gateway
 from ..fakes.prolific.app import prolific_app
 from ..fakes.prolific.site import DEFAULT_TOKEN, FakeProlific
-from ..fakes.server import serve_fake
 from ..log.audit.replay import replay
 from ..log.sqlite.as_of import open_as_of
 from ..providers.connect.provider import ConnectProvider
@@ -182,7 +182,7 @@ async def _open_site(kind: str, seed: int, nursery: trio.Nursery) -> _Stage:
         gateway = connect_app(site)
     else:
         raise ConfigError(f"there is no demo on {kind!r}", hint=f"Choose {' or '.join(SITES)}")
-    port = await nursery.start(serve_fake, gateway, "127.0.0.1", 0)
+    port = await nursery.start(serve_asgi, gateway, "127.0.0.1", 0)
     return _Stage(kind, site, gateway, f"http://127.0.0.1:{port}")
 
 

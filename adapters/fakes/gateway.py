@@ -12,6 +12,7 @@ from collections.abc import Callable
 import httpx
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..asgi_server import ConnectionDroppedError
 from .clock import Agenda
 from .faults import Fault, Faults
 
@@ -19,10 +20,6 @@ from .faults import Fault, Faults
 _CARRIED_OUT = frozenset({Fault.NONE, Fault.LOST_AFTER, Fault.THROTTLED_AFTER, Fault.FAILED_AFTER})
 _BUSY = b'{"error":{"status":429,"title":"Too many requests","detail":"Request was throttled."}}'
 _FAILURE = b"<html><body><h1>Server Error (500)</h1></body></html>"
-
-
-class ConnectionDroppedError(Exception):
-    """The connection is to be closed without a further byte."""
 
 
 class Gateway:

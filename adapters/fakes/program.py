@@ -13,12 +13,12 @@ from starlette.types import ASGIApp
 
 from ...core.errors import ConfigError
 from ..architects.router.listening import in_url
+from ..asgi_server import serve_asgi
 from .connect.app import connect_app
 from .connect.site import DEFAULT_KEY, FakeConnect
 from .prolific.app import prolific_app
 from .prolific.courier import Courier
 from .prolific.site import DEFAULT_TOKEN, FakeProlific
-from .server import serve_fake
 from .sona.app import sona_app
 from .sona.site import FakeSona
 
@@ -76,7 +76,7 @@ async def run_fake(program: FakeProgram, host: str, port: int, on_open: Callable
         ConfigError: the address cannot be listened on.
     """
     async with trio.open_nursery() as nursery:
-        bound = await nursery.start(serve_fake, program.app, host, port)
+        bound = await nursery.start(serve_asgi, program.app, host, port)
         if program.courier is not None:
             nursery.start_soon(_send_webhooks, program.courier)
         on_open(f"http://{in_url(host)}:{bound}")

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from .checkpoint import Checkpoint, SealError, Verify, decoded, encoded, open_note, read_checkpoint
+from .checkpoint import Checkpoint, open_checkpoint, read_path, unchecked_checkpoint
 from .merkle import is_consistent
+from .notes import SealError, Verify, VerifierKey, encoded
 from .sealed_log import SealedLog
 
 FORMAT = "mephisto-es consistency 1"
@@ -41,7 +42,7 @@ def prove_consistency(log: SealedLog, old: str, new: str) -> ConsistencyProof:
     Raises:
         SealError: it does not: what was sealed is changed or gone.
     """
-    before = read_checkpoint(old.rpartition("\n\n")[0]).events
+    before = unchecked_checkpoint(old).events
     if before.size > log.size or log.events.root(before.size) != before.root:
         raise SealError(
             "the log is not the one that was sealed before",
@@ -51,20 +52,19 @@ def prove_consistency(log: SealedLog, old: str, new: str) -> ConsistencyProof:
     return ConsistencyProof(old=old, new=new, path=tuple(map(encoded, path)))
 
 
-def verify_consistency(proof: ConsistencyProof, name: str, public: bytes, verify: Verify) -> ProvedExtension:
+def verify_consistency(proof: ConsistencyProof, key: VerifierKey, verify: Verify) -> ProvedExtension:
     """Check the proof with nothing but a public key, and return what both seals commit to.
 
     Args:
         proof: the proof.
-        name: the name of the log, and of the key.
-        public: the key.
+        key: the key of the log.
         verify: checks a signature.
 
     Raises:
         SealError: the key has not signed both, or the second does not extend the first.
     """
-    old, new = (open_note(seal, name, public, verify) for seal in (proof.old, proof.new))
-    path = [decoded(part) for part in proof.path]
+    old, new = (open_checkpoint(seal, key, verify) for seal in (proof.old, proof.new))
+    path = read_path(proof.path)
     if not is_consistent(old.events.size, old.events.root, new.events.size, new.events.root, path):
         raise SealError("the newer seal does not extend the older one", "The log was rewritten between them")
     return ProvedExtension(old, new)

@@ -19,16 +19,14 @@ from ...events.unit import UnitAssigned
 from .checkpoint import (
     Checkpoint,
     EntryProof,
-    SealError,
-    Verify,
-    decoded,
-    encoded,
-    open_note,
+    open_checkpoint,
+    read_path,
     read_proof,
     stream_entry,
     write_proof,
 )
 from .merkle import is_included, leaf_hash
+from .notes import SealError, Verify, VerifierKey, encoded
 from .sealed_log import SealedLog
 
 FORMAT = "mephisto-es proof 1"
@@ -98,25 +96,24 @@ def prove_unit(log: SealedLog, run: TaskRunId, unit: UnitId, seal: str) -> UnitP
     )
 
 
-def verify_unit(proof: UnitProof, name: str, public: bytes, verify: Verify) -> ProvedUnit:
+def verify_unit(proof: UnitProof, key: VerifierKey, verify: Verify) -> ProvedUnit:
     """Check a proof of a unit with nothing but a public key.
 
     Args:
         proof: the proof.
-        name: the name of the log, and of the key.
-        public: the key.
+        key: the key of the log.
         verify: checks a signature.
 
     Raises:
         SealError: it does not show the whole history of the unit.
     """
-    checkpoint = open_note(proof.seal, name, public, verify)
+    checkpoint = open_checkpoint(proof.seal, key, verify)
     found = [(read_proof(one.proof), one.event.encode()) for one in proof.events]
     for entry, data in found:
         _check_event(checkpoint, proof.seal, entry, data)
     for stream in proof.streams:
         leaf = leaf_hash(stream_entry(stream.stream, stream.version))
-        path = [decoded(part) for part in stream.path]
+        path = read_path(stream.path)
         if not is_included(leaf, stream.index, checkpoint.streams.size, path, checkpoint.streams.root):
             raise SealError(f"the seal does not say that {stream.stream} has {stream.version} events", _HINT)
     events = [(entry.leaf_index, _decoded(data)) for entry, data in sorted(found, key=lambda one: one[0].leaf_index)]

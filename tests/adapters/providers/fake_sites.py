@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import httpx
 import trio
 
+from mephisto_es.adapters.asgi_server import serve_asgi
 from mephisto_es.adapters.fakes.connect.app import connect_app
 from mephisto_es.adapters.fakes.connect.site import DEFAULT_KEY, FakeConnect
 from mephisto_es.adapters.fakes.faults import Fault, FaultPlan
 from mephisto_es.adapters.fakes.prolific.app import prolific_app
 from mephisto_es.adapters.fakes.prolific.site import DEFAULT_TOKEN, FakeProlific
-from mephisto_es.adapters.fakes.server import serve_fake
 from mephisto_es.adapters.fakes.sona.app import sona_app
 from mephisto_es.adapters.fakes.sona.site import FakeSona
 from mephisto_es.adapters.providers.api.transport import TransportLimits
@@ -113,7 +113,7 @@ async def open_prolific(*flipped: str, **settings: Any) -> AsyncIterator[Prolifi
     with trio.fail_after(GIVE_UP_SECONDS):
         site = FakeProlific(trio.current_time, flipped=flipped, **settings)
         async with trio.open_nursery() as nursery:
-            port = await nursery.start(serve_fake, prolific_app(site), "127.0.0.1", 0)
+            port = await nursery.start(serve_asgi, prolific_app(site), "127.0.0.1", 0)
             url = f"http://127.0.0.1:{port}"
             async with ProlificClient(DEFAULT_TOKEN, Random(0).random, base_url=url, limits=LIMITS) as client:
                 yield Prolific(site, client, url)
@@ -178,7 +178,7 @@ async def open_connect(*flipped: str, **settings: Any) -> AsyncIterator[Connect]
     with trio.fail_after(GIVE_UP_SECONDS):
         site = FakeConnect(trio.current_time, flipped=flipped, **settings)
         async with trio.open_nursery() as nursery:
-            port = await nursery.start(serve_fake, connect_app(site), "127.0.0.1", 0)
+            port = await nursery.start(serve_asgi, connect_app(site), "127.0.0.1", 0)
             url = f"http://127.0.0.1:{port}"
             async with ConnectClient(DEFAULT_KEY, Random(0).random, base_url=url, limits=LIMITS) as client:
                 yield Connect(site, client, url)
@@ -224,7 +224,7 @@ async def open_sona(*flipped: str, token: str | None = None) -> AsyncIterator[So
     with trio.fail_after(GIVE_UP_SECONDS):
         site = FakeSona(trio.current_time, flipped=flipped)
         async with trio.open_nursery() as nursery:
-            port = await nursery.start(serve_fake, sona_app(site), "127.0.0.1", 0)
+            port = await nursery.start(serve_asgi, sona_app(site), "127.0.0.1", 0)
             url = f"http://127.0.0.1:{port}"
             async with httpx.AsyncClient(base_url=url, trust_env=False) as admin:
                 made = await admin.post("/fake/studies", json={"url": "https://tasks.example/?id=%SURVEY_CODE%"})

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from mephisto_es.adapters.asgi_server import serve_asgi
 from mephisto_es.adapters.fakes.prolific.books import WORKSPACE
-from mephisto_es.adapters.fakes.server import serve_fake
 from mephisto_es.adapters.providers.api.errors import SiteRefusedError
 from mephisto_es.adapters.providers.prolific.api.studies import StudyAction
 from mephisto_es.adapters.providers.prolific.api.webhooks import (
@@ -54,7 +54,7 @@ class Receiver:
 async def connected(stage: Prolific, nursery: trio.Nursery) -> Receiver:
     """Subscribe a receiver to the submissions' events."""
     receiver = Receiver(stage)
-    port = await nursery.start(serve_fake, receiver.app, "127.0.0.1", 0)
+    port = await nursery.start(serve_asgi, receiver.app, "127.0.0.1", 0)
     receiver.secret = await stage.client.hooks.replace_secret(WORKSPACE)
     assert await stage.client.hooks.secret(WORKSPACE) == receiver.secret
     target = f"http://127.0.0.1:{port}/hook"

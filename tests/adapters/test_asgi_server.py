@@ -1,4 +1,4 @@
-"""The small HTTP server of the fakes, over real sockets."""
+"""The small HTTP server of fakes and witnesses, over real sockets."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import pytest
 import trio
 from starlette.types import Receive, Scope, Send
 
-from mephisto_es.adapters.fakes import server as server_module
-from mephisto_es.adapters.fakes.gateway import ConnectionDroppedError
-from mephisto_es.adapters.fakes.server import serve_fake
+from mephisto_es.adapters.asgi_server import ConnectionDroppedError, serve_asgi
 from mephisto_es.core.errors import ConfigError
 
 
@@ -24,7 +22,7 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def test_requests_are_answered_and_connections_kept(nursery: trio.Nursery) -> None:
-    port = await nursery.start(serve_fake, echo, "127.0.0.1", 0)
+    port = await nursery.start(serve_asgi, echo, "127.0.0.1", 0)
     with trio.fail_after(120):
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
             for body in (b"one", b"x" * 200_000, b""):
@@ -38,9 +36,8 @@ async def test_requests_are_answered_and_connections_kept(nursery: trio.Nursery)
             assert (await client.get("/again")).status_code == 201
 
 
-async def test_what_is_not_http_is_hung_up_on(nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "MAX_BODY_BYTES", 10)
-    port = await nursery.start(serve_fake, echo, "127.0.0.1", 0)
+async def test_what_is_not_http_is_hung_up_on(nursery: trio.Nursery) -> None:
+    port = await nursery.start(serve_asgi, echo, "127.0.0.1", 0, 10)
     with trio.fail_after(120):
         for sent in (b"\x00\x01\n\n", b"GET / HTTP/1.1\r\nhost: a\r\ncontent-length: 99\r\n\r\n" + b"x" * 99):
             stream = await trio.open_tcp_stream("127.0.0.1", port)
@@ -50,6 +47,6 @@ async def test_what_is_not_http_is_hung_up_on(nursery: trio.Nursery, monkeypatch
 
 
 async def test_a_port_that_is_taken_is_reported(nursery: trio.Nursery) -> None:
-    port = await nursery.start(serve_fake, echo, "127.0.0.1", 0)
+    port = await nursery.start(serve_asgi, echo, "127.0.0.1", 0)
     with pytest.raises(ConfigError, match=f"nothing can listen on port {port}"):
-        await serve_fake(echo, "127.0.0.1", port)
+        await serve_asgi(echo, "127.0.0.1", port)

@@ -1,7 +1,7 @@
-"""Serves an ASGI application over HTTP from a task of trio, and can break a connection in the middle of an answer.
+"""Serves a small ASGI application over HTTP from a task of trio, and can break a connection in the middle of an answer.
 
-uvicorn runs on asyncio and always answers something; a fake has to run beside an operator in one loop and has to be
-able to say nothing. h11 speaks HTTP, trio does the rest.
+uvicorn runs on asyncio and always answers something; a fake crowd site has to run beside an operator in one loop and
+has to be able to say nothing. h11 speaks HTTP, trio does the rest.
 """
 
 from __future__ import annotations
@@ -12,26 +12,35 @@ import h11
 import trio
 from starlette.types import ASGIApp, Message, Scope
 
-from ...core.errors import ConfigError
-from .gateway import ConnectionDroppedError
+from ..core.errors import ConfigError
 
-#: Largest body of a request.
+#: Largest body of a request, unless the server is told another limit.
 MAX_BODY_BYTES = 8 * 1024 * 1024
-#: A silent connection is closed after this.
+#: A connection is closed if a head, or a body, is not complete after this.
 IDLE_SECONDS = 60.0
 MAX_CONNECTIONS = 200
 RECEIVE_BYTES = 64 * 1024
 
 
-async def serve_fake(
-    app: ASGIApp, host: str, port: int, *, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED
+class ConnectionDroppedError(Exception):
+    """The connection is to be closed without a further byte."""
+
+
+async def serve_asgi(
+    app: ASGIApp,
+    host: str,
+    port: int,
+    max_body_bytes: int = MAX_BODY_BYTES,
+    *,
+    task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Answer until cancelled; the port is what the task has started with.
 
     Args:
-        app: the fake.
+        app: the application.
         host: the address to listen on.
         port: the port; 0: any free one.
+        max_body_bytes: a connection with a larger body is closed.
         task_status: receives the port.
 
     Raises:
@@ -50,7 +59,7 @@ async def serve_fake(
 
     async def answer(stream: trio.SocketStream) -> None:
         async with limiter:
-            await _Conversation(stream, app).run()
+            await _Conversation(stream, app, max_body_bytes).run()
 
     async with trio.open_nursery() as nursery:
         await nursery.start(trio.serve_listeners, answer, listeners)
@@ -61,9 +70,10 @@ async def serve_fake(
 class _Conversation:
     """One connection: requests and answers in turn."""
 
-    def __init__(self, stream: trio.SocketStream, app: ASGIApp) -> None:
+    def __init__(self, stream: trio.SocketStream, app: ASGIApp, max_body_bytes: int) -> None:
         self._stream = stream
         self._app = app
+        self._max_body_bytes = max_body_bytes
         self._http = h11.Connection(h11.SERVER)
 
     async def run(self) -> None:
@@ -77,10 +87,13 @@ class _Conversation:
 
     async def _answer_one(self) -> bool:
         """Answer one request; False: the connection is over."""
-        request = await self._next_event()
+        request = body = None
+        with trio.move_on_after(IDLE_SECONDS):
+            request = await self._next_event()
         if not isinstance(request, h11.Request):
             return False
-        body = await self._body()
+        with trio.move_on_after(IDLE_SECONDS):
+            body = await self._body()
         if body is None:
             return False
         status, headers, content = await _ask(self._app, _scope(request), body)
@@ -101,23 +114,18 @@ class _Conversation:
             event = await self._next_event()
             if isinstance(event, h11.Data):
                 body += event.data
-                if len(body) > MAX_BODY_BYTES:
+                if len(body) > self._max_body_bytes:
                     return None
             elif isinstance(event, h11.EndOfMessage):
                 return bytes(body)
             else:
                 return None
 
-    async def _next_event(self) -> h11.Event | type[h11.PAUSED] | None:
-        """Return what the other side sends next; None: nothing for too long."""
-        while True:
-            event = self._http.next_event()
-            if event is not h11.NEED_DATA:
-                return event  # type: ignore[return-value]  # h11's sentinels are classes
-            with trio.move_on_after(IDLE_SECONDS) as patience:
-                self._http.receive_data(await self._stream.receive_some(RECEIVE_BYTES))
-            if patience.cancelled_caught:
-                return None
+    async def _next_event(self) -> h11.Event | type[h11.PAUSED]:
+        """Return what the other side sends next."""
+        while (event := self._http.next_event()) is h11.NEED_DATA:
+            self._http.receive_data(await self._stream.receive_some(RECEIVE_BYTES))
+        return event  # type: ignore[return-value]  # h11's sentinels are classes
 
 
 async def _ask(app: ASGIApp, scope: Scope, body: bytes) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
