@@ -91,6 +91,9 @@ VERBS = {
     "top": Verb("top:top_command", "Watch a run live, or replay a past one."),
     "torture": Verb("torture:torture_command", "Kill an operator repeatedly and check that nothing is lost."),
     "verify": Verb("verify:verify_command", "Check that no event was changed and none is missing."),
+    "witness": Verb(
+        "witness:witness_command", "Cosign the seals of other labs, so that they cannot show two versions."
+    ),
     "worker": Verb("worker:worker_command", "Block a worker, grant qualifications, or give a bonus."),
     "wut": Verb("wut:wut_command", "Show the settings of every run or of one blueprint."),
 }
@@ -107,7 +110,10 @@ GROUPS = {
         *("requesters", "runs", "schema", "serve", "show", "status", "timeline", "top"),
     ),
     "Decide": DECIDING,
-    "Check and keep": ("backup", "bundle", "doctor", "log", "projections", "replay", "resources", "torture", "verify"),
+    "Check and keep": (
+        *("backup", "bundle", "doctor", "log", "projections", "prove", "replay", "resources", "seal", "torture"),
+        *("verify", "witness"),
+    ),
 }
 #: Packages that single verbs need, with what for, and the extra that installs them.
 EXTRAS = {"cryptography": ("seals need", "proof"), "psycopg": ("logs in PostgreSQL need", "postgres")}

@@ -9,10 +9,13 @@ import msgspec
 
 from ...core.entity_ref import EntityRef
 from ...events.ids import TaskRunId
+from ...projections.sealing.cosignatures import COSIGNER
+from ...projections.sealing.notes import read_verifier_key
 from ..log.sqlite.as_of import open_as_of
 from ..sealing.extra import read_text
-from ..sealing.keys import SealKey, make_key, read_key
+from ..sealing.keys import read_or_make_key
 from ..sealing.seals import seal_log
+from ..sealing.witness_client import Witness
 from ..terminal import echo
 from .common.arguments import LogCommand, log_argument, run_argument
 from .common.output import as_json_option, print_json
@@ -31,6 +34,8 @@ class SealReport(msgspec.Struct, frozen=True):
     public_key: str
     #: The file with the proof that the log extends an older seal.
     consistency: str | None
+    #: The names of the witnesses that have cosigned the seal.
+    witnesses: tuple[str, ...]
 
 
 @click.command("seal", cls=LogCommand)
@@ -45,6 +50,10 @@ class SealReport(msgspec.Struct, frozen=True):
     metavar="OLD",
     help="An older seal: prove that the log was only extended since.",
 )
+@click.option("--witness", "witness_urls", multiple=True, metavar="URL", help="Have a witness cosign the seal.")
+@click.option(
+    "--witness-key", "witness_keys", multiple=True, metavar="KEY", help="The public key of each --witness, in order."
+)
 @as_json_option
 def seal_command(
     database: Path,
@@ -53,6 +62,8 @@ def seal_command(
     key_file: Path | None,
     name: str | None,
     since: Path | None,
+    witness_urls: tuple[str, ...],
+    witness_keys: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Sign what is in the log in DATABASE now, all events of RUN included, and write the seal beside the log.
@@ -61,16 +72,25 @@ def seal_command(
     you included, can change or remove a sealed event unnoticed, and `prove` can show what happened to a unit. The first
     seal makes a key beside the log; keep it, and publish its public key.
 
+    A witness is run by somebody else with `mephisto-es witness`. It cosigns the seal if the log extends what it has
+    cosigned before; if it does not, nothing is written. So you cannot show different versions to different people.
+
     \b
     Examples:
       mephisto-es seal mephisto_data 1 --name example.edu/lab/ratings
       mephisto-es seal mephisto_data 1 -o june.seal --since may.seal
+      mephisto-es seal mephisto_data 1 --witness https://witness.other.edu --witness-key other.edu+0a1b2c3d+BA...
     """
+    if len(witness_urls) != len(witness_keys):
+        raise click.UsageError("each --witness needs a --witness-key: the public key that its people have published")
+    witnesses = [
+        Witness(url, read_verifier_key(text, COSIGNER)) for url, text in zip(witness_urls, witness_keys, strict=True)
+    ]
     with open_as_of(database) as moment:
         moment.db.get_task_run(TaskRunId(run.number))
-    key = _key(key_file or database.with_name(KEY_FILE), name)
+    key = read_or_make_key(key_file or database.with_name(KEY_FILE), name)
     target = output or database.with_name(f"{run}.seal")
-    done = seal_log(database, key, None if since is None else read_text(since))
+    done = seal_log(database, key, None if since is None else read_text(since), witnesses)
     target.write_text(done.note, encoding="utf-8")
     extension = None
     if done.consistency is not None:
@@ -78,7 +98,13 @@ def seal_command(
         extension.write_bytes(msgspec.json.encode(done.consistency))
     events = done.checkpoint.events
     report = SealReport(
-        str(run), str(target), events.size, events.root.hex(), key.verifier, str(extension) if extension else None
+        str(run),
+        str(target),
+        events.size,
+        events.root.hex(),
+        key.verifier.text,
+        str(extension) if extension else None,
+        tuple(witness.key.name for witness in witnesses),
     )
     if as_json:
         print_json(report)
@@ -86,11 +112,6 @@ def seal_command(
     echo(f"{target}: {events.size:,} events are sealed, root {events.root.hex()}")
     if extension is not None:
         echo(f"{extension}: the log was only extended since {since}")
-    echo(f"public key: {key.verifier}")
-
-
-def _key(path: Path, name: str | None) -> SealKey:
-    """Read the key; make it if there is none."""
-    if path.exists():
-        return read_key(path)
-    return make_key(path, name or "mephisto-es")
+    for witness in witnesses:
+        echo(f"cosigned by {witness.key.name}")
+    echo(f"public key: {key.verifier.text}")

@@ -13,11 +13,12 @@ from ...events.envelope import recorded_of
 from ...projections.audit.verify import ChainReport
 from ...projections.queries.history.timeline import entry_of
 from ...projections.registry import PROJECTIONS
-from ...projections.sealing.checkpoint import SealError
+from ...projections.sealing.comparison import SealComparison
 from ...projections.sealing.consistency import ProvedExtension
+from ...projections.sealing.notes import SealError
 from ..log.anchor import line
 from ..log.audit.replay import verified
-from ..sealing.extra import load_check_seal, load_verify_proof, read_text
+from ..sealing.extra import PublicKeys, load_check_seal, load_compare_seals, load_verify_proof, read_text
 from ..terminal import echo
 from .common.arguments import log_argument
 from .common.output import ILLEGAL, as_json_option, console, print_findings, print_json
@@ -29,6 +30,25 @@ class ProofReport(msgspec.Struct, frozen=True):
     genuine: bool
     #: What it shows, or what is wrong with it.
     about: str
+
+
+class ComparisonReport(msgspec.Struct, frozen=True):
+    """The relation of two seals of one log."""
+
+    #: `same`, `extended`, `fork` or `undecided`.
+    comparison: str
+    #: The same in a sentence.
+    about: str
+
+
+#: What is said about two seals.
+_COMPARED = {
+    SealComparison.SAME: "both seals are of the same log",
+    SealComparison.EXTENDED: "both seals are of one log, which was extended between them",
+    SealComparison.FORK: "fork: the key has signed two versions of this log; keep both seals, they prove it",
+    SealComparison.UNDECIDED: "the seals have different sizes, and only a copy of the log with the larger one can tell",
+}
+_DOUBTFUL = (SealComparison.FORK, SealComparison.UNDECIDED)
 
 
 @click.command("verify")
@@ -52,7 +72,17 @@ class ProofReport(msgspec.Struct, frozen=True):
     metavar="FILE",
     help="Check a proof instead of a log; no log is needed.",
 )
-@click.option("--public-key", metavar="KEY", help="The public key for --seal and --proof, as `seal` printed it.")
+@click.option(
+    "--compare",
+    nargs=2,
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="SEAL SEAL",
+    help="Compare two seals of a log; seals of different sizes need the log.",
+)
+@click.option("--public-key", metavar="KEY", help="The public key of the seals and proofs, as `seal` printed it.")
+@click.option(
+    "--witness-key", "witness_keys", multiple=True, metavar="KEY", help="Also want the cosignature of this witness."
+)
 @as_json_option
 def verify_command(
     database: Path,
@@ -60,7 +90,9 @@ def verify_command(
     kept: Path | None,
     seal: Path | None,
     proof: Path | None,
+    compare: tuple[Path, Path] | None,
     public_key: str | None,
+    witness_keys: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Check the hash chain of the log in DATABASE, and compare it with its anchors. `replay` checks everything else
@@ -75,14 +107,18 @@ def verify_command(
       mephisto-es verify mephisto_data --kept /mnt/elsewhere/anchors
       mephisto-es verify mephisto_data --seal may.seal --public-key example.edu/lab+0a1b2c3d+AQ...
       mephisto-es verify --proof unit-12.proof --public-key example.edu/lab+0a1b2c3d+AQ...
+      mephisto-es verify --compare may.seal other.seal --public-key example.edu/lab+0a1b2c3d+AQ...
 
     Exit code 0: intact. 1: something was changed, and is named. 2: the file is not a usable log.
     """
-    if (seal or proof) and public_key is None:
-        raise click.UsageError("--seal and --proof need --public-key: whose seal should it be?")
+    if (seal or proof or compare) and public_key is None:
+        raise click.UsageError("--seal, --proof and --compare need --public-key: whose seal should it be?")
+    keys = PublicKeys(public_key or "", witness_keys)
+    if compare is not None:
+        sys.exit(_compare(*compare, keys, database if database.exists() else None, as_json=as_json))
     if proof is not None:
-        sys.exit(_verify_proof(proof, public_key or "", as_json=as_json))
-    if seal is not None and not _has_sealed(database, seal, public_key or ""):
+        sys.exit(_verify_proof(proof, keys, as_json=as_json))
+    if seal is not None and not _has_sealed(database, seal, keys):
         sys.exit(ILLEGAL)
     report = verified(database, kept, PROJECTIONS)
     if as_json:
@@ -94,20 +130,37 @@ def verify_command(
     sys.exit(0 if report.whole else ILLEGAL)
 
 
-def _has_sealed(database: Path, seal: Path, public_key: str) -> bool:
+def _has_sealed(database: Path, seal: Path, keys: PublicKeys) -> bool:
     """Check a log against a seal, and print what is wrong."""
     try:
-        load_check_seal()(database, read_text(seal), public_key)
+        load_check_seal()(database, read_text(seal), keys)
     except SealError as error:
         echo(f"✗ {error}", err=True)
         return False
     return True
 
 
-def _verify_proof(file: Path, public_key: str, *, as_json: bool) -> int:
+def _compare(one: Path, other: Path, keys: PublicKeys, database: Path | None, *, as_json: bool) -> int:
+    """Compare two seals, print what is found, and return the exit code."""
+    try:
+        found = load_compare_seals()(read_text(one), read_text(other), keys, database)
+    except SealError as error:
+        if as_json:
+            print_json(ProofReport(False, str(error)))
+        else:
+            echo(f"✗ {error}")
+        return ILLEGAL
+    if as_json:
+        print_json(ComparisonReport(found.value, _COMPARED[found]))
+    else:
+        echo(f"{'✗ ' if found in _DOUBTFUL else ''}{_COMPARED[found]}")
+    return ILLEGAL if found in _DOUBTFUL else 0
+
+
+def _verify_proof(file: Path, keys: PublicKeys, *, as_json: bool) -> int:
     """Check a proof, print what it shows, and return the exit code."""
     try:
-        found = load_verify_proof()(read_text(file), public_key)
+        found = load_verify_proof()(read_text(file), keys)
     except SealError as error:
         if as_json:
             print_json(ProofReport(False, str(error)))

@@ -5,17 +5,31 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 from ...core.errors import ConfigError
-from ...projections.sealing.checkpoint import MAX_TEXT_BYTES, Checkpoint
+from ...projections.sealing.checkpoint import Checkpoint
+from ...projections.sealing.comparison import SealComparison
 from ...projections.sealing.consistency import ProvedExtension
+from ...projections.sealing.notes import MAX_TEXT_BYTES
 from ...projections.sealing.unit_proof import ProvedUnit
 
-#: Checks a proof with a public key.
-VerifyProof = Callable[[str, str], ProvedUnit | ProvedExtension]
-#: Checks a log against a seal and a public key.
-CheckSeal = Callable[[Path, str, str], Checkpoint]
+
+class PublicKeys(NamedTuple):
+    """Public keys, as text, that a verifier has from elsewhere."""
+
+    #: The key of the log.
+    log: str
+    #: Those of witnesses who must have cosigned.
+    witnesses: tuple[str, ...] = ()
+
+
+#: Checks a proof with public keys.
+VerifyProof = Callable[[str, PublicKeys], ProvedUnit | ProvedExtension]
+#: Checks a log against a seal and public keys.
+CheckSeal = Callable[[Path, str, PublicKeys], Checkpoint]
+#: Compares two seals, and may look into a log.
+CompareSeals = Callable[[str, str, PublicKeys, Path | None], SealComparison]
 
 
 def load_verify_proof() -> VerifyProof:
@@ -34,6 +48,15 @@ def load_check_seal() -> CheckSeal:
         ConfigError: a package it needs is not installed.
     """
     return cast(CheckSeal, _load("check_seal"))
+
+
+def load_compare_seals() -> CompareSeals:
+    """Return `compare_seals`.
+
+    Raises:
+        ConfigError: a package it needs is not installed.
+    """
+    return cast(CompareSeals, _load("compare_seals"))
 
 
 def _load(name: str) -> object:

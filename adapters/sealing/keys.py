@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -11,32 +12,24 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ...core.errors import ConfigError
-from ...projections.sealing.checkpoint import (
-    NAME,
-    SealError,
-    Sign,
-    decoded,
-    encoded,
-    key_id,
-    verifier_key,
-)
-from ..private_files import open_private
+from ...projections.sealing.notes import ED25519, NAME, SealError, Sign, VerifierKey, decoded, encoded
+from ..private_files import open_private, sync_folder
 
 _PRIVATE = "PRIVATE+KEY"
-_ED25519 = b"\x01"
+_SEED_BYTES = 32
+_SHORT_NAME = "mephisto-es"
 
 
 class SealKey(NamedTuple):
-    """A key that seals logs under its name."""
+    """A private key under its name: it seals logs, or cosigns seals."""
 
-    name: str
-    public: bytes
+    verifier: VerifierKey
     sign: Sign
 
     @property
-    def verifier(self) -> str:
-        """The public key as text, to be published."""
-        return verifier_key(self.name, self.public)
+    def name(self) -> str:
+        """The name of the key, and of the logs that it seals."""
+        return self.verifier.name
 
 
 def verify_signature(public: bytes, message: bytes, signature: bytes) -> bool:
@@ -48,33 +41,57 @@ def verify_signature(public: bytes, message: bytes, signature: bytes) -> bool:
     return True
 
 
-def make_key(path: Path, name: str) -> SealKey:
+def read_or_make_key(path: Path, name: str | None, kind: int = ED25519) -> SealKey:
+    """Read a key from its file; if there is none, make one and store it for its owner only.
+
+    Args:
+        path: the file.
+        name: the name of a new key; None: one that no other key has.
+        kind: what the key is for.
+
+    Raises:
+        SealError: the file has no such key; the message does not quote it.
+        ConfigError: the name cannot be used, or the file cannot be read or written.
+    """
+    if path.exists():
+        return read_key(path, kind)
+    return make_key(path, name, kind)
+
+
+def make_key(path: Path, name: str | None, kind: int = ED25519) -> SealKey:
     """Make a key and store it in a new file, for its owner only.
 
     Args:
         path: the file.
-        name: the name of the key and of the logs that it seals.
+        name: the name of the key and of the logs that it seals; None: one that no other key has.
+        kind: what the key is for.
 
     Raises:
         ConfigError: the name cannot be used, or the file exists or cannot be written.
     """
-    if not NAME.fullmatch(name):
+    if name is not None and not NAME.fullmatch(name):
         raise ConfigError(f"{name!r} cannot be the name of a key", key="--name", hint="Use no spaces and no plus signs")
-    seed = os.urandom(32)
-    key = _key_of(name, seed)
+    seed = os.urandom(_SEED_BYTES)
+    key = _key_of(name, seed, kind)
+    verifier = key.verifier
     try:
         with open(path, "x", opener=open_private, encoding="ascii") as file:
-            file.write(f"{_PRIVATE}+{name}+{key_id(name, key.public).hex()}+{encoded(_ED25519 + seed)}\n")
-    except OSError as error:
-        raise ConfigError(f"the key {path} cannot be stored: {error.strerror}", key="--key") from error
+            secret = encoded(bytes([kind]) + seed)
+            file.write(f"{_PRIVATE}+{verifier.name}+{verifier.key_id.hex()}+{secret}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        sync_folder(path.parent)
+    except (OSError, UnicodeEncodeError) as error:
+        why = getattr(error, "strerror", None) or "its name is not ASCII"
+        raise ConfigError(f"the key {path} cannot be stored: {why}", key="--key") from error
     return key
 
 
-def read_key(path: Path) -> SealKey:
+def read_key(path: Path, kind: int = ED25519) -> SealKey:
     """Read a key from its file.
 
     Raises:
-        SealError: it is no key; the message does not quote it.
+        SealError: it is no such key; the message does not quote it.
         ConfigError: it cannot be read.
     """
     try:
@@ -84,14 +101,15 @@ def read_key(path: Path) -> SealKey:
     name, _, rest = text.removeprefix(f"{_PRIVATE}+").partition("+")
     identity, _, secret = rest.partition("+")
     seed = decoded(secret)
-    if text.startswith(f"{_PRIVATE}+") and NAME.fullmatch(name) and len(seed) == 33 and seed[:1] == _ED25519:
-        key = _key_of(name, seed[1:])
-        if identity == key_id(name, key.public).hex():
+    if text.startswith(f"{_PRIVATE}+") and NAME.fullmatch(name) and len(seed) == 1 + _SEED_BYTES and seed[0] == kind:
+        key = _key_of(name, seed[1:], kind)
+        if identity == key.verifier.key_id.hex():
             return key
-    raise SealError(f"{path} is not a key", "Name another file, or remove it: `mephisto-es seal` makes a new key")
+    raise SealError(f"{path} is not a key", "Name another file, or remove it: the command makes a new key")
 
 
-def _key_of(name: str, seed: bytes) -> SealKey:
+def _key_of(name: str | None, seed: bytes, kind: int) -> SealKey:
     private = Ed25519PrivateKey.from_private_bytes(seed)
     public = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-    return SealKey(name, public, private.sign)
+    known = name or f"{_SHORT_NAME}/{hashlib.sha256(public).hexdigest()[:12]}"
+    return SealKey(VerifierKey(known, kind, public), private.sign)

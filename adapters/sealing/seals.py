@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -15,20 +14,18 @@ from ...core.chain import ChainRow
 from ...core.entity_ref import EntityRef
 from ...core.errors import CommandRefusedError
 from ...core.lifecycles.task_run import ENDED_RUN_STATUSES, TaskRunStatus
-from ...projections.sealing.checkpoint import (
-    Checkpoint,
-    SealError,
-    open_note,
-    read_checkpoint,
-    read_verifier_key,
-    sign_checkpoint,
-)
+from ...projections.sealing.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint, unchecked_checkpoint
+from ...projections.sealing.comparison import SealComparison, compare
 from ...projections.sealing.consistency import ConsistencyProof, ProvedExtension, prove_consistency, verify_consistency
+from ...projections.sealing.cosignatures import COSIGNER, check_cosigned
+from ...projections.sealing.notes import SealError, VerifierKey, read_note, read_verifier_key
 from ...projections.sealing.sealed_log import SealedLog
 from ...projections.sealing.unit_proof import ProvedUnit, UnitProof, prove_unit, verify_unit
 from ..log.sqlite.as_of import open_as_of
 from ..log.sqlite.reader import LogReader
+from .extra import PublicKeys
 from .keys import SealKey, verify_signature
+from .witness_client import Witness, collect_cosignatures
 
 
 class Sealed(NamedTuple):
@@ -39,35 +36,84 @@ class Sealed(NamedTuple):
     consistency: ConsistencyProof | None
 
 
-def seal_log(database: Path, key: SealKey, since: str | None = None) -> Sealed:
+class _Keys(NamedTuple):
+    """The keys of `PublicKeys`, read."""
+
+    log: VerifierKey
+    witnesses: tuple[VerifierKey, ...]
+
+    def open(self, seal: str) -> Checkpoint:
+        """Return what a seal commits to.
+
+        Raises:
+            SealError: the key of the log has not signed it, or a witness has not cosigned it.
+        """
+        checkpoint = open_checkpoint(seal, self.log, verify_signature)
+        check_cosigned(seal, self.witnesses, verify_signature)
+        return checkpoint
+
+
+def _read(keys: PublicKeys) -> _Keys:
+    return _Keys(read_verifier_key(keys.log), tuple(read_verifier_key(one, COSIGNER) for one in keys.witnesses))
+
+
+def seal_log(database: Path, key: SealKey, since: str | None = None, witnesses: Sequence[Witness] = ()) -> Sealed:
     """Seal all that is in a log now.
 
     Args:
         database: the log.
         key: signs the seal.
         since: an older seal of the log.
+        witnesses: cosign the seal.
 
     Raises:
-        SealError: the log is not the one that was sealed before.
+        SealError: the log is not the one that was sealed before, or a witness has not cosigned it.
         LogError: the log cannot be read.
     """
     log = SealedLog(_rows(database, None))
     checkpoint = log.checkpoint(key.name)
-    note = sign_checkpoint(checkpoint, key.public, key.sign)
+    note = collect_cosignatures(sign_checkpoint(checkpoint, key.verifier, key.sign), log, witnesses)
     return Sealed(note, checkpoint, None if since is None else prove_consistency(log, since, note))
 
 
-def check_seal(database: Path, seal: str, public_key: str) -> Checkpoint:
+def check_seal(database: Path, seal: str, keys: PublicKeys) -> Checkpoint:
     """Check that a log still begins with everything that was sealed.
 
     Raises:
-        SealError: it does not, or the key has not signed the seal.
+        SealError: it does not, or a key has not signed the seal.
         LogError: the log cannot be read.
     """
-    name, public = read_verifier_key(public_key)
-    checkpoint = open_note(seal, name, public, partial(verify_signature, public))
+    checkpoint = _read(keys).open(seal)
     sealed_log(database, checkpoint)
     return checkpoint
+
+
+def compare_seals(one: str, other: str, public_keys: PublicKeys, database: Path | None) -> SealComparison:
+    """Compare two seals of one log.
+
+    Args:
+        one: a seal.
+        other: another one; the order does not matter.
+        public_keys: the key that must have signed both, and the witnesses of which each seal must have one at least.
+        database: the log, or a copy; None: only seals of the same size can be compared.
+
+    Raises:
+        SealError: a seal is not signed, or no witness has cosigned it.
+        LogError: the log cannot be read.
+    """
+    keys = _read(public_keys)
+    seals = [open_checkpoint(seal, keys.log, verify_signature) for seal in (one, other)]
+    for seal in (one, other) if keys.witnesses else ():
+        _check_any(seal, keys.witnesses)
+    log = None if database is None else SealedLog(_rows(database, None))
+    return compare(seals[0], seals[1], log)
+
+
+def _check_any(seal: str, witnesses: Sequence[VerifierKey]) -> None:
+    """Check that one of some witnesses has cosigned a seal."""
+    note = read_note(seal)
+    said = [witness for witness in witnesses if note.by(witness)]
+    check_cosigned(seal, said or witnesses[:1], verify_signature)
 
 
 def prove(database: Path, unit: EntityRef, seal: str) -> UnitProof:
@@ -85,7 +131,7 @@ def prove(database: Path, unit: EntityRef, seal: str) -> UnitProof:
     if status not in ENDED_RUN_STATUSES:
         raise CommandRefusedError(f"{unit} belongs to a run that is {status.value}; prove it once the run has ended")
     run = found.task_run_id
-    log = sealed_log(database, read_checkpoint(seal.rpartition("\n\n")[0]), (f"unit/{run}/", f"agent/{run}/"))
+    log = sealed_log(database, unchecked_checkpoint(seal), (f"unit/{run}/", f"agent/{run}/"))
     proof = prove_unit(log, run, found.unit_id, seal)
     if not proof.events:
         raise SealError(f"{unit} is younger than the seal", "Seal the log again, then prove it")
@@ -108,23 +154,28 @@ def sealed_log(database: Path, checkpoint: Checkpoint, keep: tuple[str, ...] = (
     return log
 
 
-def verify_proof(text: str, public_key: str) -> ProvedUnit | ProvedExtension:
-    """Check a proof with nothing but a public key.
+def verify_proof(text: str, public_keys: PublicKeys) -> ProvedUnit | ProvedExtension:
+    """Check a proof with nothing but public keys.
 
     Raises:
         SealError: it does not show what it says.
     """
-    name, public = read_verifier_key(public_key)
-    verify = partial(verify_signature, public)
+    keys = _read(public_keys)
     try:
         proof = msgspec.json.decode(text, type=UnitProof)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        try:
-            extension = msgspec.json.decode(text, type=ConsistencyProof)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise SealError("this is not a proof", "`mephisto-es prove` makes one") from None
-        return verify_consistency(extension, name, public, verify)
-    return verify_unit(proof, name, public, verify)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return _verify_extension(text, keys)
+    check_cosigned(proof.seal, keys.witnesses, verify_signature)
+    return verify_unit(proof, keys.log, verify_signature)
+
+
+def _verify_extension(text: str, keys: _Keys) -> ProvedExtension:
+    try:
+        extension = msgspec.json.decode(text, type=ConsistencyProof)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise SealError("this is not a proof", "`mephisto-es prove` makes one") from None
+    check_cosigned(extension.new, keys.witnesses, verify_signature)
+    return verify_consistency(extension, keys.log, verify_signature)
 
 
 def _rows(database: Path, size: int | None) -> Iterator[ChainRow]:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .merkle import HASH_BYTES
-from .notes import SealError, Sign, Verify, VerifierKey, decoded, encoded, open_note, read_note, sign_note
+from .notes import SealError, Sign, VerifierKey, Verify, decoded, encoded, open_note, read_note, sign_note
 
 _PROOF_HEADER = "c2sp.org/tlog-proof@v1"
 _STREAMS = "mephisto-es/streams"

@@ -8,7 +8,7 @@ import msgspec
 
 from .checkpoint import Checkpoint, open_checkpoint, read_path, unchecked_checkpoint
 from .merkle import is_consistent
-from .notes import SealError, Verify, VerifierKey, encoded
+from .notes import SealError, VerifierKey, Verify, encoded
 from .sealed_log import SealedLog
 
 FORMAT = "mephisto-es consistency 1"

@@ -13,6 +13,11 @@ def leaf_hash(data: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + data).digest()
 
 
+def empty_root() -> bytes:
+    """Return the root of the tree without entries."""
+    return hashlib.sha256(b"").digest()
+
+
 def _node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
@@ -76,7 +81,7 @@ class MerkleTree:
         """Return the hash of a subtree; it begins at a multiple of its size, rounded up to a power of two."""
         size = end - begin
         if size == 0:
-            return hashlib.sha256(b"").digest()
+            return empty_root()
         if size & (size - 1) == 0:
             return self._levels[size.bit_length() - 1][begin // size]
         middle = begin + _split(size)

@@ -26,7 +26,7 @@ from .checkpoint import (
     write_proof,
 )
 from .merkle import is_included, leaf_hash
-from .notes import SealError, Verify, VerifierKey, encoded
+from .notes import SealError, VerifierKey, Verify, encoded
 from .sealed_log import SealedLog
 
 FORMAT = "mephisto-es proof 1"

@@ -123,21 +123,55 @@ def is_signed(public: bytes, message: bytes, signature: bytes) -> bool:
 # -- C2SP ----------------------------------------------------------------------------------------
 
 
+def signatures_by(note: str, key: str, kind: int) -> tuple[str, bytes, list[bytes]]:
+    """Return the body of a note, a public key, and the signatures by it; an AssertionError if the note is none."""
+    name, hint, encoded = key.split("+", 2)
+    raw = unpacked(encoded)
+    assert raw[0] == kind
+    assert len(raw) == 33
+    assert sha(name.encode() + b"\n" + raw)[:4].hex() == hint
+    body, signatures = note.rsplit("\n\n", 1)
+    assert signatures.endswith("\n")
+    assert not [letter for letter in note if letter < " " and letter != "\n"]
+    lines = [line.split(" ") for line in signatures[:-1].split("\n")]
+    assert all(len(one) == 3 and one[0] == "\u2014" and one[1] and len(unpacked(one[2])) > 4 for one in lines)
+    blobs = [unpacked(one[2]) for one in lines if one[1] == name]
+    return body + "\n", raw[1:], [blob[4:] for blob in blobs if blob[:4].hex() == hint]
+
+
+def hashes(parts: list[str]) -> list[bytes]:
+    found = [unpacked(part) for part in parts]
+    assert all(len(one) == 32 for one in found)
+    return found
+
+
+def unpacked(text: str) -> bytes:
+    """Return the bytes of base64, which has one way to write them."""
+    data = base64.b64decode(text, validate=True)
+    assert base64.b64encode(data).decode() == text
+    return data
+
+
 def open_seal(note: str, key: str) -> tuple[str, int, bytes, int, bytes]:
     """Return origin, size, root, and the same of the streams; an AssertionError if it is not signed with the key."""
-    name, hint, encoded = key.split("+", 2)
-    raw = base64.b64decode(encoded)
-    assert raw[0] == 1
-    assert sha(name.encode() + b"\n" + raw)[:4].hex() == hint
-    body, signatures = note.split("\n\n")
-    wanted = [line.split(" ") for line in signatures.strip().split("\n")]
-    blobs = [base64.b64decode(one[2]) for one in wanted if one[0] == "—" and one[1] == name]
-    good = [blob for blob in blobs if blob[:4].hex() == hint]
-    assert any(is_signed(raw[1:], body.encode() + b"\n", blob[4:]) for blob in good)
-    origin, size, root, streams = body.split("\n")
+    body, public, found = signatures_by(note, key, 1)
+    assert found
+    assert all(is_signed(public, body.encode(), signature) for signature in found)
+    origin, size, root, streams, end = body.split("\n")
     word, count, streams_root = streams.split(" ")
-    assert (origin, word) == (name, "mephisto-es/streams")
-    return origin, int(size), base64.b64decode(root), int(count), base64.b64decode(streams_root)
+    assert (origin, word, end) == (key.split("+")[0], "mephisto-es/streams", "")
+    assert (str(int(size)), str(int(count))) == (size, count)
+    assert len(unpacked(root)) == len(unpacked(streams_root)) == 32
+    return origin, int(size), unpacked(root), int(count), unpacked(streams_root)
+
+
+def cosigned_at(note: str, key: str) -> int:
+    """Return when a witness cosigned a note; an AssertionError if it has not."""
+    body, public, found = signatures_by(note, key, 4)
+    (blob,) = found
+    seconds = int.from_bytes(blob[:8], "big")
+    assert is_signed(public, f"cosignature/v1\ntime {seconds}\n{body}".encode(), blob[8:])
+    return seconds
 
 
 def verify_unit(text: str, key: str) -> list[Any]:
@@ -148,16 +182,17 @@ def verify_unit(text: str, key: str) -> list[Any]:
     versions: dict[str, int] = {}
     for stream in proof["streams"]:
         entry = f"{stream['stream']}\n{stream['version']}\n".encode()
-        path = [base64.b64decode(part) for part in stream["path"]]
+        path = hashes(stream["path"])
         assert root_from_path(sha(b"\x00" + entry), stream["index"], count, path) == streams_root
         assert stream["stream"] not in versions
         versions[stream["stream"]] = stream["version"]
     events = []
     for one in proof["events"]:
         head, seal = one["proof"].split("\n\n", 1)
-        header, index, *hashes = head.split("\n")
+        header, index, *parts = head.split("\n")
         assert (header, index[:6], seal) == ("c2sp.org/tlog-proof@v1", "index ", proof["seal"])
-        path = [base64.b64decode(part) for part in hashes]
+        path = hashes(parts)
+        assert str(int(index[6:])) == index[6:]
         assert root_from_path(sha(b"\x00" + one["event"].encode()), int(index[6:]), size, path) == root
         events.append(json.loads(one["event"]))
     of_unit = f"unit/{proof['run']}/{proof['unit']}"

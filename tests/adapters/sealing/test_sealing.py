@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,44 +13,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mephisto_es.adapters.cli import main as command
-from mephisto_es.adapters.log.sqlite.log import SqliteLog
-from mephisto_es.core.lifecycles.task_run import ENDED_RUN_STATUSES
-from mephisto_es.core.ports import AppendRequest
-from mephisto_es.core.state.decision_state import DecisionState
-from mephisto_es.events import streams
-from mephisto_es.events.ids import TaskRunId
-from mephisto_es.projections.registry import PROJECTIONS
 
-from ...history_search import find_history
 from ..log.support import edited
 from . import second_implementation
+from .sealed_history import ENDED, HALF, HISTORY, LIVE, STATE, commit, run_of
 
-
-def ended_and_live(state: DecisionState) -> tuple[list[int], list[int]]:
-    """Return the units with agents of ended runs, and those of other runs."""
-    ended: list[int] = []
-    others: list[int] = []
-    for agent_stream, agent in state.agents.items():
-        run = state.task_runs[streams.task_run(TaskRunId(int(agent_stream.split("/")[1])))]
-        (ended if run.status in ENDED_RUN_STATUSES else others).append(agent.unit)
-    return sorted(set(ended)), sorted(set(others))
-
-
-def some_history() -> tuple[AppendRequest, ...]:
-    """Return a short history with agents in runs of both kinds."""
-    for moves in range(700, 2000, 200):
-        with suppress(LookupError):
-            return find_history(moves, lambda state: all(ended_and_live(state)))
-    raise LookupError("no history has agents in an ended run and in another one")
-
-
-HISTORY = some_history()
-STATE = DecisionState()
-for one in HISTORY:
-    for stream, event in one.events:
-        STATE.evolve(stream, event)
-ENDED, LIVE = ended_and_live(STATE)
-HALF = len(HISTORY) // 2
 FORGERIES = int(os.environ.get("FORGERIES", "12"))
 
 
@@ -62,11 +28,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def commit(path: Path, begin: int, end: int) -> None:
-    with SqliteLog.create_or_open(path, PROJECTIONS, pseudonym_key=bytes(32)) as log:
-        log.commit(HISTORY[begin:end])
-
-
 def ask(*words: str | Path) -> Result:
     return CliRunner().invoke(command.main, list(map(str, words)))
 
@@ -75,10 +36,6 @@ def structured(code: int, *words: str | Path) -> Any:
     result = ask(*words, "--json")
     assert result.exit_code == code, result.output
     return json.loads(result.stdout)
-
-
-def run_of(unit: int) -> int:
-    return next(int(stream.split("/")[1]) for stream in STATE.units if int(stream.split("/")[2]) == unit)
 
 
 def sealed(folder: Path, *options: str | Path) -> Any:
@@ -96,6 +53,15 @@ def test_a_unit_is_proved_without_the_log(folder: Path) -> None:
         assert len(shown.stdout.splitlines()) == 1 + len(events)
         recorded = [event for one in HISTORY for event in one.events if event[0] in {each["stream"] for each in events}]
         assert len(recorded) == len(events)
+
+
+def test_the_seal_of_the_run_is_found(folder: Path) -> None:
+    unit = ENDED[0]
+    missing = ask("prove", folder, f"unit-{unit}")
+    assert missing.exit_code == 2
+    assert f"run-{run_of(unit)} has not been sealed" in missing.stderr
+    structured(0, "seal", folder, str(run_of(unit)))
+    assert Path(structured(0, "prove", folder, f"unit-{unit}")["proof"]).exists()
 
 
 def test_a_proof_has_nothing_of_others_and_no_values(folder: Path) -> None:
