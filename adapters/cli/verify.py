@@ -48,7 +48,6 @@ _COMPARED = {
     SealComparison.FORK: "fork: the key has signed two versions of this log; keep both seals, they prove it",
     SealComparison.UNDECIDED: "the seals have different sizes, and only a copy of the log with the larger one can tell",
 }
-_DOUBTFUL = (SealComparison.FORK, SealComparison.UNDECIDED)
 
 
 @click.command("verify")
@@ -153,8 +152,8 @@ def _compare(one: Path, other: Path, keys: PublicKeys, database: Path | None, *,
     if as_json:
         print_json(ComparisonReport(found.value, _COMPARED[found]))
     else:
-        echo(f"{'✗ ' if found in _DOUBTFUL else ''}{_COMPARED[found]}")
-    return ILLEGAL if found in _DOUBTFUL else 0
+        echo(f"{'✗ ' if found.is_doubtful else ''}{_COMPARED[found]}")
+    return ILLEGAL if found.is_doubtful else 0
 
 
 def _verify_proof(file: Path, keys: PublicKeys, *, as_json: bool) -> int:

@@ -20,6 +20,11 @@ class SealComparison(StrEnum):
     #: The sizes differ, so that only the log can tell.
     UNDECIDED = "undecided"
 
+    @property
+    def is_doubtful(self) -> bool:
+        """True unless the seals are known to be of one log."""
+        return self in (SealComparison.FORK, SealComparison.UNDECIDED)
+
 
 def compare(one: Checkpoint, other: Checkpoint, log: SealedLog | None) -> SealComparison:
     """Compare two seals of one log.
