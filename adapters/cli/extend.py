@@ -21,6 +21,7 @@ from ...core.operations.run.plan import stored_config
 from ...events import streams
 from ...events.ids import TaskRunId
 from ...events.task_run import TaskRunCreated
+from ..control.abandoned import how_to_resume
 from ..control.client import open_control
 from ..control.protocol import MAX_LINE_BYTES, author_of
 from ..control.reviews import content_key
@@ -29,7 +30,6 @@ from ..terminal import echo
 from .common.advice import advised
 from .common.arguments import LogCommand, author_option, log_argument, run_argument
 from .common.output import format_repeated, progress
-from .run_control import how_to_resume
 
 #: Bytes of items in one request, unless a single item is larger.
 CHUNK_BYTES = MAX_LINE_BYTES // 8

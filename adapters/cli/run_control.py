@@ -20,14 +20,11 @@ from ...core.operations.control.requests import (
     RevokeVerdictsRequest,
 )
 from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
-from ...core.operations.run.plan import resume_advice
-from ...events import streams
 from ...events.ids import TaskRunId
-from ...events.task_run import TaskRunCreated
 from ...projections.mephisto_db.reader import MephistoDB
+from ..control.abandoned import how_to_resume
 from ..control.client import open_control
 from ..control.protocol import author_of
-from ..log.sqlite.as_of import open_as_of
 from ..terminal import echo
 from .common.advice import advised
 from .common.arguments import LogCommand, author_option, log_argument, run_argument
@@ -138,15 +135,6 @@ def _is_operated(database: Path, run: TaskRunId) -> bool:
     with closing(MephistoDB(database)) as db:
         status = db.get_task_run(run).status
     return status == TaskRunStatus.LIVE.value and ask_operator(database, run, status).problem is None
-
-
-def how_to_resume(database: Path, run: TaskRunId) -> str:
-    """Return how to continue a run that is paused, as the end of a sentence about it."""
-    with open_as_of(database) as moment:
-        created = moment.stream(streams.task_run(run))[0].envelope.event
-    if not isinstance(created, TaskRunCreated):
-        raise LookupError("only being created can happen first to a run: a table has a wrong row")
-    return resume_advice(created.given_by_script)
 
 
 def _execute(database: Path, request: AnyRequest, author: str | None) -> Reply:

@@ -18,8 +18,9 @@ from ...core.printable import printable_json
 from ...events.ids import TaskRunId
 from ...projections.mephisto_db.rows import end_of
 from ...projections.queries.entity_ref import stream_of
-from ...projections.queries.runs.run_status import RunStatus, run_status
+from ...projections.queries.runs.run_status import RunStatus, run_status, without_operator
 from ..composition.clock_and_ids import SystemClock
+from ..control.abandoned import operator_problem
 from ..log.sqlite.as_of import open_as_of
 from ..terminal import echo
 from .common.arguments import LogCommand, log_argument, run_argument
@@ -70,7 +71,8 @@ async def live(database: Path, run: TaskRunId, clock: WallClock) -> AsyncGenerat
     while True:
         with open_as_of(database) as moment:
             status = run_status(moment, run, now=clock.now_us())
-        yield status
+        problem = operator_problem(database, run, status.progress.status)
+        yield status if problem is None else without_operator(status, problem)
         if TaskRunStatus(status.progress.status) in ENDED_RUN_STATUSES:
             return
         await trio.sleep(REFRESH_SECONDS)

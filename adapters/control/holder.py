@@ -29,6 +29,9 @@ class LogHolder:
     """Opens a log in a thread of its own when nobody else has it open, and closes it when it is idle.
 
     It serves the control socket meanwhile, and gives way to an operator that starts.
+
+    Attributes:
+        is_holding: True while the log is open here.
     """
 
     def __init__(self, database: Path, idle_seconds: float = IDLE_SECONDS, wait_seconds: float = WAIT_SECONDS) -> None:
@@ -45,6 +48,7 @@ class LogHolder:
         self._lock = threading.Lock()
         self._stop: Callable[[], None] = lambda: None
         self._thread: threading.Thread | None = None
+        self.is_holding = False
 
     def ensure_writer(self) -> None:
         """Return once somebody listens for requests: an operator, or this holder. Blocks; for a worker thread.
@@ -83,6 +87,7 @@ class LogHolder:
             pass  # whoever sends the request opens the log itself, and is told the same
         finally:
             self._stop = lambda: None
+            self.is_holding = False
             listening.set()
 
     async def _serve(self, open_scope: trio.CancelScope, gate: OpeningGate, listening: threading.Event) -> None:
@@ -101,4 +106,5 @@ class LogHolder:
             await nursery.start(serve, self._database, executor)
             gate.release()
             note_requests(0)
+            self.is_holding = True
             listening.set()

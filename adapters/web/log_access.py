@@ -18,7 +18,9 @@ from anyio import to_thread
 from ...core.errors import CommandRefusedError
 from ...core.operations.control.requests import AnyRequest, ReviewRequest
 from ...events.ids import TaskRunId
+from ...projections.queries.runs.progress import RunProgress
 from ...projections.queries.runs.time_series import LogSeries, RunSeries
+from ..control.abandoned import operator_problem
 from ..control.client import open_control
 from ..control.holder import LogHolder
 from ..control.reviews import BatchResult, record_verdicts
@@ -96,6 +98,15 @@ class LogAccess:
             LogError: the log cannot be read.
         """
         return await self.series(run) if head - self._series.seq <= self._few_events else None
+
+    def operator_problem(self, progress: RunProgress) -> str | None:
+        """Return a sentence with the remedy if a run should have an operator and has none; else None.
+
+        Blocks; for functions that `query` calls.
+        """
+        return operator_problem(
+            self.database, progress.task_run_id, progress.status, is_held_here=self._holder.is_holding
+        )
 
     def author_for(self, author: str) -> str:
         """Return the author of decisions, as the log records it; empty for whoever started the server."""

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse
 
 from ...core.entity_ref import KINDS
 from ...core.operations.configuration.money import amount
+from ..advice import with_database, written_database
 from ..text import format_author, format_duration, format_status, printable
 from .guard import Visitor
 from .media import medium_of
@@ -24,6 +25,8 @@ HERE = Path(__file__).parent
 SHOWN_CHARACTERS = 2000
 
 _NAMES = re.compile(rf"\b(?:{'|'.join(KINDS)})-\d{{1,18}}\b")
+#: A command in a sentence.
+_COMMAND = re.compile("`([^`]+)`")
 _STREAM = re.compile(r"(task_run|assignment|unit|agent|onboarding_agent|worker|engagement)/(?:\d+/)?(\d+)")
 _KIND_OF_STREAM = {"task_run": "run", "onboarding_agent": "onboarding", "engagement": "worker"}
 
@@ -33,7 +36,7 @@ class Templates:
 
     def __init__(self, database: Path) -> None:
         """Set up the templates. Values are escaped, and an undefined name is an error."""
-        self._database = database
+        self._database = written_database(database)
         self._environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(HERE / "templates"),
             autoescape=True,
@@ -42,6 +45,7 @@ class Templates:
             lstrip_blocks=True,
         )
         self._environment.filters |= {
+            "advised": self._advised,
             "amount": amount,
             "author": format_author,
             "count": lambda number: f"{number:,}",
@@ -66,6 +70,10 @@ class Templates:
     def fragment(self, template: str, **values: object) -> str:
         """Return a part of a page."""
         return self._environment.get_template(template).render(values)
+
+    def _advised(self, text: str) -> Markup:
+        """Return a sentence in which commands name the log, and are marked as such."""
+        return Markup(_COMMAND.sub(r"<code>\1</code>", str(escape(with_database(text, self._database)))))
 
     def error(self, status_code: int, sentence: str, visitor: Visitor | None = None) -> HTMLResponse:
         """Return a page that explains an error."""

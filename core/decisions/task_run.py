@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from msgspec.structs import replace
 
 from ...events import streams
@@ -299,6 +301,18 @@ def decide_resume_admission(state: DecisionState, command: ResumeAdmission) -> l
         raise CommandRefusedError(f"run {command.task_run} is {run.status.value!r}: it admits nobody")
     changes = run.admission_paused_by is not None or run.failures
     return [NewEvent(stream, TaskRunAdmissionResumed(reason=command.reason))] if changes else []
+
+
+def resume_advice(given_by_script: Collection[str], run: int | None = None) -> str:
+    """Return how to continue a run that is paused, as the end of a sentence about it.
+
+    Args:
+        given_by_script: names of what the run's launch script passed, as recorded when the run was created.
+        run: the run; None if it is the only one in the log.
+    """
+    if not given_by_script:
+        return f"`mephisto-es resume{'' if run is None else f' {run}'}` continues it"
+    return "start its launch script again with mephisto.task.resume_incomplete_run=true to continue it"
 
 
 def admission_paused_text(run: int, function: str) -> str:

@@ -14,7 +14,7 @@ from ...events.ids import TaskRunId
 from ...events.task_run import TaskRunCreated
 from ..abstractions.blueprint import SharedTaskState
 from ..abstractions.crowd.payments import payer_of
-from ..decisions.task_run import admission_problem
+from ..decisions.task_run import admission_problem, resume_advice
 from ..errors import CommandRefusedError, ConfigError, MephistoError
 from ..ledger import Ledger
 from ..lifecycles.task_run import ENDED_RUN_STATUSES, RESUMABLE_RUN_STATUSES, TaskRunStatus
@@ -27,7 +27,7 @@ from .run.awaited_calls import AwaitedCalls, must_be_awaited
 from .run.driven_runs import DrivenRuns
 from .run.driver import LiveRunDriver
 from .run.live_task_run import LiveTaskRun
-from .run.plan import RunEnding, RunPlan, plan_run, resume_advice, stored_config, task_name
+from .run.plan import RunEnding, RunPlan, plan_run, stored_config, task_name
 from .run.quote import Quote, quote_of
 from .run.site_terms import at_site_terms
 from .services.consents import WithdrawConsentData

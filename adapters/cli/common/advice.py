@@ -1,31 +1,12 @@
-"""Puts the database that the user named into the commands that messages advise.
-
-A message of core does not know which log its reader named. A command copied out of it would reach the default log.
-"""
+"""Puts the database that the user of a call named into the commands that its messages advise."""
 
 from __future__ import annotations
 
-import re
-import shlex
-
 import click
 
-#: Verbs whose first argument is the database.
-DATABASE_VERBS = frozenset(
-    {
-        *("backup", "blockers", "bundle", "codes", "diff", "doctor", "end", "erase", "explain", "export", "extend"),
-        *("files", "invite", "ledger", "log update", "pause", "pay", "preferences", "projections", "projects"),
-        *("prove", "quality", "reconcile", "reopen", "replay", "report", "requesters", "resources list"),
-        *("resources release", "restore", "resume", "retry", "review", "runs", "seal", "serve", "show", "status"),
-        *("tail", "timeline", "top", "verify", "worker"),
-    }
-)
+from ...advice import with_database
 
 _GIVEN = f"{__name__}.database"
-#: Longer verbs first: a group's name is also the beginning of its commands.
-_VERBS = "|".join(sorted(map(re.escape, DATABASE_VERBS), key=len, reverse=True))
-#: A command, and what follows it unless that is a path, which then is the database already.
-_COMMAND = re.compile(rf"(\bmephisto-es (?:{_VERBS})(?![\w-]))(?! (?:DATABASE\b|NEW\b|[^\s`]*/|[^\s`]*\.db\b))")
 
 
 def remember_database(ctx: click.Context | None, written: str) -> None:
@@ -43,7 +24,4 @@ def advised(text: str, ctx: click.Context | None = None) -> str:
     """
     ctx = ctx or click.get_current_context(silent=True)
     written = None if ctx is None else ctx.meta.get(_GIVEN)
-    if not written:
-        return text
-    database = shlex.quote(str(written))
-    return _COMMAND.sub(lambda found: f"{found[1]} {database}", text)
+    return with_database(text, str(written)) if written else text

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import anyio
 import msgspec
+from msgspec.structs import replace
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -17,7 +18,8 @@ from ....core.lifecycles.task_run import ENDED_RUN_STATUSES, TaskRunStatus
 from ....events.ids import TaskRunId
 from ....projections.queries.history.timeline import TimelineEntry
 from ....projections.queries.runs.blockers import OpenReport, find_blockers
-from ....projections.queries.runs.run_status import RunStatus, all_runs, run_status
+from ....projections.queries.runs.progress import RunProgress
+from ....projections.queries.runs.run_status import Runs, RunStatus, all_runs, run_status, without_operator
 from ...log.sqlite.as_of import LogAsOf
 from ..moments import Mark, find_marks
 from ..plots import RunPlots, run_plots
@@ -73,7 +75,12 @@ class RunPages:
     async def runs(self, request: Request) -> Response:
         """Show all runs."""
         seq = seq_of(request)
-        found = await self._site.log.query(all_runs, seq)
+
+        def answer(moment: LogAsOf) -> Runs:
+            found = all_runs(moment)
+            return found if seq is not None else replace(found, runs=tuple(map(self._with_operator, found.runs)))
+
+        found = await self._site.log.query(answer, seq)
         return self._site.templates.page("runs.html", request, found=found, seq=seq)
 
     async def run(self, request: Request) -> Response:
@@ -109,6 +116,9 @@ class RunPages:
         finally:
             self._live_pages -= 1
 
+    def _with_operator(self, progress: RunProgress) -> RunProgress:
+        return replace(progress, operator_problem=self._site.log.operator_problem(progress))
+
     async def _view(self, run: TaskRunId, seq: int | None, *, at_once: bool = False) -> RunView:
         """Return the content of the page of a run.
 
@@ -123,6 +133,8 @@ class RunPages:
             run_status_now = TaskRunStatus(moment.db.get_task_run(run).status)
             is_live = seq is None and run_status_now not in ENDED_RUN_STATUSES
             status = run_status(moment, run, now=now if is_live else moment.at, last=LAST_EVENTS * MOST_ALIKE)
+            problem = log.operator_problem(status.progress) if seq is None else None
+            status = status if problem is None else without_operator(status, problem)
             return status, find_blockers(moment, run), moment.at, find_marks(moment, run)
 
         status, report, at, marks = await log.query(answer, seq)

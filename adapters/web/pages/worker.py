@@ -45,7 +45,7 @@ NOTICES: Mapping[str, str] = {
     "unblock": "{worker} may work again.",
     "grant": "The qualification is granted.",
     "revoke": "The qualification is revoked.",
-    "bonus": "{worker} is owed the bonus. mephisto-es pay pays it.",
+    "bonus": "{worker} is owed the bonus. The money page of its run pays it, or `mephisto-es pay`.",
 }
 
 

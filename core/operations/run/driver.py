@@ -18,6 +18,7 @@ from ....events.worker import WorkerBlocked
 from ...abstractions.architect import ArchitectContext
 from ...abstractions.resources import Resources
 from ...command_issuer import OPERATOR
+from ...decisions.task_run import resume_advice
 from ...errors import LaunchError, LogError
 from ...ledger import Ledger
 from ...lifecycles.engagement import ON_SUBMITTED
@@ -32,7 +33,7 @@ from ..services.directory import Directory
 from .assembly import assemble_live_run
 from .failures import failure_of, is_cancellation
 from .live_task_run import LiveTaskRun
-from .plan import RunPlan, resume_advice
+from .plan import RunPlan
 from .record import RunRecord
 from .releases import Releases
 from .restart import parts_to_resume

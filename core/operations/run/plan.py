@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, fields
 from typing import NamedTuple, cast
 
@@ -74,17 +73,6 @@ class RunPlan:
 def task_name(config: DictConfig) -> str:
     """Return the name of a configuration's task: the one that is set, or else the blueprint's type."""
     return str(config.task.task_name or config.blueprint._blueprint_type)
-
-
-def resume_advice(given_by_script: Collection[str]) -> str:
-    """Return how to continue a run that is paused, as the end of a sentence about it.
-
-    Args:
-        given_by_script: names of what the run's launch script passed, as recorded when the run was created.
-    """
-    if not given_by_script:
-        return "`mephisto-es resume` continues it"
-    return "start its launch script again with mephisto.task.resume_incomplete_run=true to continue it"
 
 
 def stored_config(created: TaskRunCreated) -> DictConfig:

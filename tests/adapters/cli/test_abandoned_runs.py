@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from mephisto_es.adapters.cli import main as command
+from mephisto_es.adapters.cli.top import live
+from mephisto_es.adapters.composition.clock_and_ids import SystemClock
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.adapters.log.sqlite.writer_lock import lock_path
 from mephisto_es.core.ports import AppendRequest, NewEvent
+from mephisto_es.events.ids import TaskRunId
 from mephisto_es.events.task_run import TaskRunAdmissionPaused, TaskRunDraining, TaskRunEvent, TaskRunPaused
 from mephisto_es.projections.registry import PROJECTIONS
 
@@ -60,6 +64,13 @@ def test_a_dead_operator_is_reported_with_the_remedy(words: tuple[object, ...], 
 def test_nothing_is_said_of_an_operator_that_may_be_starting(words: tuple[object, ...], database: Path) -> None:
     verb, *rest = words
     assert PROBLEM not in ask(verb, database, *rest).stdout
+
+
+async def test_those_who_watch_a_run_learn_that_its_operator_died(abandoned: Path) -> None:
+    async with aclosing(live(abandoned, TaskRunId(1), SystemClock())) as statuses:
+        status = await anext(statuses)
+    assert status.progress.operator_problem == f"{PROBLEM}`mephisto-es resume` continues it"
+    assert status.pace.seconds_to_finish is None
 
 
 def test_an_abandoned_run_does_not_finish(abandoned: Path) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import shutil
+import subprocess
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
@@ -14,6 +15,7 @@ from pyarrow import parquet
 
 from mephisto_es.adapters.log.sqlite.as_of import open_as_of
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
+from mephisto_es.adapters.log.sqlite.writer_lock import lock_path
 from mephisto_es.adapters.web.access import Access
 from mephisto_es.core.entity_ref import EntityRef
 from mephisto_es.core.ports import AppendRequest, NewEvent
@@ -32,6 +34,12 @@ from .visitor import Visitor, words_of
 _LINK = re.compile(r'(?:href|src)="([^"]+)"')
 #: Pages that are visited when all links are followed.
 MAX_PAGES = 3000
+
+
+def process_that_ended() -> int:
+    """Return the id of a process that is gone."""
+    with subprocess.Popen(["true"]) as ended:
+        return ended.pid
 
 
 def digest(path: Path) -> str:
@@ -92,8 +100,27 @@ async def test_a_banner_says_that_newcomers_get_no_work(tmp_path: Path) -> None:
     for page in ("/", f"/runs/{RUN}"):
         said = await visitor.read(page)
         assert "admission is paused because worker_can_do_unit failed 3 times in a row" in said
-        assert f"mephisto-es retry {RUN}" in said
+        assert f"mephisto-es retry {tmp_path} {RUN}" in said
     visitor.log.close()
+
+
+async def test_a_banner_says_that_the_operator_died_and_what_to_do(visitor: Visitor, database: Path) -> None:
+    said = f"no operator is running: mephisto-es resume {database.parent} continues it"
+    for page in ("/", f"/runs/{RUN}"):
+        assert said not in await visitor.read(page), "nobody knows who wrote this log"
+    # From now on this process has the log open, and is no operator.
+    await visitor.send("/workers/3", {"action": "grant", "name": "careful", "value": "2"})
+    for page in ("/", f"/runs/{RUN}"):
+        assert said in await visitor.read(page)
+    assert said not in await visitor.read(f"/runs/{RUN}?seq=200"), "the past had an operator, as far as anybody knows"
+    visitor.log.close()
+    assert said not in await visitor.read("/")
+    lock_path(database).write_text(str(process_that_ended()))
+    assert said in await visitor.read("/")
+
+
+async def test_advised_commands_name_the_log(visitor: Visitor, database: Path) -> None:
+    assert f"or with mephisto-es worker {database.parent} ." in await visitor.read("/qualifications")
 
 
 async def test_a_run_is_what_status_says_at_each_moment(visitor: Visitor, database: Path) -> None:

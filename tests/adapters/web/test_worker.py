@@ -87,7 +87,7 @@ async def test_a_bonus_is_owed_once_however_often_its_form_is_sent(visitor: Visi
     fields |= bonus(amount="0.50", unit=f"unit-{unit}", reason="saw a <mistake>", bonus_name=fields["bonus_name"])
     for _ in range(2):
         said = await visitor.post(PAGE, fields)
-        assert "worker-3 is owed the bonus. mephisto-es pay pays it." in words_of(said)
+        assert "worker-3 is owed the bonus. The money page of its run pays it, or mephisto-es pay /" in words_of(said)
     assert all_of(database, bonuses) == [(50, "saw a <mistake>")]
     assert fields["bonus_name"] not in (await visitor.get(PAGE)).text
     assert replay(database, PROJECTIONS).legal

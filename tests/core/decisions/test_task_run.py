@@ -25,7 +25,7 @@ from mephisto_es.core.commands.task_run import (
     UnitPlan,
 )
 from mephisto_es.core.decisions.launch_work import original_of, wants_repeat
-from mephisto_es.core.decisions.task_run import admission_problem
+from mephisto_es.core.decisions.task_run import admission_problem, resume_advice
 from mephisto_es.core.errors import CommandRefusedError, IllegalStepError, UnknownEntityError
 from mephisto_es.events import ids, streams
 from mephisto_es.events.agent import AgentTimedOut
@@ -269,3 +269,9 @@ def test_a_paused_admission_names_the_function_and_the_remedy(run: SmallRun) -> 
     assert problem is not None
     assert "validate_onboarding failed 3 times in a row" in problem
     assert f"mephisto-es retry {RUN}" in problem
+
+
+def test_a_run_is_resumed_by_what_passed_its_data() -> None:
+    assert resume_advice(()) == "`mephisto-es resume` continues it"
+    assert resume_advice((), RUN) == f"`mephisto-es resume {RUN}` continues it"
+    assert resume_advice(["assignment_data"], RUN).startswith("start its launch script again with ")

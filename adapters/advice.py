@@ -1,0 +1,40 @@
+"""Puts a database into the commands that messages advise. Shared by the command line and the web pages.
+
+A message of core does not know which log its reader named. A command copied out of it would reach the default log.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+from .composition.data_dir import DATABASE_FILE
+
+#: Verbs whose first argument is the database.
+DATABASE_VERBS = frozenset(
+    {
+        *("backup", "blockers", "bundle", "codes", "diff", "doctor", "end", "erase", "explain", "export", "extend"),
+        *("files", "invite", "ledger", "log update", "pause", "pay", "preferences", "projections", "projects"),
+        *("prove", "quality", "reconcile", "reopen", "replay", "report", "requesters", "resources list"),
+        *("resources release", "restore", "resume", "retry", "review", "runs", "seal", "serve", "show", "status"),
+        *("tail", "timeline", "top", "verify", "worker"),
+    }
+)
+
+#: Longer verbs first: a group's name is also the beginning of its commands.
+_VERBS = "|".join(sorted(map(re.escape, DATABASE_VERBS), key=len, reverse=True))
+#: A command, and what follows it unless that is a path, which then is the database already.
+_COMMAND = re.compile(rf"(\bmephisto-es (?:{_VERBS})(?![\w-]))(?! (?:DATABASE\b|NEW\b|[^\s`]*/|[^\s`]*\.db\b))")
+
+
+def with_database(text: str, database: str) -> str:
+    """Return a message whose commands name a database; commands that name one stay as they are."""
+    quoted = shlex.quote(database)
+    return _COMMAND.sub(lambda found: f"{found[1]} {quoted}", text)
+
+
+def written_database(database: Path) -> str:
+    """Return a log as a command names it, wherever it is called: the data folder, or the file itself."""
+    path = database.absolute()
+    return str(path.parent if path.name == DATABASE_FILE else path)
