@@ -9,6 +9,8 @@ import re
 import shlex
 from pathlib import Path
 
+import click
+
 from .composition.data_dir import DATABASE_FILE
 
 #: Verbs whose first argument is the database.
@@ -22,6 +24,7 @@ DATABASE_VERBS = frozenset(
     }
 )
 
+_GIVEN = f"{__name__}.database"
 #: Longer verbs first: a group's name is also the beginning of its commands.
 _VERBS = "|".join(sorted(map(re.escape, DATABASE_VERBS), key=len, reverse=True))
 #: A command, and what follows it unless that is a path, which then is the database already.
@@ -38,3 +41,21 @@ def written_database(database: Path) -> str:
     """Return a log as a command names it, wherever it is called: the data folder, or the file itself."""
     path = database.absolute()
     return str(path.parent if path.name == DATABASE_FILE else path)
+
+
+def remember_database(ctx: click.Context | None, written: str) -> None:
+    """Keep the database as the user wrote it, for the commands that messages of this call advise."""
+    if ctx is not None:
+        ctx.meta[_GIVEN] = written
+
+
+def advised(text: str, ctx: click.Context | None = None) -> str:
+    """Return a message whose commands name the database of this call.
+
+    Args:
+        text: a message; commands in it that name a database stay as they are.
+        ctx: the call; by default the current one. If its user named no database, the message is unchanged.
+    """
+    ctx = ctx or click.get_current_context(silent=True)
+    written = None if ctx is None else ctx.meta.get(_GIVEN)
+    return with_database(text, str(written)) if written else text

@@ -12,7 +12,7 @@ from rich.markup import escape
 from ...core.entity_ref import EntityRef
 from ...events.ids import TaskRunId
 from ...projections.queries.runs.blockers import Blocker, OpenReport, find_blockers
-from .common.advice import advised
+from ..advice import advised
 from .common.arguments import AsOfOption, LogCommand, as_of_options, log_argument, run_argument
 from .common.operators import ask_operator
 from .common.output import as_json_option, console, print_json

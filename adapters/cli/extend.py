@@ -21,13 +21,13 @@ from ...core.operations.run.plan import stored_config
 from ...events import streams
 from ...events.ids import TaskRunId
 from ...events.task_run import TaskRunCreated
+from ..advice import advised
 from ..control.abandoned import how_to_resume
 from ..control.client import open_control
 from ..control.protocol import MAX_LINE_BYTES, author_of
 from ..control.reviews import content_key
 from ..log.sqlite.as_of import open_as_of
 from ..terminal import echo
-from .common.advice import advised
 from .common.arguments import LogCommand, author_option, log_argument, run_argument
 from .common.output import format_repeated, progress
 

@@ -13,8 +13,8 @@ import click
 
 from ...core.errors import ConfigError, MephistoError, UnusableLogError, leaves
 from ...core.suggestions import nearest
+from ..advice import advised
 from ..terminal import echo
-from .common.advice import advised
 
 #: The request was refused, or a check failed.
 EXIT_REFUSED = 1

@@ -23,13 +23,13 @@ from ...events.ids import PaymentId, TaskRunId, WorkerId
 from ...events.task_run import TaskRunCreated
 from ...projections.queries.money.pay_ledger import PayLedger, Payment, pay_ledger
 from ...projections.queries.worker_names import worker_names
+from ..advice import advised
 from ..composition.provider import paying_provider
 from ..control.client import open_control
 from ..control.protocol import author_of
 from ..log.sqlite.as_of import open_as_of
 from ..terminal import echo
 from ..text import format_worker
-from .common.advice import advised
 from .common.arguments import LogCommand, author_option, log_argument, pseudonyms_option, run_argument, script_option
 from .common.output import ILLEGAL, as_json_option, console, print_json
 from .common.settlements import PaymentDecision, read_decisions, write_payments

@@ -18,10 +18,10 @@ from ...core.operations.control.requests import ReconcileRequest
 from ...core.operations.control.round_report import DifferenceReport, ListReport, RoundOutcome, RoundReport
 from ...events import streams
 from ...events.ids import TaskRunId
+from ..advice import advised
 from ..control.client import open_control
 from ..control.protocol import author_of
 from ..terminal import echo
-from .common.advice import advised
 from .common.arguments import LogCommand, author_option, log_argument, run_argument, script_option
 from .common.output import ILLEGAL, as_json_option, console, print_json
 

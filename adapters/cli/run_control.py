@@ -22,11 +22,11 @@ from ...core.operations.control.requests import (
 from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
 from ...events.ids import TaskRunId
 from ...projections.mephisto_db.reader import MephistoDB
+from ..advice import advised
 from ..control.abandoned import how_to_resume
 from ..control.client import open_control
 from ..control.protocol import author_of
 from ..terminal import echo
-from .common.advice import advised
 from .common.arguments import LogCommand, author_option, log_argument, run_argument
 from .common.operators import ask_operator
 

@@ -12,9 +12,9 @@ from rich.text import Text
 
 from ...projections.queries.runs.progress import RunProgress
 from ...projections.queries.runs.run_status import all_runs
+from ..advice import advised
 from ..terminal import echo
 from ..text import format_counts, format_duration
-from .common.advice import advised
 from .common.arguments import AsOfOption, as_of_options, log_argument
 from .common.operators import with_operator
 from .common.output import as_json_option, console, print_json

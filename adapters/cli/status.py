@@ -20,8 +20,8 @@ from ...projections.queries.as_of import AsOf
 from ...projections.queries.history.timeline import TimelineEntry
 from ...projections.queries.money.hourly_pay import HourlyPayReport
 from ...projections.queries.runs.run_status import RunStatus, run_status, without_operator
+from ..advice import advised
 from ..text import format_counts, format_duration, format_spending
-from .common.advice import advised
 from .common.arguments import AsOfOption, LogCommand, RunType, as_of_options, log_argument
 from .common.operators import ask_operator
 from .common.output import as_json_option, console, facts, print_json

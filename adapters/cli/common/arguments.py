@@ -22,11 +22,11 @@ from ....core.entity_ref import ID_PREFIX, WORKER, EntityRef, find_entity, parse
 from ....core.errors import UnknownEntityError
 from ....projections.mephisto_db.reader import MephistoDB
 from ....projections.queries.entity_ref import ViewLookup
+from ...advice import advised, remember_database
 from ...composition.data_dir import DATABASE_FILE, data_dir
 from ...composition.script_plugins import import_launch_script
 from ...erasure.unfinished import finish_erasure
 from ...log.sqlite.as_of import LogAsOf, open_as_of
-from .advice import advised, remember_database
 
 #: Stands for a value that is read from standard input or prompted for.
 FROM_INPUT = "-"

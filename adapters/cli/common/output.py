@@ -19,9 +19,9 @@ from rich.table import Table
 from ....core.errors import ConfigError
 from ....core.printable import printable_json
 from ....projections.audit.report import Finding
+from ...advice import advised
 from ...terminal import TerminalConsole, echo, make_console
 from ...text import format_author
-from .advice import advised
 
 #: Exit code when the log could be read but a check failed. A file that is not a log ends in exit code 2.
 ILLEGAL = 1

@@ -23,8 +23,8 @@ from ....core.operations.control.requests import (
 from ....events.ids import AgentId, TaskRunId
 from ....projections.mephisto_db.reader import MephistoDB
 from ....projections.queries.review_queue import ReviewFilter, read_filter, review_queue
+from ...advice import advised
 from ...log.sqlite.as_of import open_as_of
-from .advice import advised
 from .arguments import EntityType
 
 

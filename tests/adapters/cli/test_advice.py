@@ -5,9 +5,8 @@ from __future__ import annotations
 import click
 import pytest
 
-from mephisto_es.adapters.advice import DATABASE_VERBS
+from mephisto_es.adapters.advice import DATABASE_VERBS, advised, remember_database
 from mephisto_es.adapters.cli import main as command
-from mephisto_es.adapters.cli.common.advice import advised, remember_database
 from mephisto_es.adapters.cli.common.arguments import DatabaseType
 
 
