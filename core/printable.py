@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import re
 
-#: What is escaped: control characters, by which text can move the cursor, recolour or overwrite what stands there;
-#: line and paragraph separators; marks that reverse the direction of text; and halves of surrogate pairs, which no
-#: stream can encode.
-_UNPRINTABLE = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+#: What is escaped, beside line ends and tabs: control characters, by which text can move the cursor, recolour or
+#: overwrite what stands there; line and paragraph separators; marks that reverse the direction of text; and halves of
+#: surrogate pairs, which no stream can encode.
+_UNPRINTABLE = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 
-_ANY = re.compile(f"[{_UNPRINTABLE}]")
-_IN_LINES = re.compile(f"(?![\n\t])[{_UNPRINTABLE}]")
+_ANY = re.compile(f"[\t\n{_UNPRINTABLE}]")
+_IN_LINES = re.compile(f"[{_UNPRINTABLE}]")
 
 
 def printable(text: str) -> str:
     """Return text on one line, with an escape such as `\\x1b` for every character that is not to reach a terminal."""
-    return _ANY.sub(_escaped, text)
+    # Nothing that is escaped is printable by Python's rules, and that is checked much faster.
+    return text if text.isprintable() else _ANY.sub(_escaped, text)
 
 
 def printable_lines(text: str) -> str:
     """Return text like `printable`, but keep line ends and tabs: the text was composed of several lines on purpose."""
-    return _IN_LINES.sub(_escaped, text)
+    return text if text.isprintable() else _IN_LINES.sub(_escaped, text)
 
 
 def printable_json(text: str) -> str:
@@ -28,6 +29,8 @@ def printable_json(text: str) -> str:
 
     Line ends and tabs between values stay.
     """
+    if text.isprintable():
+        return text
     return _IN_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

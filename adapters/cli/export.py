@@ -13,9 +13,9 @@ from ...events.ids import TaskRunId
 from ...projections.mephisto_db.queries import JsonValue
 from ...projections.queries.quality.answers import questions_of, read_work
 from ...projections.queries.quality.labels import labels_by_item, labels_of
-from ...projections.queries.unit_records import UnitRecord, unit_records
+from ...projections.queries.unit_records import UnitRecord, UnitValues, unit_records, unit_values
 from ...projections.queries.uploads import uploads_of_run
-from ..exports.anonymous import anonymized
+from ..exports.anonymous import anonymized, without_file_names
 from ..exports.columns import UnitTable
 from ..exports.dataset import write_dataset
 from ..exports.facts import Publication
@@ -109,7 +109,13 @@ def export_command(
             complete = (_completed(record, copies, by_item) for record in found)
             return anonymized(complete) if anonymous else complete
 
-        table = UnitTable(records)
+        def values() -> Iterable[UnitValues]:
+            for found in unit_values(moment, number):
+                outputs = without_file_names(found.outputs) if anonymous else found.outputs
+                labels = _labels_of(found, by_item)
+                yield msgspec.structs.replace(found, outputs=outputs, labels=labels)
+
+        table = UnitTable(records, values)
         if name == DATASET:
             if output is None:
                 raise click.UsageError("--format huggingface writes a folder: give it with -o.")
@@ -127,12 +133,14 @@ def _completed(
     record: UnitRecord, copies: Mapping[str, PurePosixPath] | None, by_item: Mapping[int, JsonValue] | None
 ) -> UnitRecord:
     """Return a row with the paths of copied files and the labels of its item, if they are wanted."""
-    files, labels = record.files, record.labels
-    if copies is not None:
-        files = tuple(str(copies.get(file, file)) for file in files)
-    if by_item is not None and record.unit_index >= 0:
-        labels = by_item.get(record.assignment_id)
-    return msgspec.structs.replace(record, files=files, labels=labels)
+    if copies is None and by_item is None:
+        return record
+    files = record.files if copies is None else tuple(str(copies.get(file, file)) for file in record.files)
+    return msgspec.structs.replace(record, files=files, labels=_labels_of(record, by_item))
+
+
+def _labels_of(row: UnitRecord | UnitValues, by_item: Mapping[int, JsonValue] | None) -> JsonValue:
+    return None if by_item is None or row.unit_index < 0 else by_item.get(row.assignment_id)
 
 
 def _labels_by_item(moment: LogAsOf, run: TaskRunId) -> dict[int, JsonValue]:

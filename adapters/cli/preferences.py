@@ -8,7 +8,7 @@ import click
 
 from ...core.entity_ref import EntityRef
 from ...events.ids import TaskRunId
-from ...projections.queries.unit_records import unit_records
+from ...projections.queries.unit_records import unit_records, unit_values
 from ..exports.columns import UnitTable
 from ..exports.preferences import PreferenceColumns, write_preferences
 from ..terminal import echo
@@ -47,7 +47,7 @@ def preferences_command(
     columns = PreferenceColumns(prompt=prompt, options=options, choice=choice)
     with as_of.open(database) as moment:
         number = TaskRunId(run.number)
-        table = UnitTable(lambda: unit_records(moment, number, names=False))
+        table = UnitTable(lambda: unit_records(moment, number, names=False), lambda: unit_values(moment, number))
         with opened_output(output) as file:
             done = write_preferences(table, columns, file)
     echo(

@@ -32,7 +32,7 @@ from .common.arguments import (
 )
 from .common.output import as_json_option, format_repeated, progress
 from .common.review_decisions import ChosenVerdicts, WorkType, read_decisions, read_selection
-from .common.review_lists import read_unreviewed, show_appeals, show_late, show_unreviewed
+from .common.review_lists import read_unreviewed, show_appeals, show_late, show_unreviewed, unreviewed_units
 from .common.review_questions import ask_for_verdicts
 from .common.top_ups import proposed_top_ups, with_top_ups
 
@@ -138,10 +138,10 @@ def review_command(
     if decisions or chosen["approve_all"]:
         _record(database, author, decisions)
     if ask:
-        named = {decision.agent for decision in decisions}
-        work = read_unreviewed(database, run, selected, names=not pseudonyms)
-        units = [unit for unit in work.units if unit.agent_id not in named]
-        for decision in ask_for_verdicts(units, work.top_ups, chosen["note"], bonus_cents):
+        waiting = unreviewed_units(database, run, selected)
+        units = read_unreviewed(database, run, waiting, names=not pseudonyms)
+        shown = proposed or proposed_top_ups(database, TaskRunId(run.number))
+        for decision in ask_for_verdicts(units, len(waiting), shown, chosen["note"], bonus_cents):
             _record(database, author, with_top_ups([decision], proposed))
     if decisions or chosen["approve_all"] or ask:
         return
@@ -150,7 +150,7 @@ def review_command(
     elif appeals:
         show_appeals(database, run, as_json=as_json)
     else:
-        show_unreviewed(read_unreviewed(database, run, selected, names=not pseudonyms), as_json=as_json)
+        show_unreviewed(database, run, selected, names=not pseudonyms, as_json=as_json)
 
 
 def _record(database: Path, author: str | None, decisions: Sequence[ReviewRequest]) -> None:

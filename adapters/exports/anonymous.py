@@ -33,7 +33,7 @@ def anonymized(records: Iterable[UnitRecord]) -> Iterator[UnitRecord]:
             review_note=None,
             verdict_by=None,
             seqs=(),
-            outputs=_without_names(record.outputs),
+            outputs=without_file_names(record.outputs),
             **times,
         )
 
@@ -45,12 +45,12 @@ def _day(time: datetime | None) -> datetime | None:
     return None if time is None else time.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def _without_names(value: JsonValue) -> JsonValue:
+def without_file_names(value: JsonValue) -> JsonValue:
     """Return outputs without the names that files had on workers' computers."""
     match value:
         case dict():
-            return {key: _without_names(part) for key, part in value.items() if key != _OWN}
+            return {key: without_file_names(part) for key, part in value.items() if key != _OWN}
         case list():
-            return [_without_names(part) for part in value]
+            return [without_file_names(part) for part in value]
         case _:
             return value

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import Enum
 from functools import cached_property
 from types import NoneType
-from typing import NamedTuple, get_args, get_origin, get_type_hints
+from typing import NamedTuple, Protocol, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -56,6 +56,26 @@ _KINDS: dict[object, ColumnKind] = {
 }
 
 
+#: The type of values that are cells as they are, whatever else there is in the column.
+_PLAIN = {kind: hint for hint, kind in _KINDS.items() if isinstance(hint, type)}
+
+
+class FlatValues(Protocol):
+    """The part of a row whose values get columns of their own."""
+
+    @property
+    def inputs(self) -> JsonValue:
+        """The input data."""
+
+    @property
+    def outputs(self) -> JsonValue:
+        """The submission."""
+
+    @property
+    def labels(self) -> JsonValue:
+        """The labels of the item."""
+
+
 def _column(name: str, hint: object) -> Column:
     if get_origin(hint) is tuple:
         kind = ColumnKind.INTEGERS if get_args(hint)[0] is int else ColumnKind.TEXTS
@@ -75,25 +95,39 @@ _FLAT_FIELDS = {"inputs": "input", "outputs": "output", "labels": "label"}
 class UnitTable:
     """The rows of an export, which can be read several times, and their columns."""
 
-    def __init__(self, records: Callable[[], Iterable[UnitRecord]]) -> None:
+    def __init__(
+        self, records: Callable[[], Iterable[UnitRecord]], values: Callable[[], Iterable[FlatValues]] | None = None
+    ) -> None:
         """Initialize; nothing is read yet.
 
         Args:
             records: returns the rows; called again for each reading.
+            values: returns the inputs, outputs and labels of the rows alone, if that costs less.
         """
         self._records = records
+        self._values = values or records
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
-        """The columns; the first time, all rows are read to find out which ones inputs and outputs have."""
-        return (*COLUMNS, *_flat_columns(self._records()))
+        """The columns; the first time, the values of all rows are read to find out which ones they have."""
+        return (*COLUMNS, *_flat_columns(self._values()))
 
     def __iter__(self) -> Iterator[UnitRecord]:
         return iter(self._records())
 
     def cells(self, record: UnitRecord) -> list[Cell]:
         """Return the values of a row, in the order of the columns."""
-        return [_cell(column, value_of(column, record)) for column in self.columns]
+        cells: list[Cell] = []
+        for column, plain in self._typed_columns:
+            value = value_of(column, record) if column.path else getattr(record, column.field)
+            is_cell = value is None or type(value) is plain
+            cells.append(cast(Cell, value) if is_cell else _cell(column, value))
+        return cells
+
+    @cached_property
+    def _typed_columns(self) -> list[tuple[Column, type]]:
+        """The columns with the type of values that are cells as they are."""
+        return [(column, _PLAIN.get(column.kind, NoneType)) for column in self.columns]
 
 
 def value_of(column: Column, record: UnitRecord) -> object:
@@ -104,20 +138,24 @@ def value_of(column: Column, record: UnitRecord) -> object:
     return value
 
 
-def _flat_columns(records: Iterable[UnitRecord]) -> list[Column]:
+def _flat_columns(records: Iterable[FlatValues]) -> list[Column]:
     """Return a column for each value in inputs and outputs, in the order in which they first appear."""
     found: dict[tuple[str, tuple[str, ...]], set[ColumnKind]] = {}
     for record in records:
         for field in _FLAT_FIELDS:
             for path, value in leaves(getattr(record, field)):
-                place = (field, path)
-                if place in found or len(found) < MAX_FLAT_COLUMNS:
-                    found.setdefault(place, set()).update({_kind_of(value)} if value is not None else ())
+                kinds = found.get((field, path))
+                if kinds is None:
+                    if len(found) >= MAX_FLAT_COLUMNS:
+                        continue
+                    kinds = found[field, path] = set()
+                if value is not None:
+                    kinds.add(_kind_of(value))
     names: dict[str, Column] = {}
-    for (field, path), kinds in found.items():
+    for (field, path), of_values in found.items():
         name = ".".join((_FLAT_FIELDS[field], *path))
         # Keys with dots in them may lead to the same name; the first one has it.
-        names.setdefault(name, Column(name, _common(kinds), nullable=True, field=field, path=path))
+        names.setdefault(name, Column(name, _common(of_values), nullable=True, field=field, path=path))
     return list(names.values())
 
 

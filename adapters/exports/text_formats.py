@@ -13,6 +13,7 @@ import csv
 import io
 import re
 from datetime import datetime
+from types import NoneType
 from typing import BinaryIO
 
 import msgspec
@@ -20,6 +21,7 @@ import msgspec
 from ...core.printable import printable_json, printable_lines
 from .columns import Cell, UnitTable
 
+_AS_THEY_ARE = frozenset({int, float, NoneType})
 #: The beginning of a cell that a spreadsheet takes for a formula. A number that JSON has as text is none.
 _FORMULA = re.compile(r"[=+@\t\r]|-(?!\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\Z)")
 
@@ -40,7 +42,9 @@ def write_csv(table: UnitTable, file: BinaryIO) -> int:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow([spreadsheet_text(column.name) for column in table.columns])
         for count, record in enumerate(table, start=1):  # noqa: B007 - the last number is the answer
-            writer.writerow(map(_text, table.cells(record)))
+            writer.writerow(
+                [cell if cell is None or type(cell) is int else _text(cell) for cell in table.cells(record)]
+            )
     finally:
         # The caller closes the file.
         text.detach()
@@ -54,13 +58,13 @@ def spreadsheet_text(text: str) -> str:
 
 def _text(cell: Cell) -> object:
     match cell:
+        case str():
+            return spreadsheet_text(cell)
         case datetime():
             return cell.isoformat()
         case bool():
             return "true" if cell else "false"
         case list():
             return msgspec.json.encode(cell).decode()
-        case str():
-            return spreadsheet_text(cell)
         case _:
             return cell

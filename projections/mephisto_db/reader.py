@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import cache
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Unpack
+from typing import Unpack
 from urllib.parse import quote
 
 import msgspec
@@ -34,13 +32,15 @@ from .data_model import (
 )
 from .queries import JsonValue
 from .rows import R
-from .tables import TABLE_OF, TABLES, Table
+from .selection import reading, selection_of, table_of
+from .tables import TABLES, Table
 from .work_reader import read_late_outputs, read_outputs
 
 #: A value that SQLite stores.
 SqlValue = int | float | str | bytes | None
 
 _PAYLOAD = "SELECT body FROM payloads WHERE sha256 = ?"
+_PAYLOADS = "SELECT sha256, body FROM payloads WHERE sha256 IN (SELECT value FROM json_each(?))"
 
 
 class MephistoDB:
@@ -236,7 +236,7 @@ class MephistoDB:
             UnknownEntityError: there is no such assignment.
         """
         body = self._read_payload(self.get_assignment(assignment_id).data)
-        with _reading(f"the data of assignment-{assignment_id}"):
+        with reading(f"the data of assignment-{assignment_id}"):
             return None if body is None else msgspec.json.decode(body, type=InitializationData)
 
     def get_inputs(self, unit: rows.UnitRow) -> Update | None:
@@ -279,7 +279,7 @@ class MephistoDB:
     def read_json(self, ref: PayloadRef) -> JsonValue:
         """Return the JSON value behind a reference; None if it was erased, or if it is JSON's null."""
         body = self._read_payload(ref)
-        with _reading(f"the payload {ref.sha256}"):
+        with reading(f"the payload {ref.sha256}"):
             value: JsonValue = None if body is None else msgspec.json.decode(body)
         return value
 
@@ -288,8 +288,17 @@ class MephistoDB:
         body = self._read_payload(ref)
         return None if body is None else body.decode(errors="replace")
 
+    def read_bodies(self, refs: Collection[PayloadRef]) -> dict[str, bytes | None]:
+        """Return the bytes behind references by their `sha256`, read together; those that were erased are None."""
+        if not self.has_payloads:
+            return {ref.sha256: self._read_payload(ref) for ref in refs}
+        bodies: dict[str, bytes | None] = dict.fromkeys(ref.sha256 for ref in refs)
+        with reading("the payloads"):
+            bodies.update(self.execute(_PAYLOADS, (msgspec.json.encode(list(bodies)).decode(),)))
+        return bodies
+
     def _stored_payload(self, ref: PayloadRef) -> bytes | None:
-        with _reading("the payloads"):
+        with reading("the payloads"):
             found = self.execute(_PAYLOAD, (ref.sha256,)).fetchone()
         return found[0] if found else None
 
@@ -301,7 +310,7 @@ class MephistoDB:
         Raises:
             UnknownEntityError: there is none; the message names the nearest id.
         """
-        table = _table_of(row)
+        table = table_of(row)
         found = self._select(row, f"WHERE {table.key} = ?", [db_id])
         if not found:
             raise UnknownEntityError(f"{table.entity}-{db_id}", self._nearest(table, db_id))
@@ -313,21 +322,33 @@ class MephistoDB:
         Raises:
             TypeError: the table has no such column.
         """
-        table = _table_of(row)
+        table = table_of(row)
         if unknown := by.keys() - set(table.columns):
             raise TypeError(f"{table.name} cannot be found by {', '.join(sorted(unknown))}")
         wanted = {column: value for column, value in by.items() if value is not None}
         where = f"WHERE {' AND '.join(f'{column} = ?' for column in wanted)} " if wanted else ""
         return self._select(row, f"{where}ORDER BY {table.key}", list(wanted.values()))
 
-    def _select(self, row: type[R], rest: str, values: Sequence[SqlValue]) -> list[R]:
-        selection = _selection_of(row)
-        with _reading(selection.part):
-            found = self.execute(f"{selection.sql} {rest}", values)
-            return [self._row(row, dict(zip(selection.columns, cells, strict=True))) for cells in found]
+    def find_among(self, row: type[R], column: str, values: Collection[int]) -> list[R]:
+        """Return the rows of any table whose value in a column is one of those given, oldest first.
 
-    def _row(self, row: type[R], columns: Mapping[str, object]) -> R:
-        return row.from_columns(self, columns) if issubclass(row, Entity) else rows.from_columns(row, columns)
+        Raises:
+            TypeError: the table has no such column.
+        """
+        table = table_of(row)
+        if column not in table.columns:
+            raise TypeError(f"{table.name} cannot be found by {column}")
+        among = f"WHERE {column} IN (SELECT value FROM json_each(?)) ORDER BY {table.key}"
+        return self._select(row, among, [msgspec.json.encode(list(values)).decode()]) if values else []
+
+    def _select(self, row: type[R], rest: str, values: Sequence[SqlValue]) -> list[R]:
+        selection = selection_of(row)
+        with reading(selection.part):
+            found = self.execute(f"{selection.sql} {rest}", values)
+            read = [dict(zip(selection.columns, cells)) for cells in found]  # noqa: B905 - as many by construction
+            if issubclass(row, Entity):
+                return [row.from_columns(self, columns) for columns in read]
+            return [rows.from_columns(row, columns) for columns in read]
 
     def _nearest(self, table: Table, db_id: EntityId) -> str | None:
         """Find the entity with the nearest id, by two lookups in the index of the key."""
@@ -335,7 +356,7 @@ class MephistoDB:
             number = int(db_id)
         except ValueError:
             return None
-        with _reading(_selection_of(table.row).part):
+        with reading(selection_of(table.row).part):
             below, above = self.execute(
                 f"SELECT (SELECT max({table.key}) FROM {table.name} WHERE {table.key} < :number),"
                 f" (SELECT min({table.key}) FROM {table.name} WHERE {table.key} > :number)",
@@ -352,41 +373,6 @@ class MephistoDB:
         missing = [table.name for table in TABLES if table.name not in present]
         if missing:
             raise UnusableLogError(f"{database} has no MephistoDB view: the table {missing[0]} is missing")
-
-
-@contextmanager
-def _reading(part: str) -> Iterator[None]:
-    """Convert errors of SQLite, and values of the wrong type, to errors that say what to do."""
-    try:
-        yield
-    except (sqlite3.Error, msgspec.DecodeError) as error:
-        raise UnusableLogError(
-            f"{part} cannot be read: {error}; check the log with `mephisto-es replay`, "
-            "and if only a view is damaged, run `mephisto-es projections rebuild`"
-        ) from error
-
-
-class _RowQuery(NamedTuple):
-    """The query for all rows of a table; conditions are appended to it."""
-
-    sql: str
-    columns: tuple[str, ...]
-    #: The table in an error.
-    part: str
-
-
-@cache
-def _selection_of(row: type[rows.Row]) -> _RowQuery:
-    """Return the query for the rows of some type. An export asks for each row of a run eight times."""
-    table = _table_of(row)
-    part = f"the table {table.name} of the MephistoDB view"
-    return _RowQuery(f"SELECT {', '.join(table.columns)} FROM {table.name}", table.columns, part)
-
-
-@cache
-def _table_of(row: type[rows.Row]) -> Table:
-    """Return the table that holds a type of row; the types of the data model extend those of the tables."""
-    return next(TABLE_OF[kind] for kind in row.__mro__ if kind in TABLE_OF)
 
 
 def _open(path: Path) -> sqlite3.Connection:

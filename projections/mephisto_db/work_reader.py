@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -25,7 +25,7 @@ from ...events.agent import (
     AgentSubmittedLate,
     AgentUpdateReceived,
 )
-from ...events.base import FileRef, kind_of
+from ...events.base import FileRef, PayloadRef, kind_of
 from ...events.onboarding import OnboardingStarted, OnboardingUpdateReceived
 from .queries import JsonValue, MephistoQueries
 from .rows import AgentPayloadRow, AgentRow, OnboardingAgentRow, OnboardingPayloadRow
@@ -38,6 +38,13 @@ _AGAIN = kind_of(AgentSubmittedAgain)
 _ONBOARDING_STARTED = kind_of(OnboardingStarted)
 _BY_PAGE = {kind_of(AgentUpdateReceived), kind_of(OnboardingUpdateReceived)}
 _UPDATES = {kind_of(AgentUpdateReceived), kind_of(AgentObserved)}
+
+
+class JsonReader(Protocol):
+    """A source of payloads, for example a `MephistoDB`."""
+
+    def read_json(self, ref: PayloadRef) -> JsonValue:
+        """Return the JSON value behind a reference, or None if it was erased."""
 
 
 class Upload(NamedTuple):
@@ -63,11 +70,22 @@ def read_state(db: MephistoQueries, agent: AgentRow) -> AgentState:
 
 def read_outputs(db: MephistoQueries, agent: AgentRow) -> JsonValue:
     """Return an agent's outputs; None if there are none or they were erased. Late work counts once it is accepted."""
-    outputs: JsonValue = _outputs_of(db, agent, db.find(AgentPayloadRow, agent_id=agent.agent_id))
+    return outputs_of(db, agent, db.find(AgentPayloadRow, agent_id=agent.agent_id))
+
+
+def outputs_of(db: JsonReader, agent: AgentRow, sent: Sequence[AgentPayloadRow]) -> JsonValue:
+    """Return an agent's outputs like `read_outputs`.
+
+    Args:
+        db: reads payloads.
+        agent: the agent.
+        sent: everything the agent sent or received, in log order.
+    """
+    outputs: JsonValue = _outputs_of(db, agent, sent)
     return outputs
 
 
-def _outputs_of(db: MephistoQueries, agent: AgentRow, sent: list[AgentPayloadRow]) -> Any:
+def _outputs_of(db: JsonReader, agent: AgentRow, sent: Sequence[AgentPayloadRow]) -> Any:
     updates = _updates(db, [row for row in sent if row.kind in _UPDATES])
     wanted = [row for row in sent if row.kind == _SUBMITTED]
     if not wanted and agent.status == _APPROVED:
@@ -107,9 +125,7 @@ def read_uploads(db: MephistoQueries, agent: AgentRow) -> list[Upload]:
     return [Upload(ref, details, row.kind) for row in rows for ref, details in _files_of(db, row)]
 
 
-def _outputs(
-    db: MephistoQueries, kind: WorkKind, submissions: Iterable[AgentPayloadRow], updates: list[PastUpdate]
-) -> Any:
+def _outputs(db: JsonReader, kind: WorkKind, submissions: Iterable[AgentPayloadRow], updates: list[PastUpdate]) -> Any:
     submitted = next(iter(submissions), None)
     if submitted is None:
         return make_outputs(kind, None, updates) if updates else None
@@ -121,7 +137,7 @@ def _outputs(
     return make_outputs(kind, submission, updates, files)
 
 
-def _updates(db: MephistoQueries, rows: Iterable[AgentPayloadRow | OnboardingPayloadRow]) -> list[PastUpdate]:
+def _updates(db: JsonReader, rows: Iterable[AgentPayloadRow | OnboardingPayloadRow]) -> list[PastUpdate]:
     """Return recorded live updates; erased ones are left out."""
     updates: list[PastUpdate] = []
     for row in rows:
@@ -131,7 +147,7 @@ def _updates(db: MephistoQueries, rows: Iterable[AgentPayloadRow | OnboardingPay
     return updates
 
 
-def _metadata(db: MephistoQueries, agent: AgentRow, rows: Iterable[AgentPayloadRow]) -> dict[str, Any]:
+def _metadata(db: JsonReader, agent: AgentRow, rows: Iterable[AgentPayloadRow]) -> dict[str, Any]:
     sent = []
     for row in rows:
         match db.read_json(row.ref):
@@ -141,7 +157,7 @@ def _metadata(db: MephistoQueries, agent: AgentRow, rows: Iterable[AgentPayloadR
     return make_metadata(sent, agent.task_start, agent.task_end)
 
 
-def _files_of(db: MephistoQueries, row: AgentPayloadRow) -> list[tuple[FileRef, FileDetails | None]]:
+def _files_of(db: JsonReader, row: AgentPayloadRow) -> list[tuple[FileRef, FileDetails | None]]:
     if row.files is None:
         return []
     body = None if row.file_details is None else db.read_json(row.file_details)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 from ...events.envelope import RecordedEvent
@@ -28,6 +29,9 @@ class AsOf(Protocol):
 
     def stream(self, name: str) -> list[RecordedEvent]:
         """Return the events of a stream, oldest first."""
+
+    def streams(self, names: Collection[str]) -> dict[str, list[RecordedEvent]]:
+        """Return the events of several streams by their names, read together, oldest first."""
 
     def under(self, prefix: str) -> list[RecordedEvent]:
         """Return the events of all streams whose names start with a prefix, in log order.

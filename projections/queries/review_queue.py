@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from typing import TypeVar
@@ -188,6 +188,27 @@ def review_queue(as_of: AsOf, run: TaskRunId, chosen: ReviewFilter, reviewer: st
         UnknownEntityError: there is no such run or worker.
         AmbiguousReferenceError: the filter may mean several workers.
     """
+    rows = list(_matching(as_of, run, chosen, reviewer))
+    kinds = Counter(_kind_of(index) for *_, index, _ in rows)
+    return ReviewQueue(
+        units=tuple(UnitId(unit) for unit, *_ in rows),
+        agents=tuple(AgentId(agent) for _, agent, *_ in rows),
+        pay_cents=sum(pay for *_, pay in rows),
+        by_worker=tuple(Counter(WorkerId(worker) for _, _, worker, *_ in rows).most_common()),
+        by_kind=tuple((kind, kinds[kind]) for kind in UnitKind if kinds[kind]),
+    )
+
+
+def matching_units(as_of: AsOf, run: TaskRunId, chosen: ReviewFilter) -> Iterator[UnitId]:
+    """Yield the units that `review_queue` returns, without holding them all. Raises the same errors."""
+    for unit, *_ in _matching(as_of, run, chosen):
+        yield UnitId(unit)
+
+
+def _matching(
+    as_of: AsOf, run: TaskRunId, chosen: ReviewFilter, reviewer: str | None = None
+) -> Iterator[tuple[int, int, int, int, int]]:
+    """Yield the id, agent, worker, index and pay of the selected units, in order."""
     as_of.db.get_task_run(run)
     lookup = ViewLookup(as_of.db)
     parameters: dict[str, int | float | str | None] = {
@@ -204,18 +225,13 @@ def review_queue(as_of: AsOf, run: TaskRunId, chosen: ReviewFilter, reviewer: st
         "since": None if chosen.since is None else _midnight(chosen.since),
         "until": None if chosen.until is None else _midnight(chosen.until + timedelta(days=1)),
     }
-    rows = as_of.db.execute(_MATCHING + _ORDER_BY[chosen.order], parameters).fetchall()
-    if chosen.text is not None:
-        found = _units_with_text(as_of, run, chosen.status, [unit for unit, *_ in rows], chosen.text.casefold())
-        rows = [row for row in rows if row[0] in found]
-    kinds = Counter(_kind_of(index) for *_, index, _ in rows)
-    return ReviewQueue(
-        units=tuple(UnitId(unit) for unit, *_ in rows),
-        agents=tuple(AgentId(agent) for _, agent, *_ in rows),
-        pay_cents=sum(pay for *_, pay in rows),
-        by_worker=tuple(Counter(WorkerId(worker) for _, _, worker, *_ in rows).most_common()),
-        by_kind=tuple((kind, kinds[kind]) for kind in UnitKind if kinds[kind]),
-    )
+    rows = as_of.db.execute(_MATCHING + _ORDER_BY[chosen.order], parameters)
+    if chosen.text is None:
+        yield from rows
+        return
+    selected = rows.fetchall()
+    found = _units_with_text(as_of, run, chosen.status, [unit for unit, *_ in selected], chosen.text.casefold())
+    yield from (row for row in selected if row[0] in found)
 
 
 def other_answers(as_of: AsOf, unit: UnitRow) -> tuple[OtherAnswer, ...]:

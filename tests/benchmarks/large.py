@@ -86,7 +86,7 @@ def rebuild_views(path: str) -> dict[str, float]:
     return {"events": events}
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
     """The most memory this process ever had. Linux counts what stood before `exec` into `ru_maxrss`."""
     status = Path("/proc/self/status")
     if status.exists():
@@ -101,7 +101,7 @@ def main(job: str, path: str, count: int) -> None:
     done = make(path, count) if job == "make" else audit(path) if job == "audit" else rebuild_views(path)
     done["wall_seconds"] = round(time.perf_counter() - wall, 3)
     done["cpu_seconds"] = round(time.process_time() - cpu, 3)
-    done["peak_mib"] = round(_peak_bytes() / 2**20, 1)
+    done["peak_mib"] = round(peak_bytes() / 2**20, 1)
     sys.stdout.write(msgspec.json.encode(done).decode() + "\n")
 
 

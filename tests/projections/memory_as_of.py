@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from mephisto_es.core.ports import AppendRequest
 from mephisto_es.events.envelope import RecordedEvent
@@ -24,6 +24,9 @@ class MemoryAsOf:
 
     def stream(self, name: str) -> list[RecordedEvent]:
         return [one for one in self.events if one.envelope.stream == name]
+
+    def streams(self, names: Collection[str]) -> dict[str, list[RecordedEvent]]:
+        return {name: self.stream(name) for name in names}
 
     def under(self, prefix: str) -> list[RecordedEvent]:
         return [one for one in self.events if one.envelope.stream.startswith(prefix)]

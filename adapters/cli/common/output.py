@@ -5,20 +5,21 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import click
 import msgspec
-from rich.markup import escape
+from rich.markup import escape, render
 from rich.progress import Progress
 from rich.table import Table
 
 from ....core.errors import ConfigError
 from ....core.printable import printable_json
 from ....projections.audit.report import Finding
+from ....projections.queries.unit_pages import in_pages
 from ...advice import advised
 from ...terminal import TerminalConsole, echo, make_console
 from ...text import format_author
@@ -27,6 +28,9 @@ from ...text import format_author
 ILLEGAL = 1
 #: Findings that are printed; `--json` prints all of them.
 SHOWN_FINDINGS = 20
+
+#: Items of a list that are printed together.
+PRINTED_TOGETHER = 50
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
 
@@ -74,6 +78,43 @@ def facts() -> Table:
 def print_json(value: msgspec.Struct | dict[str, object]) -> None:
     """Print one object, indented so that people can read it too."""
     echo(printable_json(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()))
+
+
+def print_json_list(
+    head: Mapping[str, object], name: str, items: Iterable[msgspec.Struct], tail: Mapping[str, object]
+) -> None:
+    """Print the object that `print_json` would print, without holding it whole.
+
+    Args:
+        head: the fields before the list.
+        name: the field with the list.
+        items: what is in the list; printed some at a time.
+        tail: the fields after the list.
+    """
+    fields = [f"  {_json(key)}: {_json(value)},\n" for key, value in head.items()]
+    echo(f"{{\n{''.join(fields)}  {_json(name)}: [", nl=False)
+    is_first = True
+    for some in in_pages(items, PRINTED_TOGETHER):
+        text = ",\n    ".join(_json(item).replace("\n", "\n  ") for item in some)
+        echo(f"{'' if is_first else ','}\n    {text}", nl=False)
+        is_first = False
+    rest = [f",\n  {_json(key)}: {_json(value)}" for key, value in tail.items()]
+    echo(f"{'' if is_first else chr(10) + '  '}]{''.join(rest)}\n}}")
+
+
+def _json(value: object) -> str:
+    """Return a value as JSON text, indented as a field of an object is."""
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    return printable_json(text).replace("\n", "\n  ")
+
+
+def print_markup(lines: Iterable[str]) -> None:
+    """Print lines with markup of rich; to a file or pipe as plain text, which is much faster."""
+    text = "\n".join(lines)
+    if sys.stdout.isatty():
+        console().print(text)
+    else:
+        echo(render(text, emoji=False).plain)
 
 
 def print_findings(findings: Sequence[Finding], left_out: int = 0, notes: Sequence[str] = ()) -> None:

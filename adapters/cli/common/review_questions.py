@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 import click
 
@@ -23,12 +23,13 @@ _REASON_PROMPT = "Why? The worker reads it"
 
 
 def ask_for_verdicts(
-    units: Sequence[UnitRecord], proposed: Mapping[AgentId, int], note: str | None, bonus_cents: int
+    units: Iterable[UnitRecord], total: int, proposed: Mapping[AgentId, int], note: str | None, bonus_cents: int
 ) -> Iterator[VerdictRequest]:
     """Ask for verdicts on the terminal, and yield each one at once, so that an interruption loses none.
 
     Args:
         units: the work.
+        total: the number of units at most.
         proposed: bonuses in cents that lift work to the minimum hourly pay, by agent; they are shown.
         note: recorded with each verdict; if there is none, the reviewer is asked for the reason of each rejection
             and soft rejection.
@@ -37,7 +38,7 @@ def ask_for_verdicts(
     out = console()
     for number, unit in enumerate(units, start=1):
         out.print("\n".join(lines_of_work(unit, proposed)))
-        key = _ask_for_key(f"{number}/{len(units)}")
+        key = _ask_for_key(f"{number}/{total}")
         if key == "q":
             break
         if key in _KEYS and unit.agent_id is not None:

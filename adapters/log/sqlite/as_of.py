@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from operator import attrgetter
 from pathlib import Path
+
+import msgspec
 
 from ....core.chain import genesis
 from ....core.errors import DamagedLogError, UnknownEntityError, UnusableLogError
@@ -20,6 +23,7 @@ from . import reader, schema, snapshots
 
 _AT = "SELECT at FROM events WHERE seq = ?"
 _CHAIN = "SELECT chain FROM events WHERE seq = ?"
+_SEQ = attrgetter("seq")
 _LIVE_VIEW = "SELECT code, seq FROM projections WHERE name = ? AND live = 1"
 
 
@@ -48,6 +52,17 @@ class LogAsOf:
     def stream(self, name: str) -> list[RecordedEvent]:
         """Return the events of a stream, oldest first."""
         return self._recorded("WHERE stream = ? AND seq <= ? ORDER BY version", name, self.seq)
+
+    def streams(self, names: Collection[str]) -> dict[str, list[RecordedEvent]]:
+        """Return the events of several streams by their names, read together, oldest first."""
+        found: dict[str, list[RecordedEvent]] = {name: [] for name in names}
+        among = f"{reader.EVENTS} WHERE stream IN (SELECT value FROM json_each(?)) AND seq <= ?"
+        rows = self._db.execute(among, (msgspec.json.encode(list(found)).decode(), self.seq)).fetchall()
+        for one in reader.recorded_page(rows):
+            found[one.envelope.stream].append(one)
+        for events in found.values():
+            events.sort(key=_SEQ)
+        return found
 
     def under(self, prefix: str) -> list[RecordedEvent]:
         """Return the events of all streams whose names start with a prefix, in log order."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from itertools import count, takewhile
@@ -45,7 +45,7 @@ _HEAD = "SELECT seq, chain, at FROM events ORDER BY seq DESC LIMIT 1"
 _META = "SELECT pseudonym_key, created_by FROM meta"
 _POSITIONS = "SELECT name, seq FROM projections WHERE live = 1"
 _PAYLOAD = "SELECT body FROM payloads WHERE sha256 = ?"
-_FIRST = itemgetter(0)
+_FIRST, _SECOND = itemgetter(0), itemgetter(1)
 #: The largest position SQLite can hold.
 _END = 2**63 - 1
 
@@ -301,6 +301,14 @@ def recorded(seq: int, data: bytes) -> RecordedEvent:
         raise UnknownEventError(f"seq {seq}: {error}; update mephisto-es and start it again") from error
     except UndecodableError as error:
         raise DamagedLogError(seq, f"the event cannot be read: {error}") from error
+
+
+def recorded_page(rows: Sequence[tuple[int, bytes]]) -> list[RecordedEvent]:
+    """Decode events with their positions at less cost than one by one. Raises the errors of `recorded`."""
+    try:
+        return list(map(recorded_of, zip(map(_FIRST, rows), decode_page(map(_SECOND, rows)), strict=True)))
+    except UndecodableError:
+        return [recorded(seq, data) for seq, data in rows]
 
 
 def find(db: sqlite3.Connection, command: str) -> tuple[RecordedEvent, ...]:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from ....projections.queries.unit_records import unit_records
+from ....projections.queries.unit_records import unit_records, unit_values
 from ...exports.columns import UnitTable
 from ...exports.formats import FORMATS, load_writer
 from ...log.sqlite.as_of import LogAsOf
@@ -43,7 +43,7 @@ class Downloads:
             # Closed by the response.
             file = cast(IO[bytes], tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES))  # noqa: SIM115
             try:
-                table = UnitTable(lambda: unit_records(moment, run, names=names))
+                table = UnitTable(lambda: unit_records(moment, run, names=names), lambda: unit_values(moment, run))
                 write(table, cast(BinaryIO, file))
             except BaseException:
                 file.close()
