@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
 import click
 import trio
@@ -48,12 +49,23 @@ _MISSED = (SiteDifference.NOT_SUBMITTED, SiteDifference.UNKNOWN_HERE)
     is_flag=True,
     help="Take in work that was completed at the site and not submitted here.",
 )
+@click.option(
+    "--listed",
+    type=click.File(encoding="utf-8"),
+    help="File with the ids of people who took part as the site's pages say, one a line; for SONA.",
+)
 @click.option("--start-offer", "starts_offer", is_flag=True, help="Start an offer that was paused at the site.")
 @script_option
 @author_option
 @as_json_option
 def reconcile_command(
-    database: Path, run: EntityRef, takes_in: bool, starts_offer: bool, author: str | None, as_json: bool
+    database: Path,
+    run: EntityRef,
+    takes_in: bool,
+    listed: TextIO | None,
+    starts_offer: bool,
+    author: str | None,
+    as_json: bool,
 ) -> None:
     """Compare RUN with the site of its crowd provider, record what the site shows, and remove the differences.
 
@@ -70,10 +82,12 @@ def reconcile_command(
     Examples:
       mephisto-es reconcile mephisto_data 1
       mephisto-es reconcile mephisto_data 1 --take-in
+      mephisto-es reconcile mephisto_data 1 --listed codes.txt --take-in
 
     Exit code 0: log and site agree. 1: a difference is left.
     """
-    request = ReconcileRequest(task_run=TaskRunId(run.number), takes_in=takes_in, starts_offer=starts_offer)
+    ids = () if listed is None else tuple(dict.fromkeys(line.strip() for line in listed if line.strip()))
+    request = ReconcileRequest(task_run=TaskRunId(run.number), takes_in=takes_in, starts_offer=starts_offer, listed=ids)
     found = trio.run(_reconcile, database, request, author_of(author))
     if as_json:
         print_json({"run": str(run), "round": found})
@@ -112,7 +126,10 @@ def _about_list(one: ListReport) -> str:
 
 
 def _print(run: EntityRef, found: RoundReport) -> None:
-    echo(f"the site shows {found.observed or 0:,} pieces of work of {run}")
+    if found.observed is None:
+        echo(f"the site shows programs no work of {run}: give what its pages say with --listed")
+    else:
+        echo(f"the site shows {found.observed:,} pieces of work of {run}")
     if found.approved_by_site_at is not None:
         when = datetime.fromtimestamp(found.approved_by_site_at, UTC)
         echo(f"{found.unreviewed:,} wait for a review; the site approves one by itself at {when:%Y-%m-%d %H:%M} UTC")

@@ -39,6 +39,7 @@ class CrowdProvider(HoldsResources, ABC):
             offers each unit by itself, so that a worker does not know of others.
         REJECTED_WORK_HOLDS_PLACE: whether nobody else gets the place of rejected work.
         HIDES_RETURNED_WORK: whether the site may stop showing work that its worker has returned.
+        SHOWS_WORK: whether the site shows its work to programs (`observe`).
         MIRRORS_BLOCKS: whether the site can keep blocked workers away (`mirror_blocks`).
         POLL_SECONDS: the interval at which the reconciler observes the work at the site; None: there is no site to ask,
             and the reconciler does not run.
@@ -51,6 +52,7 @@ class CrowdProvider(HoldsResources, ABC):
     SHOWS_PROGRESS: ClassVar[bool] = True
     REJECTED_WORK_HOLDS_PLACE: ClassVar[bool] = False
     HIDES_RETURNED_WORK: ClassVar[bool] = False
+    SHOWS_WORK: ClassVar[bool] = True
     MIRRORS_BLOCKS: ClassVar[bool] = False
     POLL_SECONDS: ClassVar[float | None] = None
     PAYMENTS_AT_A_TIME: ClassVar[int] = 1
@@ -171,6 +173,19 @@ class CrowdProvider(HoldsResources, ABC):
     async def observe(self) -> Sequence[SiteWork]:
         """Return all work of the run that the site shows."""
         return ()
+
+    def listed_work(self, participant: str) -> SiteWork | None:  # noqa: ARG002 - for sites that show it to people alone
+        """Return the completed work of a person whom somebody has found in a list on the site's pages.
+
+        For sites that show no work to programs.
+
+        Args:
+            participant: the site's id of the person.
+
+        Returns:
+            The work; None: that is no id of the site's, or the site shows its work by itself.
+        """
+        return None
 
     def work_effect(self, order: WorkOrder) -> SiteEffect | None:  # noqa: ARG002 - for providers with a site
         """Return an action on a piece of work as an effect; None: the site has no such action."""

@@ -17,7 +17,7 @@ from ....core.errors import ConfigError, LaunchError
 from ....core.operations.configuration.money import cents
 from ....core.operations.registry import register_mephisto_abstraction
 from ....core.packet_data import ProviderData
-from ....events.engagement import RefusalReason
+from ....events.engagement import RefusalReason, SiteWorkStatus
 from ..account_provider import AccountProvider
 from ..accounts import RegisteredAccount
 from ..api.errors import SiteError
@@ -59,6 +59,7 @@ class SonaProvider(AccountProvider[SonaClient]):
     RequesterArgsClass: ClassVar[type[RequesterArgs]] = SonaRequesterArgs
     #: There is no list to observe; work that has no credit yet is asked for again at this interval.
     POLL_SECONDS: ClassVar[float | None] = 60.0
+    SHOWS_WORK: ClassVar[bool] = False
 
     @classmethod
     def check_settings(cls, args: DictConfig) -> None:
@@ -123,6 +124,14 @@ class SonaProvider(AccountProvider[SonaClient]):
     async def observe(self) -> Sequence[SiteWork]:
         """Return nothing: no call shows who has credit."""
         return ()
+
+    def listed_work(self, participant: str) -> SiteWork | None:
+        """Return the work of a student by the survey code that SONA's page of sign-ups shows."""
+        try:
+            code = read_survey_code([participant])
+        except CodeRefusedError:
+            return None
+        return SiteWork(handle=code, participant=code, status=SiteWorkStatus.SUBMITTED)
 
     def work_effect(self, order: WorkOrder) -> SiteEffect | None:
         """Return the grant of credit for work that was submitted here; SONA has no other action."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Protocol, assert_never
 
@@ -14,6 +14,7 @@ from ....events.streams import agent as agent_stream
 from ....events.streams import task_run as task_run_stream
 from ....events.task_run import TaskRunCreated
 from ...abstractions.crowd.payments import payer_of
+from ...abstractions.crowd.site_work import SiteWork
 from ...abstractions.crowd_provider import CrowdProvider
 from ...commands.review import Verdict
 from ...entity_ref import find_entity
@@ -25,7 +26,7 @@ from ...redaction import redacted_text
 from ..registry import get_crowd_provider_from_type, get_valid_provider_types
 from ..services.consents import WithdrawConsentData, withdrawer_in_log
 from ..services.directory import Directory
-from ..services.missed_work import MissedWork
+from ..services.missed_work import MissedWork, listed_work
 from ..services.paymaster import Paymaster
 from ..services.reconciler import Reconciler
 from ..services.reviewer import Reviewer
@@ -336,19 +337,29 @@ class RequestExecutor:
             if provider.POLL_SECONDS is None:
                 return Reply()
             reconciler = Reconciler(self._ledger, self._ids, run, provider)
-            found = await self._round(run, reconciler, started_by=author if request.starts_offer else None)
+            listed = listed_work(provider, request.listed)
+            found = await self._round(
+                run, reconciler, started_by=author if request.starts_offer else None, listed=listed
+            )
             if request.takes_in:
                 missed = MissedWork(self._ledger, self._ids, run, provider.PROVIDER_TYPE, author)
                 taken, refused = await missed.take_in(reconciler.missed())
                 found = replace(await self._round(run, reconciler), taken_in=taken, not_taken_in=refused)
             return Reply(round=found)
 
-    async def _round(self, run: TaskRunId, reconciler: Reconciler, *, started_by: str | None = None) -> RoundReport:
+    async def _round(
+        self,
+        run: TaskRunId,
+        reconciler: Reconciler,
+        *,
+        started_by: str | None = None,
+        listed: Sequence[SiteWork] = (),
+    ) -> RoundReport:
         # The offer of a live run is its operator's; that of any other one is withdrawn.
         is_live = self._status_of(run) is TaskRunStatus.LIVE
         with _provider_code():
             offers = True if started_by is not None else None if is_live else False
-            return await reconciler.reconcile(offers=offers, started_by=started_by)
+            return await reconciler.reconcile(offers=offers, started_by=started_by, listed=listed)
 
     async def _compare_books(self, request: CompareBooksRequest) -> Reply:
         async with self._open_provider(request.task_run) as provider:

@@ -163,6 +163,8 @@ class ReconcileRequest(Request, frozen=True, kw_only=True, tag="reconcile"):
     takes_in: bool = False
     #: Start an offer that somebody has paused at the site.
     starts_offer: bool = False
+    #: People who have taken part as the site's pages say, by the site's ids; for sites that show programs no work.
+    listed: tuple[str, ...] = ()
 
 
 class CompareBooksRequest(Request, frozen=True, kw_only=True, tag="compare_books"):

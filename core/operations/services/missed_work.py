@@ -11,6 +11,7 @@ from ....events import streams
 from ....events.agent import AgentWaiting
 from ....events.ids import AgentId, TaskRunId
 from ...abstractions.crowd.site_work import SiteWork
+from ...abstractions.crowd_provider import CrowdProvider
 from ...command_issuer import CommandIssuer
 from ...commands.admission import Applicant, TakeInWork
 from ...errors import CommandRefusedError
@@ -120,3 +121,18 @@ class MissedWork:
             submission=submission.ref,
         )
         await self._issuer.issue(command, submission, *payloads)
+
+
+def listed_work(provider: CrowdProvider, participants: Sequence[str]) -> list[SiteWork]:
+    """Return the work of people whom somebody has found on the site's pages.
+
+    Raises:
+        CommandRefusedError: the site shows its work by itself, or some of the ids cannot be its.
+    """
+    if participants and provider.SHOWS_WORK:
+        raise CommandRefusedError(f"{provider.PROVIDER_TYPE} shows its work by itself: leave the list out")
+    works = [work for one in participants if (work := provider.listed_work(one)) is not None]
+    if len(works) < len(participants):
+        wrong, site = len(participants) - len(works), provider.PROVIDER_TYPE
+        raise CommandRefusedError(f"{wrong:,} of {len(participants):,} listed ids are none of {site}'s")
+    return works

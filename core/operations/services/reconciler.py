@@ -83,13 +83,20 @@ class Reconciler:
         self._mirror = SiteMirror(ledger, self._issuer, run, provider)
         self._offered: int | None = None
         self._is_withdrawn = False
+        #: Ids of finished work that somebody has found on the site's pages.
+        self._listed: set[str] = set()
         #: Finished work by its id, from the last observation.
         self._finished: dict[str, SiteWork] = {}
         #: Finished work that the first observation showed and no page of ours knows; None: there was none yet.
         self._missed_before: frozenset[str] | None = None
 
     async def reconcile(
-        self, *, observes: bool = True, offers: bool | None = True, started_by: str | None = None
+        self,
+        *,
+        observes: bool = True,
+        offers: bool | None = True,
+        started_by: str | None = None,
+        listed: Sequence[SiteWork] = (),
     ) -> RoundReport:
         """Go through one round.
 
@@ -97,12 +104,13 @@ class Reconciler:
             observes: ask the site for all work of the run; otherwise what it showed last counts.
             offers: False to withdraw the offer, None to leave it as it is.
             started_by: who wants an offer that was paused at the site to be started; None: nobody does.
+            listed: completed work that somebody has found on the site's pages, where the site shows programs none.
 
         Raises:
             LogError: nothing could be recorded.
             Exception: the provider could not ask its site; what was done before stays.
         """
-        observed = await self._observe() if observes else None
+        observed = await self._observe(listed) if observes else None
         reports = [
             report
             for place in self._places.all()
@@ -134,9 +142,8 @@ class Reconciler:
         """Return the work that the last observation showed as completed, and that no page submitted."""
         pieces = [MissedPiece(work, None) for work in self._strangers]
         for place in self._places.all():
-            shown, key = self._shown(place), place.handle.casefold()
-            found = difference(self._work_of(place), None if shown is None else shown.status)
-            if found is SiteDifference.NOT_SUBMITTED and key in self._finished:
+            key = place.handle.casefold()
+            if self._difference(place, self._shown(place)) is SiteDifference.NOT_SUBMITTED and key in self._finished:
                 pieces.append(MissedPiece(self._finished[key], place))
         return pieces
 
@@ -230,13 +237,14 @@ class Reconciler:
 
     # The work -------------------------------------------------------------------------------------------------------
 
-    async def _observe(self) -> int:
-        """Record what the site shows; return the number of pieces of work."""
+    async def _observe(self, listed: Sequence[SiteWork]) -> int | None:
+        """Record what the site shows; return the number of pieces of work, None: it shows none to programs."""
         works = await self._provider.observe()
         self._refused.clear()
         # A page that asked for work meanwhile may not be in the list yet; that is no difference.
         known = {place.handle.casefold(): place for place in self._places.all()}
-        self._finished = {work.handle.casefold(): work for work in works if fills_place(work.status)}
+        self._finished = {work.handle.casefold(): work for work in (*works, *listed) if fills_place(work.status)}
+        self._listed = {work.handle.casefold() for work in listed}
         self._strangers = [work for work in self._finished.values() if _place_of(work, known) is None]
         if self._missed_before is None:
             self._missed_before = frozenset(work.handle for work in self._strangers)
@@ -264,7 +272,7 @@ class Reconciler:
                     approved_by_site_at=at,
                 ),
             )
-        return len(works)
+        return len(works) if self._provider.SHOWS_WORK else None
 
     async def _note_missing(self, known: Mapping[str, RecordedPlace], works: Sequence[SiteWork]) -> None:
         """Record work as returned that two observations in a row do not show: the first may have been too early."""
@@ -278,8 +286,7 @@ class Reconciler:
 
     async def _settle(self, place: RecordedPlace, shown: ProviderObserved | None) -> DifferenceReport | None:
         """Remove the difference about one place, if there is one and it can be removed."""
-        work = self._work_of(place)
-        found = difference(work, None if shown is None else shown.status)
+        work, found = self._work_of(place), self._difference(place, shown)
         if found is None:
             return None
         outcome, reason = RoundOutcome.FOR_PERSON, ""
@@ -298,6 +305,15 @@ class Reconciler:
         return DifferenceReport(
             difference=found, outcome=outcome, worker=place.worker, stream=self._stream_of(place), reason=reason
         )
+
+    def _difference(self, place: RecordedPlace, shown: ProviderObserved | None) -> SiteDifference | None:
+        """Return how log and site differ about one place."""
+        work = self._work_of(place)
+        found = difference(work, None if shown is None else shown.status)
+        is_submitted = isinstance(work, AgentRecord) and work.submission is not None
+        if found is None and place.handle.casefold() in self._listed and not is_submitted:
+            return SiteDifference.NOT_SUBMITTED
+        return found
 
     async def _act(
         self, place: RecordedPlace, work: AgentRecord | OnboardingRecord | None, action: WorkAction

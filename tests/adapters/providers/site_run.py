@@ -277,17 +277,21 @@ class SiteRun:
 
     async def ask(self, request: AnyRequest) -> Reply:
         """Execute a request as a process without the run's operator does."""
+        return await ask(self.harness, self.provider, request)
 
-        @asynccontextmanager
-        async def open_provider(run: TaskRunId) -> AsyncIterator[CrowdProvider]:
-            async with self.provider(run) as provider:
-                yield provider
 
-        ledger = self.harness.operator.ledger
-        epoch = next(EPOCHS)
-        ids = SystemIds(ledger.state.highest_ids(), epoch)
-        executor = RequestExecutor(ledger, ids, open_provider, no_erasure, DrivenRuns())
-        return await executor.execute(request, "user/me", f"key {epoch}")
+async def ask(harness: OperatorHarness, make: Callable[[TaskRunId], CrowdProvider], request: AnyRequest) -> Reply:
+    """Execute a request as a process without the run's operator does, with providers that it makes itself."""
+
+    @asynccontextmanager
+    async def open_provider(run: TaskRunId) -> AsyncIterator[CrowdProvider]:
+        async with make(run) as provider:
+            yield provider
+
+    ledger, epoch = harness.operator.ledger, next(EPOCHS)
+    ids = SystemIds(ledger.state.highest_ids(), epoch)
+    executor = RequestExecutor(ledger, ids, open_provider, no_erasure, DrivenRuns())
+    return await executor.execute(request, "user/me", f"key {epoch}")
 
 
 @asynccontextmanager

@@ -9,12 +9,14 @@ from random import Random
 from typing import Any, ClassVar, NamedTuple
 
 import httpx
+import msgspec
 import pytest
 import trio
 import trio.testing
 import yaml
 
 from mephisto_es.adapters.architects.memory.router import MemoryRouter
+from mephisto_es.adapters.composition.clock_and_ids import SystemIds
 from mephisto_es.adapters.fakes.faults import Fault, FaultPlan
 from mephisto_es.adapters.fakes.gateway import FakeCarrier
 from mephisto_es.adapters.fakes.sona.app import next_week, sona_app
@@ -24,14 +26,20 @@ from mephisto_es.adapters.providers.api.transport import TransportLimits
 from mephisto_es.adapters.providers.sona.client import SonaClient
 from mephisto_es.adapters.providers.sona.provider import SonaProvider
 from mephisto_es.adapters.providers.sona.study import SERVER_PATH, read_completion_url
+from mephisto_es.core.abstractions.blueprint import SharedTaskState
+from mephisto_es.core.abstractions.crowd.differences import SiteDifference
+from mephisto_es.core.abstractions.resources import Resources
 from mephisto_es.core.decisions.refusals import refusal_text
-from mephisto_es.core.errors import ConfigError, LaunchError
+from mephisto_es.core.errors import CommandRefusedError, ConfigError, LaunchError
+from mephisto_es.core.operations.control.requests import AnyRequest, ReconcileRequest, Reply
 from mephisto_es.core.operations.registry import register_mephisto_abstraction
 from mephisto_es.core.operations.run.live_task_run import LiveTaskRun
 from mephisto_es.events.codec import encode
 from mephisto_es.events.engagement import RefusalReason
+from mephisto_es.events.ids import TaskRunId
 
 from ....core.operations.operator_harness import HarnessTaskState, OperatorHarness, config, items, open_harness
+from ..site_run import EPOCHS, ask
 
 URL = "http://localhost:1"
 
@@ -56,10 +64,22 @@ class SonaRun(NamedTuple):
     site: FakeSona
     study: FakeSonaStudy
 
-    async def launch(self, units: int, **task: object) -> LiveTaskRun:
+    def config(self, **task: object) -> Any:
         cfg = config(**{"task_reward": "0", **task})
         cfg.provider = NearSona.ArgsClass
         cfg.provider._provider_type = "near_sona"
+        return cfg
+
+    def provider(self, run: TaskRunId) -> NearSona:
+        ledger = self.harness.operator.ledger
+        ids = SystemIds(ledger.state.highest_ids(), next(EPOCHS))
+        return NearSona(self.config(), SharedTaskState(), Resources(ledger, ids, run))
+
+    async def ask(self, request: AnyRequest) -> Reply:
+        return await ask(self.harness, self.provider, request)
+
+    async def launch(self, units: int, **task: object) -> LiveTaskRun:
+        cfg = self.config(**task)
         run = await self.harness.operator.launch_task_run_or_die(cfg, HarnessTaskState(data=items(units)))
         return self.harness.operator.get_running_task_runs()[run]
 
@@ -140,3 +160,32 @@ async def test_a_launch_that_could_not_grant_credit_is_refused(
             await run.launch(1, task_reward="0.10")
         with pytest.raises(LaunchError, match="SONA does not know this study: a cloned study has another id"):
             await run.launch(1)
+
+
+async def test_students_who_took_part_without_our_server_are_taken_in_from_a_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    """SONA shows its sign-ups on pages alone: a person brings the list, and who is in it gets a unit and credit."""
+    async with open_run(tmp_path, monkeypatch) as run:
+        anna, bert, cleo, dora = (run.site.sign_up(run.study, name).code for name in ("anna", "bert", "cleo", "dora"))
+        live = await run.launch(4)
+        router = run.harness.router(live)
+        details = await come(router, anna)
+        router.submit_task(details["agent_id"], {"answer": 1})
+        assert (await come(router, bert))["agent_id"]
+        request = ReconcileRequest(task_run=live.task_run, listed=(anna, bert, cleo))
+        found = (await run.ask(request)).round
+        assert found is not None
+        assert found.observed is None
+        assert sorted(one.difference.value for one in found.open) == sorted(
+            one.value for one in (SiteDifference.NOT_SUBMITTED, SiteDifference.UNKNOWN_HERE)
+        )
+        taken = (await run.ask(msgspec.structs.replace(request, takes_in=True))).round
+        assert taken is not None
+        assert (taken.taken_in, taken.not_taken_in) == (2, ())
+        await run.wait_for_credit(anna="Granted", bert="Granted", cleo="Granted", dora="Awaiting")
+        again = (await run.ask(msgspec.structs.replace(request, takes_in=True))).round
+        assert again is not None
+        assert (again.taken_in, again.open) == (0, ())
+        with pytest.raises(CommandRefusedError, match="1 of 2 listed ids are none of near_sona's"):
+            await run.ask(ReconcileRequest(task_run=live.task_run, listed=(dora, "%SURVEY_CODE%")))
