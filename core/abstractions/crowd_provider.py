@@ -43,6 +43,7 @@ class CrowdProvider(HoldsResources, ABC):
         MIRRORS_BLOCKS: whether the site can keep blocked workers away (`mirror_blocks`).
         POLL_SECONDS: the interval at which the reconciler observes the work at the site; None: there is no site to ask,
             and the reconciler does not run.
+        PIECES_PER_CALL: pieces of work that the site shows in one call; a list of very many is observed less often.
         PAYMENTS_AT_A_TIME: workers whose payments may be requested at a time.
     """
 
@@ -55,6 +56,7 @@ class CrowdProvider(HoldsResources, ABC):
     SHOWS_WORK: ClassVar[bool] = True
     MIRRORS_BLOCKS: ClassVar[bool] = False
     POLL_SECONDS: ClassVar[float | None] = None
+    PIECES_PER_CALL: ClassVar[int] = 200
     PAYMENTS_AT_A_TIME: ClassVar[int] = 1
 
     def __init__(self, args: DictConfig, shared_state: SharedTaskState, resources: Resources) -> None:

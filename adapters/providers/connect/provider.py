@@ -63,6 +63,8 @@ class ConnectProvider(AccountProvider[ConnectClient]):
     HIDES_RETURNED_WORK: ClassVar[bool] = True
     MIRRORS_BLOCKS: ClassVar[bool] = True
     POLL_SECONDS: ClassVar[float | None] = 50.0
+    #: One call lists all assignments of a project.
+    PIECES_PER_CALL: ClassVar[int] = 10_000
 
     def __init__(self, args: DictConfig, shared_state: SharedTaskState, resources: Resources) -> None:
         super().__init__(args, shared_state, resources)

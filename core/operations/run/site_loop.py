@@ -52,6 +52,10 @@ class SiteLoop:
         self._changed = Signal()
         self._is_offering = True
         self._observe_at = 0.0
+        #: The time before which the site is not observed again, so that a long list gets a call a second at most, and
+        #: the seconds that its list takes at that pace.
+        self._not_before = 0.0
+        self._list_seconds = 0.0
         self._pause_seconds = FIRST_PAUSE_SECONDS
         self._warn_at = 0.0
 
@@ -61,7 +65,7 @@ class SiteLoop:
 
     def observe_soon(self) -> None:
         """Go through a round with an observation soon: something happened at the site."""
-        self._observe_at = 0.0
+        self._observe_at = self._not_before
         self._changed.notify()
 
     def close(self) -> None:
@@ -89,14 +93,15 @@ class SiteLoop:
             changed = self._changed.next_event()
             observes = trio.current_time() >= self._observe_at
             if observes:
-                self._observe_at = trio.current_time() + interval * (1 + JITTER * self._jitter())
+                pause = max(interval, 2 * self._list_seconds)
+                self._observe_at = trio.current_time() + pause * (1 + JITTER * self._jitter())
             if await self._go_through(observes=observes):
                 self._pause_seconds = FIRST_PAUSE_SECONDS
                 with trio.move_on_at(max(self._observe_at, trio.current_time())):
                     await changed.wait()
                 await trio.sleep(GAP_SECONDS)
             else:
-                self._observe_at = 0.0
+                self._observe_at = self._not_before
                 await trio.sleep(self._pause_seconds * (1 + JITTER * self._jitter()))
                 self._pause_seconds = min(2 * self._pause_seconds, LONGEST_PAUSE_SECONDS)
 
@@ -140,6 +145,9 @@ class SiteLoop:
         """Go through a round; return False if it failed."""
         try:
             report = await self._reconciler.reconcile(observes=observes, offers=self._is_offering)
+            if observes:
+                self._list_seconds = (report.observed or 0) / self._provider.PIECES_PER_CALL
+                self._not_before = trio.current_time() + self._list_seconds
             self._warn_of_auto_approval(report)
         except LogError:
             raise

@@ -40,6 +40,8 @@ from .site_mirror import SiteMirror
 ACTOR = "reconciler"
 #: Seconds that one action at the site may take before the round goes on without it.
 ACTION_SECONDS = 180.0
+#: Actions in a row without an answer after which a round asks for no other: the site is down.
+MAX_UNANSWERED = 3
 #: Units that want a place at the site, or hold one.
 _PLACED = (
     UnitStatus.LAUNCHED,
@@ -80,6 +82,10 @@ class Reconciler:
         self._missing: set[str] = set()
         #: Actions that the site refused; asked for again after the next observation.
         self._refused: dict[tuple[str, WorkAction], str] = {}
+        #: Actions of this round in a row that were not answered.
+        self._unanswered = 0
+        #: The place whose action had to wait for that reason; the next round begins with it.
+        self._waiting: RecordedPlace | None = None
         self._mirror = SiteMirror(ledger, self._issuer, run, provider)
         self._offered: int | None = None
         self._is_withdrawn = False
@@ -110,11 +116,10 @@ class Reconciler:
             LogError: nothing could be recorded.
             Exception: the provider could not ask its site; what was done before stays.
         """
+        self._unanswered = 0
         observed = await self._observe(listed) if observes else None
         reports = [
-            report
-            for place in self._places.all()
-            if (report := await self._settle(place, self._shown(place))) is not None
+            report for place in self._in_turn() if (report := await self._settle(place, self._shown(place))) is not None
         ]
         strangers = [
             DifferenceReport(difference=SiteDifference.UNKNOWN_HERE, outcome=RoundOutcome.FOR_PERSON)
@@ -137,6 +142,12 @@ class Reconciler:
             is_paused_there=self._run_state.offer is SiteOffer.PAUSED_THERE,
             lists=lists,
         )
+
+    def _in_turn(self) -> Sequence[RecordedPlace]:
+        """Return all places, the one first that had to wait."""
+        places, first, self._waiting = self._places.all(), self._waiting, None
+        start = places.index(first) if first in places else 0
+        return (*places[start:], *places[:start])
 
     def missed(self) -> list[MissedPiece]:
         """Return the work that the last observation showed as completed, and that no page submitted."""
@@ -330,11 +341,16 @@ class Reconciler:
         effect = self._provider.work_effect(order)
         if effect is None:
             return None
+        if self._unanswered >= MAX_UNANSWERED:
+            self._waiting = self._waiting or place
+            return RoundOutcome.PENDING, "the site does not answer"
         result = None
         with trio.move_on_after(ACTION_SECONDS):
             result = await effect.send("")
         if result is None or result.answer not in {Answer.DONE, Answer.REFUSED}:
+            self._unanswered += 1
             return RoundOutcome.PENDING, "" if result is None else result.reason
+        self._unanswered = 0
         if result.answer is Answer.REFUSED:
             self._refused[place.handle, action] = result.reason
             logger.warning("the site refused an action", run=self._run, action=action.value, reason=result.reason)

@@ -19,7 +19,7 @@ from mephisto_es.adapters.architects.memory.router import MemoryRouter
 from mephisto_es.adapters.composition.clock_and_ids import SystemIds
 from mephisto_es.adapters.fakes.connect.app import connect_app
 from mephisto_es.adapters.fakes.connect.site import DEFAULT_KEY, FakeConnect
-from mephisto_es.adapters.fakes.gateway import FakeCarrier
+from mephisto_es.adapters.fakes.gateway import FakeCarrier, Gateway
 from mephisto_es.adapters.fakes.prolific.app import prolific_app
 from mephisto_es.adapters.fakes.prolific.site import DEFAULT_TOKEN, FakeProlific
 from mephisto_es.adapters.log.memory import MemoryLog
@@ -58,6 +58,7 @@ LIMITS = TransportLimits(patience_seconds=20)
 EPOCHS = count(1_000_000)
 #: A provider's site, in this process.
 CARRIERS: dict[str, httpx.AsyncBaseTransport] = {}
+GATEWAYS: dict[str, Gateway] = {}
 
 
 async def no_erasure(worker: WorkerId, reason: str, author: str) -> ErasureReport:
@@ -87,6 +88,11 @@ class NearConnect(ConnectProvider):
     def client_of(cls, account: RegisteredAccount) -> ConnectClient:
         key, url = account.values["api_key"], account.values["base_url"]
         return ConnectClient(key, Random(0).random, base_url=url, limits=LIMITS, carrier=CARRIERS["connect"])
+
+
+def calls_to(kind: str) -> int:
+    """Return the calls that the API of a simulated site in this process has got."""
+    return sum(GATEWAYS[kind].calls.values())
 
 
 def write_accounts(folder: Path) -> Path:
@@ -197,10 +203,12 @@ class SiteRun:
     harness: OperatorHarness
     #: The provider that pays, if it is another one.
     payer: type[CrowdProvider] | None = None
+    #: The provider of the runs, if it is another one.
+    near: type[CrowdProvider] | None = None
 
     @property
     def provider_class(self) -> type[CrowdProvider]:
-        return NearProlific if self.kind == "prolific" else NearConnect
+        return self.near or (NearProlific if self.kind == "prolific" else NearConnect)
 
     @property
     def prolific(self) -> FakeProlific:
@@ -302,7 +310,8 @@ async def open_site_run(
     if site is None:
         make = FakeProlific if kind == "prolific" else FakeConnect
         site = make(trio.current_time, **settings)
-    CARRIERS[kind] = FakeCarrier(prolific_app(site) if isinstance(site, FakeProlific) else connect_app(site))
+    GATEWAYS[kind] = prolific_app(site) if isinstance(site, FakeProlific) else connect_app(site)
+    CARRIERS[kind] = FakeCarrier(GATEWAYS[kind])
     async with open_harness(path, log) as harness:
         yield SiteRun(kind, site, harness)
 

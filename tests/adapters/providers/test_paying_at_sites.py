@@ -283,12 +283,9 @@ async def test_everybody_is_paid_once(name: str, seed: int, autojump_clock: Mock
         assert cents == (sum(due) if purpose == BONUS else 150)
 
 
-@pytest.mark.parametrize("name", SITES)
-async def test_a_rule_that_repeats_blindly_pays_twice(name: str, autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize(("name", "seed"), [("prolific", 1), ("connect", 3)])
+async def test_a_rule_that_repeats_blindly_pays_twice(name: str, seed: int, autojump_clock: MockClock) -> None:
     """Paying as if tokens were kept for ever: the log says that all is well, and the money is gone."""
-    surplus = 0
-    for seed in range(6):
-        payments, paid, _ = await pay_all(name, seed, wrong=BySendingAgain())
-        due = sum(one.amount_cents for one in payments if one.purpose == BONUS)
-        surplus += sum(cents for (_, purpose), cents in paid.items() if purpose == BONUS) - due
-    assert surplus > 0
+    payments, paid, _ = await pay_all(name, seed, wrong=BySendingAgain())
+    due = sum(one.amount_cents for one in payments if one.purpose == BONUS)
+    assert sum(cents for (_, purpose), cents in paid.items() if purpose == BONUS) > due
