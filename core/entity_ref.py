@@ -77,7 +77,7 @@ def find_entity(lookup: EntityLookup, text: str, kinds: Sequence[str]) -> Entity
     if len(found) == 1:
         return found[0]
     if found:
-        raise AmbiguousReferenceError(bare, [_described(entity, existing, named) for entity in found])
+        raise AmbiguousReferenceError(bare, {str(entity): _described(entity, existing, named) for entity in found})
     if len(by_id) == 1:
         return by_id[0]
     raise _unknown(bare, kinds)

@@ -32,7 +32,7 @@ Facts are attributes, the sentence is `str(error)`, the cause is kept by `raise 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
 AnyError = TypeVar("AnyError", bound=BaseException)
@@ -86,13 +86,15 @@ class AmbiguousReferenceError(CommandRefusedError):
 
     Attributes:
         written: the text.
+        entities: the ids of the entities.
         candidates: the entities, each with the way to write it unmistakably.
     """
 
-    def __init__(self, written: str, candidates: Sequence[str]) -> None:
+    def __init__(self, written: str, candidates: Mapping[str, str]) -> None:
         self.written = written
-        self.candidates = tuple(candidates)
-        super().__init__(f"{written!r} may be {', or '.join(candidates)}")
+        self.entities = tuple(candidates)
+        self.candidates = tuple(candidates.values())
+        super().__init__(f"{written!r} may be {', or '.join(self.candidates)}")
 
 
 class CommandIdReusedError(CommandRefusedError):

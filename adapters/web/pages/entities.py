@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from ....core.entity_ref import KINDS, WORKER, EntityRef, find_entity, parse_entity_ref
+from ....core.errors import AmbiguousReferenceError
 from ....core.lifecycles.unit import UnitStatus
 from ....events.ids import AgentId, WorkerId
 from ....projections.queries.entity_ref import ViewLookup
@@ -113,17 +114,30 @@ class EntityPages:
         )
 
     async def find(self, request: Request) -> Response:
-        """Redirect to the entity whose id or name at the provider was typed."""
+        """Redirect to the entity whose id or name at the provider was typed; let visitors choose if it is several."""
         text = request.query_params.get("id", "")
-        subject = await self._site.log.query(lambda moment: find_entity(ViewLookup(moment.db), text, KINDS))
-        if subject.kind == "run":
-            return RedirectResponse(f"/runs/{subject.number}", 303)
-        return RedirectResponse(f"/timeline/{subject}{query(seq=seq_of(request))}", 303)
+        try:
+            subject = await self._site.log.query(lambda moment: find_entity(ViewLookup(moment.db), text, KINDS))
+        except AmbiguousReferenceError as error:
+            return await self._choice(request, error)
+        return RedirectResponse(f"{address_of(subject)}{query(seq=seq_of(request))}", 303)
+
+    async def _choice(self, request: Request, ambiguous: AmbiguousReferenceError) -> Response:
+        """Return a page with everything that a text may mean."""
+        found = [one for one in map(parse_entity_ref, ambiguous.entities) if one is not None]
+        names = await self._site.log.query(lambda moment: [self._name_of(moment, one) for one in found])
+        meant = [(one, address_of(one), name) for one, name in zip(found, names, strict=True)]
+        return self._site.templates.page("find.html", request, written=ambiguous.written, meant=meant)
 
     def _name_of(self, moment: LogAsOf, subject: EntityRef) -> str | None:
         """Return the name at the provider of a worker, if names are shown."""
         worker = WorkerId(subject.number)
         return self._site.names_of(moment.db, [worker]).get(worker) if subject.kind == WORKER else None
+
+
+def address_of(entity: EntityRef) -> str:
+    """Return the page of an entity."""
+    return f"/runs/{entity.number}" if entity.kind == "run" else f"/timeline/{entity}"
 
 
 def _subject_of(request: Request) -> EntityRef:

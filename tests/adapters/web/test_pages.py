@@ -230,8 +230,10 @@ async def test_finding(visitor: Visitor) -> None:
     assert (await visitor.get("/find?id= Unit-12 ")).url.path == "/timeline/unit-12"
     assert (await visitor.get("/find?id=run-1")).url.path == "/runs/1"
     assert (await visitor.get("/find?id=Zoë 3")).url.path == "/timeline/worker-3"
-    said = await visitor.read("/find?id=12", status=404)
-    assert "may be assignment-12 by its id (write id=assignment-12), or unit-12 by its id" in said
+    assert (await visitor.get("/find?id=unit12")).url.path == "/timeline/unit-12"
+    page = await visitor.get("/find?id=3")
+    assert "several with 3 as their id or name: assignment-3 unit-3 agent-3 worker-3 Zoë 3" in words_of(page)
+    assert 'href="/timeline/worker-3"' in page.text
 
 
 async def test_a_log_without_runs(tmp_path: Path) -> None:
