@@ -12,11 +12,16 @@ from random import SystemRandom
 
 import pytest
 import trio
+from msgspec.structs import replace
 
 from mephisto_es.core.decisions import end_work as ending
+from mephisto_es.core.decisions import review, settlement
+from mephisto_es.core.decisions.settlement import Attempts, ByLooking, NextStep
 from mephisto_es.core.lifecycles.task_run import TaskRunStatus
+from mephisto_es.core.lifecycles.unit import UnitStatus
 from mephisto_es.core.operations.client_io_handler import ClientIOHandler
 from mephisto_es.core.operations.logger_core import set_mephisto_log_level
+from mephisto_es.core.operations.task_code import submission_callbacks
 from mephisto_es.core.operations.task_code.submission_callbacks import SubmissionCallbacks
 from mephisto_es.core.operations.task_launcher import TaskLauncher
 from mephisto_es.core.state.decision_state import DecisionState
@@ -24,7 +29,8 @@ from mephisto_es.core.state.decision_state import DecisionState
 from .simulation.simulate import ViolationError, simulate
 
 ROOT = Path(__file__).resolve().parents[1]
-FRESH_SEEDS = 100
+#: With somebody who reviews, pays and so on, and without.
+FRESH_SEEDS = {True: 30, False: 50}
 #: What is planted must be seen by one of so many seeds.
 SEEDS_UNTIL_SEEN = 1000
 SEEDS = 2**48
@@ -38,31 +44,26 @@ def quiet() -> Iterator[None]:
     set_mephisto_log_level(level="info")
 
 
-#: Seeds that showed a fault of the product once, and what it was.
-FOUND = {161121806566678: "two that waited for a decision woke each other while the log was asked"}
+#: Seeds that showed a fault of the product once, whether with a requester, and the fault.
+FOUND = {
+    (2557279352093, False): "a connection was cut within the first greeting",
+    (2557279352918, False): "an agent was told of before its commit",
+    (75108003290379, False): "an update was sent before older ones",
+    (161121806566678, False): "two that waited for a decision woke each other while the log was asked",
+    (39, True): "the script never heard of work that was reviewed before it could be asked",
+    (75, True): "a run that was ended at once did not wait for the script's last answer",
+}
 
 
-@pytest.mark.parametrize("seed", FOUND)
-def test_a_seed_that_showed_a_fault_shows_none(seed: int, tmp_path: Path) -> None:
-    simulate(seed, tmp_path)
+@pytest.mark.parametrize(("seed", "has_requester"), FOUND, ids=FOUND.values())
+def test_a_seed_that_showed_a_fault_shows_none(seed: int, has_requester: bool, tmp_path: Path) -> None:
+    simulate(seed, tmp_path, has_requester=has_requester)
 
 
-def test_fresh_seeds(tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_requester", [True, False], ids=["with a requester", "workers alone"])
+def test_fresh_seeds(has_requester: bool, tmp_path: Path) -> None:
     first = SystemRandom().randrange(SEEDS)
-    simulate_all(range(first, first + FRESH_SEEDS), tmp_path)
-
-
-@pytest.mark.parametrize(
-    "seed",
-    [2557279352093, 2557279352918, 75108003290379],
-    ids=[
-        "connection cut within the first greeting",
-        "an agent told of before its commit",
-        "an update sent before older ones",
-    ],
-)
-def test_what_a_fresh_seed_has_shown(seed: int, tmp_path: Path) -> None:
-    simulate(seed, tmp_path)
+    simulate_all(range(first, first + FRESH_SEEDS[has_requester]), tmp_path, has_requester=has_requester)
 
 
 @pytest.mark.parametrize("seed", [3, 8])
@@ -117,10 +118,39 @@ def test_what_was_wrong_once_would_be_seen(
     """
     monkeypatch.setattr(owner, name, wrong)
     with pytest.raises(ViolationError, match=seen):
-        simulate_all(range(first, first + SEEDS_UNTIL_SEEN), tmp_path)
+        simulate_all(range(first, first + SEEDS_UNTIL_SEEN), tmp_path, has_requester=False)
 
 
-def simulate_all(seeds: Iterable[int], folder: Path) -> None:
+def _at_once(rule: ByLooking, attempts: Attempts, now: float) -> NextStep:
+    """Take what the site does not show yet for what has not happened."""
+    return _by_looking(replace(rule, lag_seconds=0), attempts, now)
+
+
+_by_looking = settlement._by_looking
+
+
+def _covers_everything(*_: object, **__: object) -> None:
+    """Let any amount through."""
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "wrong", "seen", "first"),
+    [
+        (settlement, "_by_looking", _at_once, "paid", 0),
+        (review, "check_budget", _covers_everything, "over its budget", 0),
+        (submission_callbacks, "_is_to_be_told", lambda unit: unit.status is UnitStatus.COMPLETED, "never told", 39),
+    ],
+    ids=["paid again while in doubt", "budget not checked", "reviewed work not told of"],
+)
+def test_a_wrong_answer_to_a_requester_would_be_seen(
+    owner: object, name: str, wrong: object, seen: str, first: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owner, name, wrong)
+    with pytest.raises(ViolationError, match=seen):
+        simulate_all(range(first, first + SEEDS_UNTIL_SEEN), tmp_path, has_requester=True)
+
+
+def simulate_all(seeds: Iterable[int], folder: Path, *, has_requester: bool) -> None:
     """Run seeds one after another."""
     for seed in seeds:
-        simulate(seed, folder)
+        simulate(seed, folder, has_requester=has_requester)

@@ -1,4 +1,7 @@
-"""Many simulations, one after the other: `python -m tests.simulation [COUNT] [FIRST SEED]`."""
+"""Many simulations, one after the other: `python -m tests.simulation [COUNT] [FIRST SEED]`.
+
+Somebody reviews, pays, blocks and so on in every second seed.
+"""
 
 from __future__ import annotations
 
@@ -34,11 +37,12 @@ def main() -> int:
     first = SystemRandom().randrange(SEEDS) if given.first is None else given.first
     began = time.monotonic()
     faults: Counter[str] = Counter()
+    requests: Counter[str] = Counter()
     events = lives = violations = done = 0
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(first, first + given.count):
             try:
-                simulated = simulate(seed, Path(folder))
+                simulated = simulate(seed, Path(folder), has_requester=seed % 2 == 0)
             except ViolationError as violation:
                 violations += 1
                 click.echo(f"VIOLATION {violation}")
@@ -46,6 +50,7 @@ def main() -> int:
                     break
             else:
                 events, lives, faults = events + simulated.head.seq, lives + simulated.lives, faults + simulated.faults
+                requests += simulated.requested
             done += 1
             if done % REPORT_EVERY == 0:
                 click.echo(f"{done} seeds, {violations} violations")
@@ -55,6 +60,7 @@ def main() -> int:
     )
     click.echo(f"{events} events, {lives} operators")
     click.echo("faults: " + ", ".join(f"{fault} {count}" for fault, count in sorted(faults.items())))
+    click.echo("requester: " + ", ".join(f"{kind} {count}" for kind, count in sorted(requests.items())))
     for invariant in INVARIANTS:
         click.echo(f"held: {invariant}" if not violations else f"checked: {invariant}")
     return 1 if violations else 0

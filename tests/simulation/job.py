@@ -1,9 +1,10 @@
-"""The jobs that are simulated: an architect, a provider and a blueprint that live in the simulation's own world."""
+"""The jobs that are simulated: an architect and a blueprint that live in the simulation's own world."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -22,10 +23,9 @@ from mephisto_es.core.abstractions.agent import (
     Update,
     Worker,
 )
-from mephisto_es.core.abstractions.args import ArchitectArgs, BlueprintArgs, CrowdProviderArgs
+from mephisto_es.core.abstractions.args import ArchitectArgs, BlueprintArgs
 from mephisto_es.core.abstractions.blueprint import AssignmentData, SharedTaskState
 from mephisto_es.core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
-from mephisto_es.core.abstractions.crowd_provider import CrowdProvider
 from mephisto_es.core.abstractions.mixins import OnboardingRequired, OnboardingRequiredArgs
 from mephisto_es.core.abstractions.resources import Details
 from mephisto_es.core.abstractions.shared_task_state import OnboardingSharedState
@@ -35,6 +35,7 @@ from mephisto_es.core.operations.registry import register_mephisto_abstraction
 
 from .channel import UnreliableChannel
 from .faults import Router
+from .site import PROVIDER_TYPES
 
 #: Lines that each of a pair says.
 LINES = 2
@@ -60,6 +61,9 @@ class JobPlan:
     allowed_concurrent: int
     maximum_units: int
     concurrent_units: int
+    provider_type: str = "simulated"
+    budget_cents: int | None = None
+    fee_percent: int = 0
 
     @classmethod
     def drawn(cls, chance: Random, name: str) -> JobPlan:
@@ -74,6 +78,15 @@ class JobPlan:
             allowed_concurrent=chance.choice([0, 0, 1]),
             maximum_units=chance.choice([0, 0, 2]),
             concurrent_units=chance.choice([0, 0, 2, 3]),
+        )
+
+    def with_money(self, chance: Random) -> JobPlan:
+        """Return the job with a way to pay, and perhaps a budget that is too small for it."""
+        return replace(
+            self,
+            provider_type=chance.choice(PROVIDER_TYPES),
+            budget_cents=chance.choice([None, 30, 60]),
+            fee_percent=chance.choice([0, 33]),
         )
 
     @property
@@ -100,16 +113,21 @@ class Environment:
             raise CallbackFailedError("a mistake in a callback")
 
 
+#: The environment of the simulation that runs now: a run is also ended where no launch script has passed anything.
+ENVIRONMENT: ContextVar[Environment] = ContextVar("ENVIRONMENT")
+
+
 @dataclass
 class SimulatedArgs(OnboardingRequiredArgs, BlueprintArgs):
     """Settings of the blueprint."""
+
+    is_chat: bool = False
 
 
 @dataclass
 class SimulatedState(OnboardingSharedState):
     """The script's part."""
 
-    environment: Environment | None = None
     plan: JobPlan | None = None
 
 
@@ -167,17 +185,19 @@ class SimulatedBlueprint(OnboardingRequired):
 
     def get_initialization_data(self) -> AssignmentData:
         plan = plan_of(self.shared_state)
-        items = [
-            InitializationData(shared={"number": number}, unit_data=tuple({"seat": seat} for seat in range(plan.seats)))
-            for number in range(plan.assignments)
-        ]
+        items = [item_of(plan, number) for number in range(plan.assignments)]
         return one_by_one(items) if plan.streams_data else items
 
     def build_page(self, static_dir: Path) -> None:
         """There is no page."""
 
     def make_task_runner(self) -> TaskRunner:
-        return (Pair if plan_of(self.shared_state).is_chat else Solo)(self.args, self.shared_state)
+        return (Pair if self.args.blueprint.is_chat else Solo)(self.args, self.shared_state)
+
+
+def item_of(plan: JobPlan, number: int) -> InitializationData:
+    """Return the data of an assignment."""
+    return InitializationData(shared={"number": number}, unit_data=tuple({"seat": seat} for seat in range(plan.seats)))
 
 
 async def one_by_one(items: Sequence[InitializationData]) -> AsyncIterator[InitializationData]:
@@ -185,24 +205,6 @@ async def one_by_one(items: Sequence[InitializationData]) -> AsyncIterator[Initi
     for item in items:
         await trio.sleep(3)
         yield item
-
-
-@register_mephisto_abstraction()
-class SimulatedProvider(CrowdProvider):
-    """Workers walk in."""
-
-    PROVIDER_TYPE: ClassVar[str] = "simulated"
-    ArgsClass: ClassVar[type[CrowdProviderArgs]] = CrowdProviderArgs
-
-    @property
-    def requester_name(self) -> str:
-        return "simulated_requester"
-
-    def get_wrapper_js_path(self) -> Path:
-        return Path(__file__)
-
-    def worker_url(self, server_url: str) -> str:
-        return server_url
 
 
 @register_mephisto_abstraction()
@@ -214,7 +216,7 @@ class SimulatedArchitect(MemoryArchitect):
 
     @property
     def _surroundings(self) -> Environment:
-        return environment_of(self.shared_state)
+        return ENVIRONMENT.get()
 
     async def deploy(self) -> str:
         self._resource = await self.resources.intend("simulated_router", {})
@@ -267,7 +269,6 @@ def shared_state(plan: JobPlan, environment: Environment) -> SimulatedState:
         environment.maybe_fail()
 
     return SimulatedState(
-        environment=environment,
         plan=plan,
         validate_onboarding=validate,
         worker_can_do_unit=can_do if plan.asks_callback else None,
@@ -278,6 +279,10 @@ def shared_state(plan: JobPlan, environment: Environment) -> SimulatedState:
 def config(plan: JobPlan) -> DictConfig:
     """The job's configuration, which asks for the run to be taken up if there is one."""
     cfg = _blank().copy()
+    cfg.provider._provider_type = plan.provider_type
+    cfg.blueprint.is_chat = plan.is_chat
+    cfg.task.budget = None if plan.budget_cents is None else f"{plan.budget_cents / 100:.2f}"
+    cfg.task.provider_fee_percent = plan.fee_percent
     cfg.blueprint.onboarding_qualification = QUALIFICATION if plan.has_onboarding else None
     cfg.task.task_name = plan.name
     cfg.task.allowed_concurrent = plan.allowed_concurrent
@@ -289,11 +294,12 @@ def config(plan: JobPlan) -> DictConfig:
 @cache
 def _blank() -> DictConfig:
     cfg: DictConfig = OmegaConf.structured(MephistoConfig(blueprint=SimulatedArgs()))
-    cfg.blueprint._blueprint_type = cfg.provider._provider_type = cfg.architect._architect_type = "simulated"
+    cfg.blueprint._blueprint_type = cfg.architect._architect_type = "simulated"
     task: dict[str, object] = {
         "task_title": "A simulation",
         "task_description": "Pretend.",
         "task_reward": "0.10",
+        "bonus_limit": "0.10",
         "task_tags": "simulation",
         "assignment_duration_in_seconds": 300,
         "submission_timeout": 120,
@@ -309,10 +315,3 @@ def plan_of(state: SharedTaskState) -> JobPlan:
     assert isinstance(state, SimulatedState)
     assert state.plan is not None
     return state.plan
-
-
-def environment_of(state: SharedTaskState) -> Environment:
-    """The surroundings that were passed to an architect."""
-    assert isinstance(state, SimulatedState)
-    assert state.environment is not None
-    return state.environment

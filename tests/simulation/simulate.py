@@ -13,12 +13,15 @@ from random import Random
 import trio
 import trio.testing
 
-from mephisto_es.core.errors import LogError
+from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
+from mephisto_es.adapters.composition.requests import request_executor
+from mephisto_es.core.errors import LaunchError, LogError
 from mephisto_es.core.ledger import Ledger
 from mephisto_es.core.lifecycles.task_run import ENDED_RUN_STATUSES
 from mephisto_es.core.operations import registry
 from mephisto_es.core.operations.operator import Operator
-from mephisto_es.core.ports import Head
+from mephisto_es.core.payloads import RUNS_FOLDER
+from mephisto_es.core.ports import Head, Ids
 from mephisto_es.core.state.state_snapshot import KeptState, StateSnapshot, restored
 from mephisto_es.events import streams
 from mephisto_es.events.envelope import RecordedEvent
@@ -28,7 +31,10 @@ from ..commands import CHECKED_DECISIONS
 from .crowd import PageRecord, Person
 from .faults import DiskFault, FaultyLog, PowerCutError, Router, SeededIds, SteppedClock
 from .invariants import check_ledger, check_log, check_pages, check_view
-from .job import Environment, JobPlan, config, shared_state
+from .job import ENVIRONMENT, Environment, JobPlan, config, shared_state
+from .money import check_money, check_requests
+from .requester import PAUSE_REASON, Office, Requester, Requests
+from .site import SITE, Site
 
 #: Faults of one simulation at most; after the last one everything has to come to its end.
 FAULTS_LIMIT = 8
@@ -38,6 +44,8 @@ FAULT_SECONDS = 12.0
 DOWN_SECONDS = (0.0, 60.0)
 #: How soon somebody looks after callbacks that have failed too often.
 REPAIR_SECONDS = (30.0, 90.0)
+#: How long somebody waits before looking if there is work again.
+COME_BACK_SECONDS = 60.0
 CLOCK_STEP_SECONDS = (-600.0, 300.0)
 #: The state is kept where a commit ends at a multiple of this position.
 KEPT_EVERY = 15
@@ -65,19 +73,22 @@ class Simulated:
     lives: int
     requests: int
     faults: Counter[str] = field(default_factory=Counter)
+    #: Requests of the requester that were executed, and what the site did, by kind.
+    requested: Counter[str] = field(default_factory=Counter)
 
 
-def simulate(seed: int, folder: Path) -> Simulated:
+def simulate(seed: int, folder: Path, *, has_requester: bool = True) -> Simulated:
     """Run one simulation and check everything that must hold.
 
     Args:
         seed: all of its chance.
         folder: for the files of runs, which mean nothing.
+        has_requester: whether somebody reviews, pays, blocks and so on meanwhile.
 
     Raises:
         Violation: something did not hold.
     """
-    simulation = Simulation(seed, folder)
+    simulation = Simulation(seed, folder, has_requester=has_requester)
     with _nothing_installed(), _deterministic(seed):
         try:
             clock = trio.testing.MockClock(autojump_threshold=0)
@@ -107,7 +118,7 @@ class SpinGuard(trio.abc.Instrument):
 class Simulation:
     """The state of one simulation."""
 
-    def __init__(self, seed: int, folder: Path) -> None:
+    def __init__(self, seed: int, folder: Path, *, has_requester: bool) -> None:
         self.seed = seed
         self._folder = folder
         chance = Random(seed)
@@ -119,9 +130,15 @@ class Simulation:
         self.clock = SteppedClock()
         self.environment = Environment(Random(chance.getrandbits(64)))
         self.jobs = [JobPlan.drawn(chance, f"job-{number}") for number in range(chance.choice([1, 1, 2]))]
-        self.people = {job: chance.randint(2, 4) for job in self.jobs}
+        people = [chance.randint(2, 4) for _ in self.jobs]
+        money_chance = Random(chance.getrandbits(64))
+        if has_requester:
+            self.jobs = [job.with_money(money_chance) for job in self.jobs]
+        self.people = dict(zip(self.jobs, people, strict=True))
         self._opened = {job: trio.Event() for job in self.jobs}
         self._run_of: dict[JobPlan, int] = {}
+        self.site = Site(Random(money_chance.getrandbits(64)))
+        self._requester = Requester(money_chance, self.site, self._run_of, len(self.jobs)) if has_requester else None
         self._process = trio.CancelScope()
         self._everything = trio.CancelScope()
         self._is_spinning = False
@@ -132,9 +149,13 @@ class Simulation:
 
     async def run(self) -> None:
         """Live as many operators as it takes, and check what came of it."""
+        SITE.set(self.site)
+        ENVIRONMENT.set(self.environment)
         with self._everything, trio.move_on_after(LONGEST_SECONDS) as patience:
             async with trio.open_nursery() as weather:
                 weather.start_soon(self._break_things)
+                if self._requester is not None:
+                    weather.start_soon(self._requester.work)
                 async with trio.open_nursery() as people:
                     for job in self.jobs:
                         for number in range(self.people[job]):
@@ -146,12 +167,17 @@ class Simulation:
         assert not patience.cancelled_caught, f"it did not end: {self._statuses()}"
         check_log(self.disk)
         check_view(self.disk)
-        check_pages(self.disk, self.page_record, self.environment, self._run_of)
+        told = Requests() if self._requester is None else self._requester.told
+        check_pages(self.disk, self.page_record, self.environment, self._run_of, told)
+        check_requests(self.disk, told)
+        if self._requester is not None:
+            check_money(self.disk, self.site)
 
     def outcome(self) -> Simulated:
         """Return the result."""
+        requested = self.site.done + (Counter() if self._requester is None else self._requester.told.done)
         return Simulated(
-            self.seed, self.disk.head(), self._seconds, self._lives, self.page_record.requests, self.faults
+            self.seed, self.disk.head(), self._seconds, self._lives, self.page_record.requests, self.faults, requested
         )
 
     def spin(self) -> None:
@@ -181,20 +207,40 @@ class Simulation:
                 ledger.subscribe(partial(self._keep_state, ledger))
                 ids = SeededIds(ledger.state.highest_ids(), self._lives, self._ids_chance)
                 await process.start(ledger.run)
-                operator = Operator(ledger, ids, self.clock, self._folder, process)
+                operator = Operator(ledger, ids, self.clock, self._folder / RUNS_FOLDER, process)
+                self._open_office(operator, ledger, ids, process)
                 async with trio.open_nursery() as launches:
                     for job in self.jobs:
                         if not self._has_ended(ledger, job):
                             launches.start_soon(self._launch, operator, job)
                 process.start_soon(self._look_after, operator)
                 await operator.wait_for_runs_then_shutdown(log_rate=None)
-                check_ledger(ledger)
                 # Not if a callback failed on the last submissions: a run is paused then.
-                ended = all(self._has_ended(ledger, job) for job in self.jobs)
+                ended = self._have_all_ended(ledger) and await self._is_all_settled(ledger)
+                if ended or self._requester is None:
+                    check_ledger(ledger)
                 process.cancel_scope.cancel()
         except* (PowerCutError, LogError):
             self._cut_off()
+        finally:
+            if self._requester is not None:
+                self._requester.close()
         return ended
+
+    def _open_office(self, operator: Operator, ledger: Ledger, ids: Ids, process: trio.Nursery) -> None:
+        """Let the requester reach the operator, through what executes requests in the product."""
+        if self._requester is not None:
+            executor = request_executor(self._folder / DATABASE_FILE, ledger, ids, operator)
+            self._requester.open(Office(executor, ledger.state, process))
+
+    def _have_all_ended(self, ledger: Ledger) -> bool:
+        return all(self._has_ended(ledger, job) for job in self.jobs)
+
+    async def _is_all_settled(self, ledger: Ledger) -> bool:
+        """Wait until everything is reviewed and paid, or a run was extended and has to be resumed."""
+        while self._requester is not None and not self._requester.done.is_set() and self._have_all_ended(ledger):
+            await self._requester.acted.wait()
+        return self._have_all_ended(ledger)
 
     def _keep_state(self, ledger: Ledger, events: Sequence[RecordedEvent]) -> None:
         """Keep the state of the log now and then, for the next operator."""
@@ -216,7 +262,12 @@ class Simulation:
         return state is not None and state.status in ENDED_RUN_STATUSES
 
     async def _launch(self, operator: Operator, job: JobPlan) -> None:
-        run = await operator.launch_task_run_or_die(config(job), shared_state(job, self.environment))
+        try:
+            run = await operator.launch_task_run_or_die(config(job), shared_state(job, self.environment))
+        except LaunchError as error:
+            if PAUSE_REASON not in str(error):
+                raise
+            return  # paused before workers could come: the next operator resumes it
         self._run_of[job] = int(run)
         self._opened[job].set()
 
@@ -233,7 +284,15 @@ class Simulation:
 
     async def _person(self, job: JobPlan, number: int) -> None:
         await self._opened[job].wait()
-        await Person(f"{job.name}-{number}", job, self._router_of, self._people_chance, self.page_record).work()
+        name, returns = f"{job.name}-{number}", 0
+        while True:
+            await Person(name, job, self._router_of, self._people_chance, self.page_record).work()
+            if self._requester is None or self._requester.done.is_set():
+                return
+            # The run may be extended.
+            returns += 1
+            name = f"{job.name}-{number}/{returns}"
+            await trio.sleep(COME_BACK_SECONDS)
 
     def _router_of(self, job: JobPlan) -> Router:
         return self.environment.routers[self._run_of[job]]

@@ -364,6 +364,7 @@ class LiveRunDriver:
         seconds = SHORT_CODE_SECONDS if self._at_once else CODE_SECONDS
         with trio.move_on_after(seconds) as timeout:
             await live_run.worker_pool.wait_for_code()
+            await live_run.worker_pool.submissions.wait_answered()
         if timeout.cancelled_caught:
             logger.warning("the task's code did not end in time", limit_seconds=seconds)
 

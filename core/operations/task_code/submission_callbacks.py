@@ -16,14 +16,14 @@ from ....events.engagement import CallbackAnswered, VerdictsRevoked
 from ....events.envelope import RecordedEvent
 from ....events.ids import UnitId, WorkerId
 from ....events.task_run import CallbackFailed
-from ....events.unit import UnitCompleted
+from ....events.unit import UnitCompleted, UnitLateAccepted
 from ...abstractions.callbacks import ON_EVALUATION_SUBMITTED, ON_UNIT_SUBMITTED, Callback
 from ...command_issuer import CommandIssuer
 from ...commands.admission import GoldQualifications, RecordEvaluation, ScreeningQualifications
 from ...errors import UserCodeError
 from ...ledger import Ledger
 from ...lifecycles.engagement import ON_SUBMITTED
-from ...lifecycles.unit import UnitState, UnitStatus
+from ...lifecycles.unit import DONE_UNIT_STATUSES, UnitState, UnitStatus
 from ...ports import Ids
 from ...signal import Signal
 from ..run_context import RunContext
@@ -79,7 +79,7 @@ class SubmissionCallbacks:
             return
         state = self._ledger.state
         for stream, unit in state.units.items():
-            if unit.status is not UnitStatus.COMPLETED or streams.run_of(stream) != self._run:
+            if not _is_to_be_told(unit) or streams.run_of(stream) != self._run:
                 continue
             if unit.worker is not None and self._was_submitted(unit):
                 engagement = state.engagements[streams.engagement(self._run, unit.worker)]
@@ -98,9 +98,10 @@ class SubmissionCallbacks:
         """Follow submissions, recorded answers and failures among durable events of the run."""
         for recorded in events:
             event = recorded.envelope.event
-            if isinstance(event, UnitCompleted):
+            if isinstance(event, UnitCompleted | UnitLateAccepted):
                 unit = self._ledger.state.units[recorded.envelope.stream]
-                if unit.worker is not None and self._was_submitted(unit):
+                is_judged_late = isinstance(event, UnitLateAccepted) and unit.index < 0
+                if unit.worker is not None and self._was_submitted(unit) and not is_judged_late:
                     self._call_soon(unit.unit, unit.worker)
             elif isinstance(event, CallbackAnswered) and event.callback == ON_SUBMITTED:
                 self._unanswered.pop(event.unit, None)
@@ -121,6 +122,11 @@ class SubmissionCallbacks:
     def failed(self) -> int:
         """Number of submissions that the launch script's code failed on."""
         return len(self._failed)
+
+    async def wait_answered(self) -> None:
+        """Wait until the launch script is not being asked about any submission."""
+        while not self.all_answered:
+            await self._answered.wait()
 
     async def wait_decided(self, worker: WorkerId, seconds: float) -> None:
         """Wait until a worker's submissions are answered, if the run's next step for it depends on that.
@@ -228,3 +234,12 @@ class SubmissionCallbacks:
     def _gold_qualifications(self) -> GoldQualifications | None:
         golds, names = self._context.golds, self._ledger.state.qualifications_by_name
         return None if golds is None else GoldQualifications(*(names[name] for name in golds.qualifications))
+
+
+def _is_to_be_told(unit: UnitState) -> bool:
+    """Return whether the launch script hears of a unit's submission, if it has not yet.
+
+    A person may have reviewed ordinary work before the script could be asked. An evaluation that was reviewed is not
+    judged any more.
+    """
+    return unit.status in DONE_UNIT_STATUSES if unit.index >= 0 else unit.status is UnitStatus.COMPLETED

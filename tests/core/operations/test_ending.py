@@ -12,10 +12,13 @@ import trio
 import trio.testing
 
 from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
+from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Agent, InitializationData, Unit
 from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.errors import LaunchError
-from mephisto_es.core.operations.run.driver import CODE_SECONDS
+from mephisto_es.core.lifecycles.engagement import ON_SUBMITTED
+from mephisto_es.core.operations.run.driver import CODE_SECONDS, SHORT_CODE_SECONDS
+from mephisto_es.events.ids import AgentId, UnitId
 
 from .operator_harness import HarnessTaskState, ask, items, open_harness, until, work
 
@@ -183,3 +186,73 @@ async def test_code_that_never_ends_does_not_keep_a_run_from_ending(
         with trio.fail_after(CODE_SECONDS + 10):
             await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
         assert harness.statuses("task_run") == {"completed": 1}
+
+
+async def test_a_run_that_is_ended_at_once_lets_the_script_answer_about_the_last_submission(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    answered: list[int] = []
+
+    async def on_unit_submitted(unit: Unit) -> None:
+        await trio.sleep(SHORT_CODE_SECONDS / 2)
+        answered.append(unit.unit_id)
+
+    async with open_harness(tmp_path) as harness:
+        live_run = await harness.launch(HarnessTaskState(data=items(2), on_unit_submitted=on_unit_submitted))
+        await work(harness.router(live_run), "ann", 1)
+        await harness.operator.end_run(live_run.task_run, "enough", "user/me", at_once=True)
+        [engagement] = harness.operator.ledger.state.engagements.values()
+    assert answered == [1]
+    assert engagement.answers == {(ON_SUBMITTED, UnitId(1)): None}
+
+
+async def test_the_script_hears_of_work_that_was_reviewed_before_it_could_be_asked(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """The operator died after the submission; somebody rejected the work before the run was resumed."""
+    told: list[int] = []
+
+    async def never(_unit: Unit) -> None:
+        await trio.sleep_forever()
+
+    async def note(unit: Unit) -> None:
+        await trio.lowlevel.checkpoint()
+        told.append(unit.unit_id)
+
+    log = MemoryLog()
+    async with open_harness(tmp_path, log) as harness:
+        live_run = await harness.launch(HarnessTaskState(data=items(2), on_unit_submitted=never))
+        await work(harness.router(live_run), "ann", 1)
+        await until(harness, lambda: harness.statuses("unit").get("completed") == 1)
+    async with open_harness(tmp_path, log) as harness:
+        await harness.operator.reviewer().reject_work(AgentId(1), "the answer is empty")
+        live_run = await harness.launch(
+            HarnessTaskState(data=items(2), on_unit_submitted=note), resume_incomplete_run=True
+        )
+        await work(harness.router(live_run), "bob", 2)
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+    assert sorted(told) == [1, 2]
+
+
+async def test_the_script_hears_of_late_work_once_it_is_accepted(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    told: list[int] = []
+
+    async def note(unit: Unit) -> None:
+        await trio.lowlevel.checkpoint()
+        told.append(unit.unit_id)
+
+    async with open_harness(tmp_path) as harness:
+        live_run = await harness.launch(HarnessTaskState(data=items(2), on_unit_submitted=note))
+        router = harness.router(live_run)
+        token = (await ask(router, "ann"))["agent_id"]
+        router.return_task(token)
+        await until(harness, lambda: harness.statuses("agent") == {"returned": 1})
+        router.submit_task(token, {"answer": "after all"})
+        await trio.sleep(1)
+        assert told == []
+        await harness.operator.reviewer().accept_late_work(AgentId(1))
+        await work(router, "bob", 2)
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+    assert sorted(told) == [1, 2]

@@ -1,0 +1,72 @@
+"""The invariants of requests and money."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import groupby
+
+from mephisto_es.adapters.log.memory import MemoryLog
+from mephisto_es.core.commands.review import Verdict
+from mephisto_es.core.lifecycles.agent import AgentStatus
+from mephisto_es.core.lifecycles.payment import PAY, UNPAID_STATUSES, PaymentStatus
+from mephisto_es.core.lifecycles.worker import WorkerStatus
+from mephisto_es.core.state.decision_state import DecisionState
+from mephisto_es.events import streams
+from mephisto_es.events.agent import AgentAccepted
+from mephisto_es.events.ids import AgentId, TaskRunId
+from mephisto_es.events.payment import PaymentOwed
+
+from .requester import Requests
+from .site import Entry, Site
+
+REWARD_CENTS = 10
+_STATUS: Mapping[Verdict | None, AgentStatus] = {
+    None: AgentStatus.COMPLETED,
+    Verdict.APPROVED: AgentStatus.APPROVED,
+    Verdict.SOFT_REJECTED: AgentStatus.SOFT_REJECTED,
+    Verdict.REJECTED: AgentStatus.REJECTED,
+}
+
+
+def check_requests(log: MemoryLog, told: Requests) -> None:
+    """Everything that the requester was told is in the log, once; nobody blocked got work, and no budget was passed."""
+    state = DecisionState()
+    for _, events in groupby(log.read(), lambda recorded: recorded.envelope.command):
+        for seq, envelope in events:
+            if isinstance(envelope.event, AgentAccepted):
+                status = state.workers[streams.worker(envelope.event.worker)].status
+                assert status is WorkerStatus.REGISTERED, f"seq {seq}: a {status.value} worker got work"
+            state.apply(envelope)
+        for run, index in state.runs.items():
+            left = index.budget.left_cents
+            assert left is None or left >= 0, f"seq {seq}: run {run} is {-left} cents over its budget"
+    for (number, agent), verdict in told.verdicts.items():
+        found = state.agents[streams.agent(TaskRunId(number), AgentId(agent))].status
+        assert found is _STATUS[verdict], f"agent-{agent} is {found.value}, and was told to be {verdict}"
+    for key, (worker, cents) in told.bonuses.items():
+        owed = [one.envelope.event for one in log.find(key) if isinstance(one.envelope.event, PaymentOwed)]
+        assert [(one.worker, one.amount_cents) for one in owed] == [(worker, cents)], f"{key} is owed as {owed}"
+    for worker in told.erased:
+        assert state.workers[streams.worker(worker)].status is WorkerStatus.ERASED, f"worker-{worker} is not erased"
+
+
+def check_money(log: MemoryLog, site: Site) -> None:
+    """Everything that is owed was paid once, nothing else was, and the site's books say so too."""
+    state = DecisionState()
+    for recorded in log.read():
+        state.apply(recorded.envelope)
+    paid: dict[Entry, PaymentStatus] = {}
+    owed_for: dict[str, list[int]] = {}
+    for stream, payment in state.payments.items():
+        run = streams.run_of(stream)
+        assert payment.status not in UNPAID_STATUSES, f"{stream} was left {payment.status.value}"
+        if payment.status is not PaymentStatus.WITHDRAWN:
+            paid[int(run), int(payment.payment), payment.amount_cents] = payment.status
+            if payment.purpose == PAY:
+                owed_for.setdefault(streams.agent(run, payment.agent), []).append(payment.amount_cents)
+    made = {entry: len(times) for entry, times in site.paid.items() if times}
+    assert made == dict.fromkeys(paid, 1), f"owed {paid}, paid {made}"
+    for stream, agent in state.agents.items():
+        is_paid = agent.status in (AgentStatus.APPROVED, AgentStatus.SOFT_REJECTED)
+        expected = [REWARD_CENTS] if is_paid else []
+        assert owed_for.get(stream, []) == expected, f"{stream} is {agent.status.value}, owed {owed_for.get(stream)}"

@@ -1,0 +1,369 @@
+"""A simulated requester, who reviews, pays, blocks, erases, pauses, ends and extends while operators live and die."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+import trio
+
+from mephisto_es.core.commands.review import Verdict
+from mephisto_es.core.errors import CommandRefusedError, LogError, MephistoError
+from mephisto_es.core.lifecycles.agent import AgentRecord, AgentStatus
+from mephisto_es.core.lifecycles.payment import UNPAID_STATUSES, PaymentState, PaymentStatus
+from mephisto_es.core.lifecycles.task_run import ENDED_RUN_STATUSES
+from mephisto_es.core.lifecycles.unit import UnitStatus
+from mephisto_es.core.lifecycles.worker import WorkerStatus
+from mephisto_es.core.operations.control.executor import RequestExecutor
+from mephisto_es.core.operations.control.requests import (
+    AcceptLateRequest,
+    AnyRequest,
+    AppealRequest,
+    BlockRequest,
+    BonusRequest,
+    DismissAppealRequest,
+    EndRequest,
+    EraseRequest,
+    ExtendRequest,
+    PauseRequest,
+    PayRequest,
+    ReopenRequest,
+    Reply,
+    SettleRequest,
+    UnblockRequest,
+    VerdictRequest,
+    WithdrawVerdictRequest,
+)
+from mephisto_es.core.state.decision_state import DecisionState
+from mephisto_es.events import streams
+from mephisto_es.events.ids import TaskRunId, WorkerId
+
+from .job import JobPlan, item_of
+from .site import Site, SiteAwayError
+
+#: Seconds between two requests.
+PAUSE_SECONDS = (2.0, 30.0)
+#: How soon a request is made again that was not answered.
+AGAIN_SECONDS = (0.5, 20.0)
+BUDGET_STEP_CENTS = 60
+BONUS_CENTS = 7
+PAUSE_REASON = "lunch"
+AUTHOR = "user/requester"
+
+
+class LostError(Exception):
+    """The operator died before it answered; nobody knows if it did what was asked."""
+
+
+@dataclass(frozen=True)
+class Office:
+    """The operator that lives now, as far as people can reach it."""
+
+    executor: RequestExecutor
+    state: DecisionState
+    nursery: trio.Nursery
+
+    async def ask(self, request: AnyRequest, key: str) -> Reply:
+        """Make a request of the operator's process.
+
+        Raises:
+            LostError: the process ended first.
+            MephistoError: it was refused.
+            SiteAwayError: the site was, and what became of the request shows later.
+        """
+        answered = trio.Event()
+        outcome: list[Reply | Exception] = []
+
+        async def execute() -> None:
+            try:
+                outcome.append(await self.executor.execute(request, AUTHOR, key))
+            except (MephistoError, SiteAwayError) as error:
+                outcome.append(error)
+            finally:
+                answered.set()
+
+        self.nursery.start_soon(execute)
+        await answered.wait()
+        if not outcome:
+            raise LostError
+        if isinstance(outcome[0], Exception):
+            raise outcome[0]
+        return outcome[0]
+
+
+@dataclass
+class Requests:
+    """Everything that the requester was told had been done, to be compared with the log."""
+
+    #: The last verdict on each agent; None: it was taken back.
+    verdicts: dict[tuple[int, int], Verdict | None] = field(default_factory=dict)
+    #: Bonuses by key: worker and cents.
+    bonuses: dict[str, tuple[WorkerId, int]] = field(default_factory=dict)
+    erased: set[WorkerId] = field(default_factory=set)
+    #: Items that were added to each run.
+    added: dict[TaskRunId, int] = field(default_factory=dict)
+    #: Runs that were to end before all was done.
+    ended: set[TaskRunId] = field(default_factory=set)
+    #: How often each kind of request was made and not refused.
+    done: Counter[str] = field(default_factory=Counter)
+
+
+class Requester:
+    """A person, and what they see of the operator that lives."""
+
+    def __init__(self, chance: Random, site: Site, jobs: Mapping[JobPlan, int], job_count: int) -> None:
+        """Initialize.
+
+        Args:
+            chance: chooses what is done next.
+            site: looked at before a payment in doubt is settled by hand.
+            jobs: the run of each job, once there is one.
+            job_count: the number of jobs.
+        """
+        self._chance = chance
+        self._site = site
+        self._jobs = jobs
+        self._job_count = job_count
+        self._office: Office | None = None
+        self._opened = trio.Event()
+        self._number = 0
+        self.told = Requests()
+        #: Set once everything is reviewed and paid.
+        self.done = trio.Event()
+        #: Set, and replaced, whenever something was done.
+        self.acted = trio.Event()
+
+    def open(self, office: Office) -> None:
+        """Let the requester reach an operator."""
+        self._office = office
+        self._opened.set()
+
+    def close(self) -> None:
+        """Take the operator away."""
+        self._office = None
+        self._opened = trio.Event()
+
+    async def work(self) -> None:
+        """Do one thing after another until the runs have ended; then review and pay what is left."""
+        while not self._is_over(await self._state()) or await self._reopen():
+            await trio.sleep(self._chance.uniform(*PAUSE_SECONDS))
+            await self._do_something()
+            self._tell()
+        self._site.is_calm = True
+        for run, agent in self._agents(await self._state(), AgentStatus.COMPLETED):
+            await self._give_verdict(run, agent, Verdict.APPROVED)
+        while unpaid := self._payments(await self._state(), UNPAID_STATUSES):
+            for run in sorted({run for run, _ in unpaid}):
+                await self._pay(run)
+            for run, payment in self._payments(await self._state(), frozenset({PaymentStatus.IN_DOUBT})):
+                await self._settle(run, payment)
+            await trio.sleep(600)
+        self.done.set()
+        self._tell()
+
+    def _tell(self) -> None:
+        self.acted.set()
+        self.acted = trio.Event()
+
+    def _is_over(self, state: DecisionState) -> bool:
+        """Return True once every job has a run, and no run is to be worked on."""
+        runs = [state.task_runs.get(streams.task_run(TaskRunId(run))) for run in self._jobs.values()]
+        return len(runs) == self._job_count and all(
+            run is not None and run.status in ENDED_RUN_STATUSES for run in runs
+        )
+
+    # Choices --------------------------------------------------------------------------------------------------------
+
+    async def _do_something(self) -> None:
+        state = await self._state()
+        if not (runs := self._runs()):
+            return
+        run = self._chance.choice(runs)
+        choices: list[tuple[int, Callable[[DecisionState, TaskRunId], Awaitable[None]]]] = [
+            (8, self._review_something),
+            (5, self._pay_something),
+            (2, self._settle_something),
+            (3, self._raise_budget),
+            (2, self._grant_bonus),
+            (2, self._take_verdict_back),
+            (2, self._appeal_or_answer),
+            (2, self._accept_late),
+            (2, self._block_or_unblock),
+            (1, self._erase),
+            (1, self._pause),
+            (1, self._add_item),
+        ]
+        if self._chance.random() < 0.01:
+            choices = [(1, self._end)]
+        weights = [weight for weight, _ in choices]
+        _, act = self._chance.choices(choices, weights)[0]
+        await act(state, run)
+
+    async def _review_something(self, state: DecisionState, _: TaskRunId) -> None:
+        if agents := self._agents(state, AgentStatus.COMPLETED, AgentStatus.REJECTED, AgentStatus.SOFT_REJECTED):
+            run, agent = self._chance.choice(agents)
+            verdicts = [Verdict.APPROVED, Verdict.APPROVED, Verdict.SOFT_REJECTED, Verdict.REJECTED]
+            await self._give_verdict(run, agent, self._chance.choice(verdicts))
+
+    async def _give_verdict(self, run: TaskRunId, agent: AgentRecord, verdict: Verdict) -> None:
+        note = "the answer is empty" if verdict is Verdict.REJECTED else None
+        bonus = self._chance.choice([0, 0, BONUS_CENTS]) if verdict is Verdict.APPROVED else 0
+        request = VerdictRequest(agent=agent.agent, verdict=verdict, note=note, bonus_cents=bonus)
+        if await self._ask(request) is not None:
+            self.told.verdicts[run, agent.agent] = verdict
+
+    async def _take_verdict_back(self, state: DecisionState, _: TaskRunId) -> None:
+        if agents := self._agents(state, AgentStatus.APPROVED, AgentStatus.REJECTED, AgentStatus.SOFT_REJECTED):
+            run, agent = self._chance.choice(agents)
+            if await self._ask(WithdrawVerdictRequest(agent=agent.agent)) is not None:
+                self.told.verdicts[run, agent.agent] = None
+
+    async def _appeal_or_answer(self, state: DecisionState, _: TaskRunId) -> None:
+        if agents := self._agents(state, AgentStatus.REJECTED):
+            _, agent = self._chance.choice(agents)
+            if agent.appeal is None:
+                await self._ask(AppealRequest(agent=agent.agent, objection="it is not empty"))
+            else:
+                await self._ask(DismissAppealRequest(agent=agent.agent, answer="it is"))
+
+    async def _accept_late(self, state: DecisionState, _: TaskRunId) -> None:
+        late = (AgentStatus.DISCONNECT, AgentStatus.TIMEOUT, AgentStatus.RETURNED, AgentStatus.EXPIRED)
+        if agents := self._agents(state, *late):
+            run, agent = self._chance.choice(agents)
+            if await self._ask(AcceptLateRequest(agent=agent.agent)) is not None:
+                self.told.verdicts[run, agent.agent] = Verdict.APPROVED
+
+    async def _pay_something(self, _: DecisionState, run: TaskRunId) -> None:
+        await self._pay(run)
+
+    async def _settle_something(self, state: DecisionState, _: TaskRunId) -> None:
+        if unclear := self._payments(state, frozenset({PaymentStatus.IN_DOUBT})):
+            await self._settle(*self._chance.choice(unclear))
+
+    async def _raise_budget(self, state: DecisionState, run: TaskRunId) -> None:
+        limit = state.runs[run].budget.limit_cents
+        if limit is not None:
+            request = ExtendRequest(
+                task_run=run, reason="more", changes_budget=True, budget_cents=limit + BUDGET_STEP_CENTS
+            )
+            await self._ask(request)
+
+    async def _grant_bonus(self, state: DecisionState, run: TaskRunId) -> None:
+        workers = [worker for worker in state.runs[run].agents_of_worker if worker not in self.told.erased]
+        if workers:
+            worker, cents = self._chance.choice(workers), self._chance.randint(1, 20)
+            key = self._key("bonus")
+            reply = await self._ask(BonusRequest(worker=worker, amount_cents=cents, reason="thanks"), key)
+            if reply is not None:
+                self.told.bonuses[key] = worker, cents
+
+    async def _block_or_unblock(self, state: DecisionState, _: TaskRunId) -> None:
+        if workers := [one for one in state.workers.values() if one.status is not WorkerStatus.ERASED]:
+            worker = self._chance.choice(workers)
+            if worker.status is WorkerStatus.BLOCKED:
+                await self._ask(UnblockRequest(worker=worker.worker, reason="a mistake"))
+            else:
+                await self._ask(BlockRequest(worker=worker.worker, reason="noise"))
+
+    async def _erase(self, state: DecisionState, _: TaskRunId) -> None:
+        if state.workers:
+            worker = self._chance.choice(list(state.workers.values())).worker
+            if await self._ask(EraseRequest(worker=worker, reason="on request")) is not None:
+                self.told.erased.add(worker)
+
+    async def _pause(self, _: DecisionState, run: TaskRunId) -> None:
+        await self._ask(PauseRequest(task_run=run, reason=PAUSE_REASON, drain=self._chance.random() < 0.5))
+
+    async def _end(self, _: DecisionState, run: TaskRunId) -> None:
+        self.told.ended.add(run)
+        await self._ask(EndRequest(task_run=run, reason="enough", at_once=self._chance.random() < 0.5))
+
+    async def _reopen(self) -> bool:
+        """Put a run back that ended before all was done, now and then, with more money; return True if one was."""
+        for run in self._runs():
+            state = await self._state()
+            has_lost_units = state.runs[run].units_by_status.get(UnitStatus.EXPIRED, 0) > 0
+            if self._chance.random() < 0.5 and (run in self.told.ended or has_lost_units):
+                await self._raise_budget(state, run)
+                if await self._ask(ReopenRequest(task_run=run, reason="there is more money")) is not None:
+                    self._tell()
+                    return True
+        return False
+
+    async def _add_item(self, _: DecisionState, run: TaskRunId) -> None:
+        job = next(job for job, number in self._jobs.items() if number == run)
+        if job.streams_data or run in self.told.added or run in self.told.ended:
+            return
+        if (
+            await self._ask(ExtendRequest(task_run=run, reason="more", items=(item_of(job, job.assignments),)))
+            is not None
+        ):
+            self.told.added[run] = self.told.added.get(run, 0) + 1
+
+    async def _pay(self, run: TaskRunId) -> None:
+        state = await self._state()
+        payments = tuple(one.payment for at, one in self._payments(state, UNPAID_STATUSES) if at == run)
+        await self._ask(PayRequest(task_run=run, payments=payments))
+
+    async def _settle(self, run: TaskRunId, payment: PaymentState) -> None:
+        """Look at the site's pages, and tell the operator. Nobody pays meanwhile."""
+        made = self._site.paid.get((int(run), int(payment.payment), payment.amount_cents), [])
+        await self._ask(SettleRequest(task_run=run, payment=payment.payment, is_paid=bool(made), reason="seen"))
+
+    # Requests -------------------------------------------------------------------------------------------------------
+
+    async def _ask(self, request: AnyRequest, key: str | None = None) -> Reply | None:
+        """Make a request until it is answered; None if it was refused, or ended at the site."""
+        key = key or self._key(type(request).__name__)
+        while True:
+            office = await self._reached()
+            try:
+                reply = await office.ask(request, key)
+                if self._chance.random() < 0.1:
+                    await self._ask_twice(request, key, reply)
+            except (LostError, LogError):
+                await trio.sleep(self._chance.uniform(*AGAIN_SECONDS))
+            except (CommandRefusedError, SiteAwayError):
+                return None
+            else:
+                self.told.done[type(request).__name__.removesuffix("Request")] += 1
+                return reply
+
+    async def _ask_twice(self, request: AnyRequest, key: str, first: Reply) -> None:
+        """Be a person who clicks twice: what adds something does so once."""
+        if isinstance(request, BonusRequest | ExtendRequest) and self._office is not None:
+            try:
+                second = await self._office.ask(request, key)
+            except (LostError, LogError):
+                return
+            assert second.repeated, f"{request} was done twice"
+            assert second.seq == first.seq
+
+    async def _reached(self) -> Office:
+        while self._office is None:
+            await self._opened.wait()
+        return self._office
+
+    async def _state(self) -> DecisionState:
+        return (await self._reached()).state
+
+    def _key(self, kind: str) -> str:
+        self._number += 1
+        return f"{kind}-{self._number}"
+
+    def _runs(self) -> list[TaskRunId]:
+        return [TaskRunId(run) for run in self._jobs.values()]
+
+    def _agents(self, state: DecisionState, *statuses: AgentStatus) -> list[tuple[TaskRunId, AgentRecord]]:
+        return [(streams.run_of(stream), agent) for stream, agent in state.agents.items() if agent.status in statuses]
+
+    def _payments(
+        self, state: DecisionState, statuses: frozenset[PaymentStatus]
+    ) -> Sequence[tuple[TaskRunId, PaymentState]]:
+        return [
+            (streams.run_of(stream), payment)
+            for stream, payment in state.payments.items()
+            if payment.status in statuses
+        ]
