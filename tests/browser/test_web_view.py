@@ -139,9 +139,12 @@ async def test_everybody_can_use_every_page(browser: Open, tmp_path: Path) -> No
             # A phone gets the same page in the same colours.
             await phone.visit(address + path)
             await phone.picture(name)
+            # Whatever is wider makes a phone show all of it smaller, and the window wider: only the screen stays.
             for page in (desk, phone):
-                too_wide = await page.call("evaluate", "document.documentElement.scrollWidth > innerWidth")
+                too_wide = await page.call("evaluate", "document.documentElement.scrollWidth > screen.width")
                 assert not too_wide, f"{name}, {page.name}"
+            beside = "[...document.querySelectorAll('.table')].some((table) => table.scrollWidth > table.clientWidth)"
+            assert not await phone.call("evaluate", beside), f"{name} is to be moved sideways"
 
 
 async def test_a_run_now_and_then(browser: Open, tmp_path: Path) -> None:

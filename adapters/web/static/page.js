@@ -4,9 +4,12 @@
 
 const ROWS_WORTH_A_SEARCH = 8;
 
-/** Return what a cell is sorted by: a number if it begins with one, or its text. */
+/** Return what a cell is sorted by: what it says itself, a date, a number if it begins with one, or its text. */
 function valueOf(row, column) {
-  const text = row.cells[column]?.textContent.trim() ?? "";
+  const cell = row.cells[column];
+  if (cell?.dataset.sort !== undefined) return Number(cell.dataset.sort);
+  const text = cell?.textContent.trim() ?? "";
+  if (cell?.querySelector("time")) return text;
   const number = Number.parseFloat(text.replace(/^[a-z]+-(?=\d)/i, "").replaceAll(",", ""));
   return Number.isNaN(number) ? text.toLowerCase() : number;
 }
@@ -68,9 +71,30 @@ function showLocally(time) {
   time.title = `${moment.toLocaleString()} here`;
 }
 
+const CELL_ROLES = { col: "columnheader", row: "rowheader" };
+
+/** Let a table show each row as a list on a phone: cells know their columns, and stay cells to screen readers. */
+function makeStackable(table) {
+  const names = [...(table.tHead?.rows[0].cells ?? [])].map((header) => header.textContent.trim());
+  table.classList.add("stacks");
+  table.role = "table";
+  for (const group of [table.tHead, ...table.tBodies, table.tFoot]) {
+    if (group !== null) group.role = "rowgroup";
+    for (const row of group?.rows ?? []) {
+      row.role = "row";
+      for (const cell of row.cells) {
+        cell.role = CELL_ROLES[cell.scope] ?? "cell";
+        if (!cell.scope && cell.colSpan === 1) cell.dataset.column = names[cell.cellIndex] ?? "";
+      }
+    }
+  }
+}
+
 /** Do all this to a part of the page; called again for parts that are replaced. */
 function improve(part) {
   for (const time of part.querySelectorAll("time[datetime]")) showLocally(time);
+  const around = part instanceof Element ? part.closest("table") : null;
+  for (const table of around === null ? part.querySelectorAll("table") : [around]) makeStackable(table);
 }
 
 for (const table of document.querySelectorAll("table[data-sortable]")) {
