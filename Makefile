@@ -80,8 +80,9 @@ torture: $(VENV)/installed ## Kill the operator again and again while a crowd wo
 	$(VENV)/bin/mephisto-es torture --stop router --kills 10 --seed 5 --server-type node
 
 SEEDS ?= 1000
-sites: $(VENV)/installed-for-tests ## Run whole jobs on simulated sites with faults from SEEDS=1000 seeds each, for about an hour.
-	SITE_SEEDS=$(SEEDS) SITE_RACES=500 $(PYTEST) tests/adapters/providers/test_runs_under_faults.py tests/adapters/providers/test_paying_at_sites.py tests/adapters/providers/test_races.py
+sites: $(VENV)/installed-for-tests ## Run whole jobs on simulated sites with faults from SEEDS=1000 seeds each, for half an hour on two idle cores.
+	SITE_SEEDS=$(SEEDS) SITE_RACES=500 $(PYTEST) tests/adapters/providers/test_runs_under_faults.py tests/adapters/providers/test_fair_pay_under_faults.py \
+		tests/adapters/providers/test_paying_at_sites.py tests/adapters/providers/test_controls.py tests/adapters/providers/test_races.py
 	SITE_UNITS=200 SITE_BROWSERS=20 $(VENV)/bin/python -m pytest -s -q tests/browser/test_site_job.py
 
 datasets: $(VENV)/installed-for-tests ## Export the examples and load them with pandas, polars, datasets and mlcroissant.

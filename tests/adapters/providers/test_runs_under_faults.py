@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from itertools import chain, repeat
 from pathlib import Path
 from random import Random
+from typing import ClassVar
 
 import pytest
 import trio
@@ -38,6 +39,8 @@ UNITS, PEOPLE = 4, 20
 BONUS_CENTS = 30
 #: Covers the units and their bonuses with each site's fee, and not one unit more.
 BUDGET_CENTS = 1000
+#: More events than the first operator of a run records.
+BOUNDARIES = 120
 #: Settling rounds after which something never will be.
 ROUNDS = 60
 
@@ -49,9 +52,11 @@ class PowerCutError(LogError):
 class CutLog(MemoryLog):
     """A log whose writer's process ends with a certain event, just before or just after it is durable."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, *, cuts_before: bool | None) -> None:
         super().__init__()
         self._random = random
+        #: False: the event is durable; None: either by chance.
+        self._cuts_before = cuts_before
         self._cut_at: int | None = None
         self._is_off = False
 
@@ -63,7 +68,8 @@ class CutLog(MemoryLog):
     def commit(self, batch: Sequence[AppendRequest]) -> list[Outcome]:
         events = sum(len(request.events) for request in batch)
         if self._is_off or (self._cut_at is not None and self.head().seq + events >= self._cut_at):
-            if not self._is_off and self._random.random() < 0.5:
+            is_durable = self._random.random() < 0.5 if self._cuts_before is None else not self._cuts_before
+            if not self._is_off and is_durable:
                 super().commit(batch)
             self._is_off = True
             raise PowerCutError("the power is cut")
@@ -77,9 +83,21 @@ def plan(seed: int) -> FaultPlan:
 
 
 class Job:
-    """One job on a site: operators that live and die, people who come, and what is paid in the end."""
+    """One job on a site: operators that live and die, people who come, and what is paid in the end.
 
-    def __init__(self, kind: str, seed: int, folder: Path, cuts: Iterator[int | None]) -> None:
+    Attributes:
+        SETTINGS: the run's settings.
+        BUDGET_CENTS: the run's budget.
+        RETURNED_AFTER_SECONDS: the longest time after which somebody returns the work.
+    """
+
+    SETTINGS: ClassVar[Mapping[str, object]] = {"max_num_concurrent_units": 3, "budget": "10.00"}
+    BUDGET_CENTS: ClassVar[int] = BUDGET_CENTS
+    RETURNED_AFTER_SECONDS: ClassVar[float] = 0
+
+    def __init__(
+        self, kind: str, seed: int, folder: Path, cuts: Iterator[int | None], *, cuts_before: bool | None = None
+    ) -> None:
         self._kind = kind
         self._folder = folder
         self._cuts = cuts
@@ -89,8 +107,10 @@ class Job:
         if isinstance(self.site, FakeProlific):
             self.site.bonuses.lag_seconds = 600
         self._balance = self.site.ledger.balance
-        self.log = CutLog(self.random)
+        self.log = CutLog(self.random, cuts_before=cuts_before)
         self.lives = 0
+        #: Agents whose bonus the site cannot pay, and a person has paid by other means.
+        self.paid_elsewhere: set[AgentId] = set()
         self._is_over = trio.Event()
 
     async def do(self) -> None:
@@ -121,8 +141,7 @@ class Job:
                     runs = operator.ledger.state.task_runs.values()
                     if any(one.status is TaskRunStatus.COMPLETED for one in runs):
                         return  # the power was cut just after that was recorded
-                    settings = {"resume_incomplete_run": True, "max_num_concurrent_units": 3, "budget": "10.00"}
-                    live = await run.launch(UNITS, **settings)
+                    live = await run.launch(UNITS, resume_incomplete_run=True, **self.SETTINGS)
                     await operator.runs.wait_until_all_ended()
                     if operator.run_status(live.task_run) is TaskRunStatus.COMPLETED:
                         return
@@ -135,26 +154,27 @@ class Job:
         for number in range(ROUNDS):
             try:
                 async with self._open(next(self._cuts) if number < 5 else None) as run:
-                    await self._review(run)
+                    await self.review(run)
                     with suppress(CommandRefusedError):
                         await run.settle(last_run(run))
                     payments = run.harness.operator.ledger.state.payments.values()
                     if payments and {one.status for one in payments} == {PaymentStatus.CONFIRMED}:
                         return
                     if number % 5 == 4:
-                        await self._decide(run)
+                        await self.decide(run)
             except* LogError:
                 pass
             await trio.sleep(self.random.choice([60, 600, 3600, 26 * 3600]))
 
-    async def _review(self, run: SiteRun) -> None:
+    async def review(self, run: SiteRun) -> None:
+        """Decide about all work that waits for a verdict."""
         operator = run.harness.operator
         for agent in list(operator.ledger.state.agents.values()):
             if agent.status is AgentStatus.COMPLETED:
                 bonus = BONUS_CENTS if agent.agent % 2 else 0
                 await operator.reviewer().approve_work(agent.agent, bonus_cents=bonus)
 
-    async def _decide(self, run: SiteRun) -> None:
+    async def decide(self, run: SiteRun) -> None:
         """Decide as a person who reads the site's pages about what stays in doubt."""
         operator, shown = run.harness.operator, {work.id: work for work in run.works()}
         for payment in list(operator.ledger.state.payments.values()):
@@ -177,6 +197,7 @@ class Job:
                     if taken is not None:
                         details = await router.request_agent(await person.open(taken))
                         if details["agent_id"] is None or random.random() < 0.2:
+                            await trio.sleep(random.uniform(0, self.RETURNED_AFTER_SECONDS))
                             await person.give_back(taken)
                         else:
                             await trio.sleep(random.uniform(30, 400))
@@ -185,16 +206,21 @@ class Job:
                             return
             await trio.sleep(random.uniform(20, 90))
 
+    def check_verdicts(self, run: SiteRun) -> None:
+        """Check what was decided about the units."""
+        units = run.harness.operator.ledger.state.units.values()
+        assert sum(one.status is UnitStatus.ACCEPTED for one in units) == UNITS
+
     async def _check(self, run: SiteRun) -> None:
         state, task_run = run.harness.operator.ledger.state, last_run(run)
-        assert sum(one.status is UnitStatus.ACCEPTED for one in state.units.values()) == UNITS
+        self.check_verdicts(run)
         shown = {work.id: work for work in run.works()}
         for agent in state.agents.values():
             owed = {
                 purpose: sum(
                     one.amount_cents
                     for one in state.payments.values()
-                    if one.agent == agent.agent and one.purpose == purpose
+                    if one.agent == agent.agent and one.purpose == purpose and one.agent not in self.paid_elsewhere
                 )
                 for purpose in (PAY, BONUS)
             }
@@ -203,8 +229,9 @@ class Job:
         assert not any(work.reward_cents or work.bonus_cents for work in shown.values())
         assert not any(one.status in UNPAID_STATUSES for one in state.payments.values())
         # What the account has lost, with the fees of its site.
-        assert 0 < self._balance - self.site.ledger.balance <= BUDGET_CENTS
-        assert await run.faults(task_run) == ()
+        assert 0 < self._balance - self.site.ledger.balance <= self.BUDGET_CENTS
+        named = {fault.partition(":")[0] for fault in await run.faults(task_run)}
+        assert named == {f"agent-{agent}" for agent in self.paid_elsewhere}
         at_site = [one for one in state.resources.values() if one.resource_type in run.provider_class.RESOURCE_TYPES]
         assert {one.status.value for one in at_site} == {"released"}
         assert not open_offers(self.site)
@@ -237,9 +264,22 @@ def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_each_worker_is_paid_once_whatever_happens(
     kind: str, seed: int, tmp_path: Path, autojump_clock: MockClock
 ) -> None:
+    # One seed lets one operator after the other die.
+    await Job(kind, seed, tmp_path, chain(range(2, 60, 2), repeat(None)) if seed == 0 else cuts(seed)).do()
+
+
+@pytest.mark.parametrize("kind", ["prolific", "connect"])
+@pytest.mark.parametrize("boundary", range(1, BOUNDARIES + 1) if SEEDS > 1 else [BOUNDARIES // 4])
+async def test_an_operator_may_die_at_each_event_of_a_run(
+    kind: str, boundary: int, tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """The same run again and again, in which the operator dies just before or after one event more each time."""
+    await Job(kind, 0, tmp_path, chain([boundary], repeat(None)), cuts_before=boundary % 2 == 0).do()
+
+
+def cuts(seed: int) -> Iterator[int | None]:
+    """Yield after how many events of its own each operator dies."""
     random = Random(f"cuts {seed}")
     # A run has about a hundred events: most operators die in the middle, and the last ones may live.
     some = [random.randint(1, 90) for _ in range(random.randint(0, 4))]
-    # One seed lets an operator die at each event in turn.
-    cuts = range(2, 60, 2) if seed == 0 else some
-    await Job(kind, seed, tmp_path, chain(cuts, repeat(None))).do()
+    return chain(some, repeat(None))
