@@ -5,7 +5,8 @@ of all of them at once. So no decision is overtaken by another: commands are dec
 written. No caller gets an answer before COMMIT has returned.
 
 In a log that is shared with other writers, each batch begins with a turn: what they wrote is folded into the state, and
-they write nothing to the same partitions until the batch is committed.
+they write nothing to the same partitions until the batch is committed. What they write elsewhere meanwhile is folded
+right after the commit, so the state is always that of the log up to some position.
 
 The state is ahead of the log by the batch that is being committed. That is safe: only decisions read it, and these are
 written after that batch or not at all. If a commit fails the writer stops, and whoever opens the log again rebuilds the
@@ -16,66 +17,27 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 import trio
 
 from ..events.envelope import RecordedEvent
 from ..events.streams import DIRECTORY
-from .commands.base import Command, CommandRequest
 from .decisions.registry import DECISIONS, Decisions
+from .decisions.shared_limits import partitions_to_lock
 from .errors import LogError, MephistoError, OutcomeUnknownError, StaleCommandError
 from .gc_tuning import gc_paused
+from .pending_commands import BATCH_LIMIT, AnyRequest, CommitBatch, Decision, PendingCommand
 from .ports import AppendRejected, AppendRequest, AppendResult, EventLog, Expect, Offload, WallClock
-from .signal import Pending, Signal
+from .signal import Signal
 from .state.decision_state import DecisionState
 from .state.state_snapshot import KeptState
 
-#: Maximum number of requests in one commit.
-BATCH_LIMIT = 512
 #: Maximum number of commands that wait for the writer; further callers wait before their command is submitted.
 QUEUE_LIMIT = 8192
 
-AnyRequest = CommandRequest[Command]
 Subscriber = Callable[[Sequence[RecordedEvent]], None]
-
-
-class PendingCommand(Pending[AppendResult]):
-    """A submitted command whose outcome can be waited for.
-
-    It raises what the decision refused it with, OutcomeUnknownError if COMMIT failed or the writer stopped before it
-    (submit again with the same id), or another LogError if nothing was written.
-    """
-
-    __slots__ = ("is_decided", "known", "request")
-
-    def __init__(self, request: AnyRequest, known: tuple[RecordedEvent, ...] | None) -> None:
-        super().__init__()
-        self.request = request
-        #: Events of its first execution, if there was one. None: it cannot be decided yet, the log has to be asked.
-        self.known = known
-        #: True once the command was decided, or the writer stopped.
-        self.is_decided = False
-
-
-class _CommitBatch:
-    """The commands and events of one commit."""
-
-    def __init__(self) -> None:
-        self.decided: list[tuple[PendingCommand, AppendRequest | AppendResult | MephistoError]] = []
-        self.appends: list[AppendRequest] = []
-        #: Called once it is durable.
-        self.followers: list[Callable[[], None]] = []
-        #: True once it takes no more: it is full, or being committed.
-        self.is_closed = False
-        self.settled = trio.Event()
-
-    def add(self, pending: PendingCommand, decision: AppendRequest | AppendResult | MephistoError) -> None:
-        """Add a command that was decided."""
-        self.decided.append((pending, decision))
-        if isinstance(decision, AppendRequest):
-            self.appends.append(decision)
-            self.is_closed = len(self.appends) >= BATCH_LIMIT
 
 
 class Ledger:
@@ -111,13 +73,16 @@ class Ledger:
         self.state = DecisionState() if kept is None else kept.state
         self._clock = clock
         #: Held while payments are requested: another paymaster would take such a request for one that was lost.
-        self.payment_lock = trio.Lock()
+        self.payment_lock: AbstractAsyncContextManager[None] = trio.Lock()
         self._waiting: deque[PendingCommand] = deque()
         #: Decided and not durable yet.
-        self._batch = _CommitBatch()
+        self._batch = CommitBatch()
         self._by_id: dict[str, PendingCommand] = {}
         #: Waiting commands that the log has to be asked about.
         self._unknown: list[PendingCommand] = []
+        #: True if there may be news of other writers, and who waits until they are in the state.
+        self._wants_news = False
+        self._refreshing: list[trio.Event] = []
         self._work = Signal()
         #: Notified when commands were taken from the queue: there is room, and they are decided.
         self._taken = Signal()
@@ -239,6 +204,25 @@ class Ledger:
         self._work.notify()
         return pending
 
+    def read_news(self) -> None:
+        """Have the writer read what others wrote, although no command waits; subscribers are notified of it."""
+        self._wants_news = self._is_shared
+        self._work.notify()
+
+    async def refresh(self) -> None:
+        """Wait until the state has everything that others had written when this was called.
+
+        Raises:
+            LogError: the writer has stopped.
+        """
+        if self._is_shared and self._stopped is None:
+            fresh = trio.Event()
+            self._refreshing.append(fresh)
+            self.read_news()
+            await fresh.wait()
+        if self._stopped is not None:
+            raise self._stopped
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run the writer until it is cancelled or the log fails.
 
@@ -260,15 +244,17 @@ class Ledger:
                 pending.is_decided = True
                 pending.settle(self._stopped)
             self._waiting.clear()
+            for fresh in self._refreshing:
+                fresh.set()
             self._taken.notify()
             self._batch.settled.set()
 
     async def _write(self) -> None:
         """Commit what is submitted, forever."""
         while True:
-            while not (self._waiting or self._batch.decided):
+            while not (self._waiting or self._batch.decided or self._wants_news):
                 await self._work.wait()
-            if self._unknown:
+            if self._unknown or self._wants_news:
                 await self._begin_turn()
             self._decide_waiting()
             await self._write_batch()
@@ -280,22 +266,30 @@ class Ledger:
         In a shared log this locks the partitions that they write to, and subscribers are notified of others' news.
         """
         asked, self._unknown = self._unknown[:BATCH_LIMIT], self._unknown[BATCH_LIMIT:]
+        refreshing, self._wants_news = len(self._refreshing), False
         locked: set[str] = set()
         if self._is_shared:
-            locked.update(*(pending.request.partitions for pending in asked))
+            locked.update(*(partitions_to_lock(self.state, pending.request.command) for pending in asked))
         beside = () if DIRECTORY in locked else (DIRECTORY,)
         ids = [pending.request.id for pending in asked if pending.request.idempotent]
         with trio.CancelScope(shield=True):
             turn = await self._offload(partial(self.log.begin, sorted(locked), beside, ids))
-        news: list[RecordedEvent] = []
-        for recorded in turn.news:
+        self._notify(self._fold(turn.news))
+        for fresh in self._refreshing[:refreshing]:
+            fresh.set()
+        del self._refreshing[:refreshing]
+        for pending in asked:
+            pending.known = turn.known.get(pending.request.id, ())
+
+    def _fold(self, news: Sequence[RecordedEvent]) -> list[RecordedEvent]:
+        """Apply what others wrote to the state, and return what was not in it."""
+        folded: list[RecordedEvent] = []
+        for recorded in news:
             # What was written between the opening of the log and its first reading is in the state already.
             if recorded.envelope.version > self.state.version(recorded.envelope.stream):
                 self.state.apply(recorded.envelope)
-                news.append(recorded)
-        self._notify(news)
-        for pending in asked:
-            pending.known = turn.known.get(pending.request.id, ())
+                folded.append(recorded)
+        return folded
 
     def _decide_waiting(self) -> None:
         """Decide on the commands that wait, as many as fit into one commit.
@@ -325,16 +319,14 @@ class Ledger:
             for pending, _ in batch.decided:
                 self._settle(pending, error)
             raise
-        self._batch = _CommitBatch()
+        self._batch = CommitBatch()
         for pending, decision in batch.decided:
             self._settle(pending, next(written) if isinstance(decision, AppendRequest) else decision)
         for follow in batch.followers:
             follow()
         batch.settled.set()
 
-    def _decide(
-        self, request: AnyRequest, known: tuple[RecordedEvent, ...]
-    ) -> AppendRequest | AppendResult | MephistoError:
+    def _decide(self, request: AnyRequest, known: tuple[RecordedEvent, ...]) -> Decision:
         """Return the append that executes a command, or its outcome if there is nothing to append."""
         if known:
             return AppendResult(known, repeated=True)
@@ -386,7 +378,10 @@ class Ledger:
                 # Log and state differ, so nothing more may be decided.
                 raise LogError(f"the log refused what the state allowed: {outcome.error}") from outcome.error
             results.append(outcome)
-        self._notify([recorded for result in results if not result.repeated for recorded in result.events])
+        durable = [recorded for result in results if not result.repeated for recorded in result.events]
+        if self._is_shared and (news := self._fold(self.log.take_news())):
+            durable = sorted((*news, *durable), key=lambda recorded: recorded.seq)
+        self._notify(durable)
         return results
 
     def _notify(self, durable: Sequence[RecordedEvent]) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from ..events.base import PayloadRef
 from ..events.catalogue import AnyEvent
 from ..events.envelope import Position, RecordedEvent
-from ..events.ids import WorkerId
+from ..events.ids import TaskRunId, WorkerId
 
 T = TypeVar("T")
 
@@ -177,6 +177,9 @@ class EventLog(Protocol):
             LogError: nothing was written. The second half raises what `commit` does.
         """
 
+    def take_news(self) -> tuple[RecordedEvent, ...]:
+        """Return what the last `commit` has read of other writers, in order; empty if the log is not shared."""
+
     def find(self, command: str) -> tuple[RecordedEvent, ...]:
         """Return the events of a command; empty if the log does not know it."""
 
@@ -204,3 +207,30 @@ class EventLog(Protocol):
 
     def close(self) -> None:
         """Release the file and the writer's lock; may be called twice."""
+
+
+class RunHolder(NamedTuple):
+    """Another operator that drives a run."""
+
+    operator: str
+    #: When the log heard of it last, in microseconds since the epoch.
+    heard_at_us: int
+    #: Seconds after which it is worth asking again.
+    wait_seconds: float
+
+
+class RunOwnership(Protocol):
+    """Says which operator drives a run. One that is not heard of for a while loses its runs to whoever takes them."""
+
+    async def take(self, run: TaskRunId, /) -> RunHolder | None:
+        """Become the operator that drives a run, unless there is another one that lives.
+
+        Returns:
+            Who drives it; None: this operator does now, or did before.
+
+        Raises:
+            LogError: the log cannot be asked.
+        """
+
+    async def give(self, run: TaskRunId, /) -> None:
+        """Drive a run no longer, so that others may take it at once; does nothing if it is not this operator's."""

@@ -117,7 +117,7 @@ def release_command(database: Path, run: EntityRef | None) -> None:
 async def _release_all(database: Path, chosen: Sequence[RunResource]) -> int:
     """Release resources one by one; return how many failed."""
     failures = 0
-    async with open_ledger(database) as (ledger, ids):
+    async with open_ledger(database) as (ledger, ids, _):
         for one in chosen:
             name = f"{one.held.resource_type} {one.held.number} of {one.run}"
             try:

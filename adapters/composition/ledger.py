@@ -11,7 +11,7 @@ import trio
 
 from ...core.errors import UnusableLogError
 from ...core.ledger import Ledger
-from ...core.ports import Ids, Offload, WallClock
+from ...core.ports import Ids, Offload, RunOwnership, WallClock
 from ...projections.mephisto_db.projection import MephistoDbProjection
 from ...projections.registry import PROJECTIONS
 from ..log.commit_thread import commit_in_thread, run_writer
@@ -21,8 +21,9 @@ from ..log.sqlite.view_keeper import ViewKeeper
 from ..log.state_file import read_state
 from ..log.state_keeper import StateKeeper
 from ..private_files import make_private_folder
-from .clock_and_ids import SystemClock, SystemIds
+from .clock_and_ids import SystemClock
 from .log_choice import open_log
+from .sharing import joined
 
 
 class LedgerHandle(NamedTuple):
@@ -30,6 +31,8 @@ class LedgerHandle(NamedTuple):
 
     ledger: Ledger
     ids: Ids
+    #: Says which operator drives a run.
+    ownership: RunOwnership
 
 
 def ledger_of(log: SqliteLog, clock: WallClock, offload: Offload) -> tuple[Ledger, StateKeeper]:
@@ -107,10 +110,10 @@ async def open_within_gate(database: Path) -> AsyncIterator[LedgerHandle]:
     try:
         ledger, keeper = ledger_of(log, SystemClock(), commit_in_thread)
         try:
-            async with trio.open_nursery() as nursery:
+            async with joined(log, ledger) as membership, trio.open_nursery() as nursery:
                 await nursery.start(run_writer, ledger)
                 nursery.start_soon(keeper.run)
-                yield LedgerHandle(ledger, SystemIds(ledger.state.highest_ids(), log.epoch))
+                yield LedgerHandle(ledger, *membership)
                 nursery.cancel_scope.cancel()
         finally:
             keeper.keep_at_close()

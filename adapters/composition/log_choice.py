@@ -6,11 +6,13 @@ import importlib
 import os
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import ModuleType
-from typing import cast
+from typing import Protocol, cast
 
 from ...core.errors import ConfigError
+from ...core.ports import RunOwnership
 from ...projections.engine.projection import Projection
 from ..log.sqlite.log import SqliteLog
 
@@ -18,7 +20,24 @@ from ..log.sqlite.log import SqliteLog
 #: not a setting: settings are recorded.
 LOG_VARIABLE = "MEPHISTO_ES_LOG"
 
-_OpenMirrored = Callable[[str, Path, Sequence[Projection], str | None], SqliteLog]
+
+class Sharing(RunOwnership, Protocol):
+    """The connection of one writer to the others of its log."""
+
+    #: Held while payments are requested, by one writer of the log at a time.
+    payment_lock: AbstractAsyncContextManager[None]
+
+    def reserve(self, category: str, used: int, count: int, /) -> int:
+        """Reserve a block of ids, and return the last one of it. Blocks."""
+
+    async def run(self, on_news: Callable[[], None], /) -> None:
+        """Keep the ownership of runs, and call a function when others have written something, until cancelled."""
+
+    async def leave(self) -> None:
+        """Give everything back."""
+
+
+_OpenMirrored = Callable[[str, Path, Sequence[Projection]], SqliteLog]
 
 
 def log_address() -> str | None:
@@ -47,7 +66,18 @@ def open_log(database: Path, projections: Sequence[Projection]) -> SqliteLog:
     if address is None:
         return SqliteLog.create_or_open(database, projections)
     opened = cast(_OpenMirrored, _module("mirrored").MirroredLog.open)
-    return opened(address, database, projections, f"{socket.gethostname()}:{os.getpid()}")
+    return opened(address, database, projections)
+
+
+def open_sharing(log: SqliteLog) -> Sharing:
+    """Return what connects the writer of a log on a server to the others.
+
+    Raises:
+        LogError: the server cannot be used.
+    """
+    operator = f"{socket.gethostname()}:{os.getpid()}:{log.epoch}"
+    opened = cast(Callable[[SqliteLog, str | None, str], Sharing], _module("sharing").OperatorSharing)
+    return opened(log, log_address(), operator)
 
 
 def update_copy(database: Path, projections: Sequence[Projection]) -> None:
@@ -64,7 +94,7 @@ def update_copy(database: Path, projections: Sequence[Projection]) -> None:
             key=LOG_VARIABLE,
             hint="Set it to an address like postgresql://user@host/database",
         )
-    cast(_OpenMirrored, _module("mirrored").MirroredLog.open)(address, database, projections, None).close()
+    cast(_OpenMirrored, _module("mirrored").MirroredLog.open)(address, database, projections).close()
 
 
 def server_promise() -> tuple[str, Sequence[str], Sequence[str]] | None:

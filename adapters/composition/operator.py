@@ -21,8 +21,9 @@ from ...core.operations.configuration.task_config import check_run_config
 from ...core.operations.dry_run import DryRunEndError, DryRunOperator
 from ...core.operations.hydra_config import MetricsArgs, NotifyArgs, TaskConfig
 from ...core.operations.logger_core import set_mephisto_log_level
-from ...core.operations.operator import ApproveQuote, Ask, Operator
+from ...core.operations.operator import ApproveQuote, Operator
 from ...core.operations.registry import fill_registries
+from ...core.operations.run.incomplete_runs import Ask
 from ...core.operations.task_code.loop_watchdog import watching_the_loop
 from ...core.operations.task_code.timings import measure_with
 from ...core.payloads import RUNS_FOLDER
@@ -44,12 +45,13 @@ from ..notify.service import Notifier, notifier_of
 from ..scripts.command import AsyncMain, ScriptMain, ask_on_terminal, script_decorator
 from ..scripts.launch_quote import LaunchQuote
 from ..scripts.progress_bars import progress_bars
-from .clock_and_ids import SystemClock, SystemIds
+from .clock_and_ids import SystemClock
 from .data_dir import DATABASE_FILE, data_dir, make_data_dir
 from .ledger import ledger_of
 from .log_choice import open_log
 from .operator_override import OperatorFactory, operator_override
 from .requests import consent_withdrawer, request_executor, unwrapped_nursery
+from .sharing import joined
 
 #: The interval at which the anchor file is brought up to date with the log.
 ANCHOR_SECONDS = 1.0
@@ -96,30 +98,34 @@ async def open_operator(
     make_data_dir(data_dir)
     operator_metrics = OperatorMetrics()
     offload = operator_metrics.timed(commit_in_thread) if metrics and metrics.port is not None else commit_in_thread
-    async with _open_log(data_dir / DATABASE_FILE, operator_class, clock, offload) as (log, gate, ledger, keeper):
-        ids = SystemIds(ledger.state.highest_ids(), log.epoch)
-        async with unwrapped_nursery() as nursery:
-            # Cancelled last, so that a run that is cancelled can still record that it is paused.
-            writing = trio.CancelScope(shield=True)
-            await nursery.start(_write_within, writing, ledger)
-            try:
-                for task in (partial(_keep_anchored, log), keeper.run, _watch_loop):
-                    nursery.start_soon(task)
-                parts = ledger, ids, clock, data_dir / RUNS_FOLDER, nursery, ask, approve_quote
-                operator = operator_class(*parts, consent_withdrawer(log.path, ledger, ids))
-                if metrics is not None and metrics.port is not None:
-                    measure_with(Latencies(operator_metrics.registry, clock))
-                    address = metrics.host, metrics.port, partial(_show_refusals, operator, operator_metrics)
-                    await nursery.start(serve_metrics, operator_metrics, ledger, log, *address)
-                notifier = notifier_of(notify or NotifyArgs(), log, ledger, data_dir, clock)
-                await nursery.start(serve_control, log.path, request_executor(log.path, ledger, ids, operator))
-                gate.release()
-                async with _notifying(notifier), _ending_in_order(operator):
-                    yield operator
-            finally:
-                log.lock_attempts = 0
-                writing.cancel()
-            nursery.cancel_scope.cancel()
+    async with (
+        _open_log(data_dir / DATABASE_FILE, operator_class, clock, offload) as (log, gate, ledger, keeper),
+        joined(log, ledger) as (ids, ownership),
+        unwrapped_nursery() as nursery,
+    ):
+        # Cancelled last, so that a run that is cancelled can still record that it is paused.
+        writing = trio.CancelScope(shield=True)
+        await nursery.start(_write_within, writing, ledger)
+        try:
+            for task in (partial(_keep_anchored, log), keeper.run, _watch_loop):
+                nursery.start_soon(task)
+            parts = ledger, ids, clock, data_dir / RUNS_FOLDER, nursery, ask, approve_quote
+            # Other classes only try something out, in a log of their own.
+            more = {"ownership": ownership} if operator_class is Operator else {}
+            operator = operator_class(*parts, consent_withdrawer(log.path, ledger, ids), **more)
+            if metrics is not None and metrics.port is not None:
+                measure_with(Latencies(operator_metrics.registry, clock))
+                address = metrics.host, metrics.port, partial(_show_refusals, operator, operator_metrics)
+                await nursery.start(serve_metrics, operator_metrics, ledger, log, *address)
+            notifier = notifier_of(notify or NotifyArgs(), log, ledger, data_dir, clock)
+            await nursery.start(serve_control, log.path, request_executor(log.path, ledger, ids, operator))
+            gate.release()
+            async with _notifying(notifier), _ending_in_order(operator):
+                yield operator
+        finally:
+            log.lock_attempts = 0
+            writing.cancel()
+        nursery.cancel_scope.cancel()
 
 
 class _OpenLog(NamedTuple):

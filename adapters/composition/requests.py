@@ -16,7 +16,7 @@ from ...core.operations.operator import Operator
 from ...core.operations.registry import fill_registries
 from ...core.operations.services.consents import WithdrawConsentData
 from ...core.payloads import RUNS_FOLDER
-from ...core.ports import Ids
+from ...core.ports import Ids, RunOwnership
 from ...events.ids import TaskRunId
 from ..erasure.consent import withdraw_consent
 from ..erasure.worker import erase_worker
@@ -46,13 +46,16 @@ def consent_withdrawer(database: Path, ledger: Ledger, ids: Ids) -> WithdrawCons
 
 
 @asynccontextmanager
-async def executor_without_operator(database: Path, ledger: Ledger, ids: Ids) -> AsyncIterator[RequestExecutor]:
+async def executor_without_operator(
+    database: Path, ledger: Ledger, ids: Ids, ownership: RunOwnership
+) -> AsyncIterator[RequestExecutor]:
     """Return what executes requests where no operator has launched anything: runs can only be ended.
 
     When the block ends, a run that is still being ended is left as it is; it can be resumed, or ended again.
     """
     async with unwrapped_nursery() as nursery:
-        operator = Operator(ledger, ids, SystemClock(), database.parent / RUNS_FOLDER, nursery)
+        parts = ledger, ids, SystemClock(), database.parent / RUNS_FOLDER, nursery
+        operator = Operator(*parts, ownership=ownership)
         yield request_executor(database, ledger, ids, operator)
         nursery.cancel_scope.cancel()
 

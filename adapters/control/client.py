@@ -90,8 +90,8 @@ async def open_control(database: Path, author: str, limit_seconds: float = WAIT_
             return
         await wait_for_writer(database, limit_seconds)
         async with (
-            open_within_gate(database) as (ledger, ids),
-            executor_without_operator(database, ledger, ids) as executor,
+            open_within_gate(database) as (ledger, ids, ownership),
+            executor_without_operator(database, ledger, ids, ownership) as executor,
         ):
             yield _LocalControl(executor, author)
     finally:

@@ -98,8 +98,8 @@ class LogHolder:
 
         await wait_for_writer(self._database, self._wait_seconds)
         async with (
-            open_within_gate(self._database) as (ledger, ids),
-            executor_without_operator(self._database, ledger, ids) as executor,
+            open_within_gate(self._database) as (ledger, ids, ownership),
+            executor_without_operator(self._database, ledger, ids, ownership) as executor,
             trio.open_nursery() as nursery,
         ):
             serve = partial(serve_control, on_yield=open_scope.cancel, on_requests=note_requests)

@@ -103,7 +103,7 @@ async def check_outcome(data_dir: Path, sent: Mapping[str, SentSubmission]) -> J
     arrived = Counter((one.agent.token, _plain(one.work)) for one in recorded)
     of_units = Counter((one.run, one.agent.unit) for one in recorded if one.is_first)
     acknowledged = [(token, one) for token, one in sent.items() if one.is_acknowledged]
-    async with open_ledger(database) as (ledger, ids):
+    async with open_ledger(database) as (ledger, ids, _):
         await _accept_all(ledger, ids)
         await _release_all(ledger, ids, database)
     report = replay(database, PROJECTIONS)

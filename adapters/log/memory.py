@@ -79,6 +79,10 @@ class MemoryLog:
         self._keep(plan)
         return outcomes
 
+    def take_news(self) -> tuple[RecordedEvent, ...]:
+        """Return nothing: nobody else writes."""
+        return ()
+
     def prepare(self, batch: Sequence[AppendRequest]) -> Callable[[], list[Outcome]]:
         """Return a function that commits the batch."""
         return partial(self.commit, batch)

@@ -17,7 +17,7 @@ from ..abstractions.channel import Channel
 from ..command_issuer import CommandIssuer
 from ..commands.agent import UpdateLimits
 from ..errors import CommandRefusedError, ProtocolError, TooManyUpdatesError
-from ..ledger import Ledger, PendingCommand
+from ..ledger import Ledger
 from ..lifecycles.onboarding import OnboardingRecord
 from ..packet_data import WebhookKey
 from ..packets import (
@@ -43,6 +43,7 @@ from ..packets import (
     WorkerPageDetailsData,
     provider_data_of,
 )
+from ..pending_commands import PendingCommand
 from ..ports import Ids
 from ..signal import Signal
 from .agent_pages import AgentPages

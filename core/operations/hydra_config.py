@@ -176,6 +176,13 @@ class TaskRunArgs:
             "help": "If the task's last run is incomplete: true resumes it, false launches a new one. Asks if not set."
         },
     )
+    standby: bool = field(
+        default=False,
+        metadata={
+            "help": "If another machine drives the task's last run: wait, and take it over once that machine is gone. "
+            "Needs a log in PostgreSQL."
+        },
+    )
 
 
 @dataclass

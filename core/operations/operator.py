@@ -11,23 +11,24 @@ from omegaconf import DictConfig
 
 from ...events import streams
 from ...events.ids import TaskRunId
-from ...events.task_run import TaskRunCreated
 from ..abstractions.blueprint import SharedTaskState
 from ..abstractions.crowd.payments import payer_of
 from ..decisions.task_run import admission_problem, resume_advice
 from ..errors import CommandRefusedError, ConfigError, MephistoError
 from ..ledger import Ledger
-from ..lifecycles.task_run import ENDED_RUN_STATUSES, RESUMABLE_RUN_STATUSES, TaskRunStatus
-from ..lifecycles.unit import DONE_UNIT_STATUSES, UnitStatus
-from ..ports import Ids, WallClock
+from ..lifecycles.task_run import TaskRunStatus
+from ..lifecycles.unit import UnitStatus
+from ..ports import Ids, RunOwnership, WallClock
 from .configuration.config_changes import log_setting_changes
 from .configuration.task_config import RunConfig, complete_run_config
 from .logger_core import get_logger
 from .run.awaited_calls import AwaitedCalls, must_be_awaited
 from .run.driven_runs import DrivenRuns
 from .run.driver import LiveRunDriver
+from .run.incomplete_runs import Ask, IncompleteRuns
 from .run.live_task_run import LiveTaskRun
-from .run.plan import RunEnding, RunPlan, plan_run, stored_config, task_name
+from .run.owners import RunOwners, SoleOperator
+from .run.plan import RunEnding, RunPlan, plan_run, stored_config
 from .run.quote import Quote, quote_of
 from .run.site_terms import at_site_terms
 from .services.consents import WithdrawConsentData
@@ -40,8 +41,6 @@ DEFAULT_LOG_RATE_SECONDS = 30.0
 
 logger = get_logger(__name__)
 
-#: Asks the person who started the operator; returns True for yes.
-Ask = Callable[[str], Awaitable[bool]]
 #: Shows the quote of a run before it is launched; True: launch it.
 ApproveQuote = Callable[[Quote], Awaitable[bool]]
 
@@ -83,6 +82,7 @@ class Operator:
         ask: Ask | None = None,
         approve_quote: ApproveQuote | None = None,
         withdraw_consent: WithdrawConsentData | None = None,
+        ownership: RunOwnership | None = None,
     ) -> None:
         """Keep the parts; nothing is started.
 
@@ -95,16 +95,18 @@ class Operator:
             ask: asks whether to resume a run that did not end; None if there is nobody to ask.
             approve_quote: shows what a new run will cost and decides whether to launch it; None launches every run.
             withdraw_consent: withdraws workers' consent; None if there are no files beside the log.
+            ownership: says which operator drives a run; None if the log has no other operators.
         """
         self.ledger = ledger
         self._ids = ids
         self._clock = clock
         self._runs_dir = runs_dir
         self._nursery = nursery
-        self._ask = ask
         self._approve_quote = approve_quote
         self._withdraw = withdraw_consent
-        self.runs = DrivenRuns()
+        self._owners = RunOwners(ownership or SoleOperator())
+        self.runs = DrivenRuns(self._owners)
+        self._incomplete = IncompleteRuns(ledger, self.runs, self._owners, ask)
         self.failed_launches: list[MephistoError] = []
         self.calls = AwaitedCalls()
 
@@ -131,7 +133,7 @@ class Operator:
         """Launch a run; returns once workers can come.
 
         If the task's last run is incomplete, it is resumed if `task.resume_incomplete_run` is true, or if the person
-        who started the operator agrees.
+        who started the operator agrees. With `task.standby`, the operator that drives it is waited for.
 
         Args:
             run_config: the `mephisto` section of a configuration, or a `MephistoConfig`.
@@ -145,11 +147,14 @@ class Operator:
             LaunchError: a step failed; everything acquired is released, and the run is recorded as failed.
         """
         run_config = complete_run_config(run_config)
-        previous = await self._run_to_resume(run_config)
+        previous = await self._incomplete.to_resume(run_config)
+        if previous is not None and self._incomplete.has_ended(previous):
+            logger.info("another operator has ended the run; nothing is left to do", run=previous)
+            return str(previous)
         plan = plan_run(run_config, shared_state, resumes=previous is not None)
         if previous is None:
             return await self._launch(await self._check_quote(plan), None)
-        log_setting_changes(self._created_run(previous), plan.config)
+        log_setting_changes(self._incomplete.creation_of(previous), plan.config)
         return await self._launch(plan, previous)
 
     def validate_and_run_config(self, *_: object) -> Never:
@@ -182,35 +187,9 @@ class Operator:
             )
         return plan
 
-    async def _run_to_resume(self, run_config: DictConfig) -> TaskRunId | None:
-        """Return the run that is meant to be resumed; None if a new one is meant.
-
-        Raises:
-            ConfigError: the last run is incomplete, and neither the configuration nor a person says what to do.
-        """
-        run, resume = self.find_previous_task_run(run_config), run_config.task.resume_incomplete_run
-        if run is None or resume is False or (self.runs.is_running(run) and not resume):
-            return None
-        if resume:
-            return run
-        by_status = self.ledger.state.runs[run].units_by_status
-        done, units = sum(by_status.get(status, 0) for status in DONE_UNIT_STATUSES), sum(by_status.values())
-        sentence = f"run {run} of {task_name(run_config)!r} is incomplete: {done} of {units} units are done"
-        if self._ask is None:
-            raise ConfigError(
-                sentence,
-                key="mephisto.task.resume_incomplete_run",
-                hint="Set mephisto.task.resume_incomplete_run to true to resume it, or to false to launch a new run",
-            )
-        return run if await self._ask(f"{sentence}. Resume it?") else None
-
     def find_previous_task_run(self, run_config: DictConfig) -> TaskRunId | None:
         """Return the last run of the configured task, if it can be resumed."""
-        state = self.ledger.state
-        task = state.tasks_by_name.get(task_name(run_config))
-        runs = [run for run in state.task_runs.values() if run.task == task]
-        last = runs[-1] if runs else None
-        return last.task_run if last and last.status in RESUMABLE_RUN_STATUSES else None
+        return self._incomplete.last_of(run_config)
 
     @must_be_awaited
     async def launch_from_incomplete_run(self, task_run: TaskRunId, shared_state: SharedTaskState | None = None) -> str:
@@ -225,7 +204,7 @@ class Operator:
             CommandRefusedError: the run has ended, never had a server, or needs the state that its script passed.
             ConfigError, LaunchError: as `launch_task_run_or_die`.
         """
-        created = self._created_run(task_run)
+        created = self._incomplete.creation_of(task_run)
         if shared_state is None and created.given_by_script:
             raise CommandRefusedError(
                 f"run {task_run} needs what its launch script passed ({', '.join(created.given_by_script)}): "
@@ -256,31 +235,21 @@ class Operator:
             CommandRefusedError: the run has ended, or never had a server.
             ConfigError, LaunchError: as `launch_task_run_or_die`.
         """
-        plan = plan_run(stored_config(self._created_run(task_run)), None, resumes=True)
+        plan = plan_run(stored_config(self._incomplete.creation_of(task_run)), None, resumes=True)
         await self._launch(plan, task_run, ending=RunEnding(reason, author, at_once))
         await self.runs.wait_until_ended(task_run)
-
-    def _created_run(self, task_run: TaskRunId) -> TaskRunCreated:
-        """Return the creation of a run that can be resumed.
-
-        Raises:
-            UnknownEntityError, CommandRefusedError: there is no such run, or it cannot be resumed.
-        """
-        state = self.ledger.state.task_runs[streams.task_run(task_run)]
-        if state.status not in RESUMABLE_RUN_STATUSES:
-            rest = "; `mephisto-es reopen` puts back what expired" if state.status in ENDED_RUN_STATUSES else ""
-            raise CommandRefusedError(f"run {task_run} is {state.status.value!r}: it cannot be resumed{rest}")
-        created = self.ledger.log.history(streams.task_run(task_run))[0].envelope.event
-        if not isinstance(created, TaskRunCreated):
-            raise CommandRefusedError(f"the configuration of run {task_run} was not recorded")
-        return created
 
     async def _launch(self, plan: RunPlan, previous: TaskRunId | None, ending: RunEnding | None = None) -> str:
         if previous is not None and self.runs.is_running(previous):
             raise CommandRefusedError(f"run {previous} is already running")
         if self.runs.is_leaving:
             raise CommandRefusedError("the operator is leaving: it launches nothing more")
-        driver = LiveRunDriver(self.ledger, self._ids, self._clock, self._runs_dir, plan, previous, self._withdraw)
+        if previous is not None:
+            await self._owners.take(previous)
+            await self.ledger.refresh()
+            self._incomplete.creation_of(previous)  # another operator may have ended it
+        parts = self.ledger, self._ids, self._clock, self._runs_dir, plan, previous, self._withdraw, self._owners
+        driver = LiveRunDriver(*parts)
         if ending is not None:
             driver.stop(ending.reason, author=ending.author, at_once=ending.at_once)
         self.runs.add(driver)

@@ -13,7 +13,7 @@ from ...core.state.status_fold import StatusFold
 from ...events.catalogue import CATEGORY_OF
 from ...events.codec import KIND_OF, UndecodableError, UnknownKindError, decode, decode_page, stored_kind
 from ...events.envelope import Envelope
-from ...events.streams import category_of
+from ...events.streams import category_of, partition_of
 from .report import FindingKind, Findings
 
 _DATA = itemgetter(0)
@@ -44,6 +44,14 @@ def check_commands(log: RecordedCommands, findings: Findings) -> None:
         )
 
 
+def _share_a_clock(stream: str, other: str) -> bool:
+    """Return whether the times of two streams never fall from one to the other: they are in one partition."""
+    try:
+        return partition_of(stream) == partition_of(other)
+    except ValueError:
+        return True
+
+
 class StepCheck:
     """Checks the events of a log.
 
@@ -57,6 +65,8 @@ class StepCheck:
         self.statuses = StatusFold()
         self._findings = findings
         self._at = 0
+        #: The stream of the last event that was checked.
+        self._stream = ""
         #: The last row that was checked; None if it did not decode.
         self._previous: Envelope | None = None
         self._seq = 0
@@ -64,7 +74,7 @@ class StepCheck:
 
     def check(self, page: ChainPage) -> list[Envelope | None]:
         """Check the next rows and return their envelopes, with None for those that do not decode."""
-        step, broken, latest = self.statuses.step, self._broken, self._at
+        step, broken, latest, before = self.statuses.step, self._broken, self._at, self._stream
         envelopes = self._decoded(page)
         self._check_commands(page.seq, envelopes)
         for seq, envelope, columns in zip(count(page.seq), envelopes, page.rows):
@@ -81,9 +91,10 @@ class StepCheck:
             ):
                 self._wrong_columns(page.row(seq), envelope)
                 stream, version, at = envelope.stream, envelope.version, envelope.at
-            if at < latest:
+            # Writers of different partitions have clocks of their own.
+            if at < latest and _share_a_clock(before, envelope.stream):
                 self._time_fell(seq, envelope, latest)
-            latest = at
+            latest, before = at, envelope.stream
             if stream in broken:
                 continue
             # Only the first event of a stream can be in the wrong category: later ones would be illegal steps.
@@ -94,7 +105,7 @@ class StepCheck:
                 step(stream, version, event)
             except (VersionConflictError, IllegalStepError) as error:
                 self._illegal(seq, envelope, error)
-        self._at = latest
+        self._at, self._stream = latest, before
         return envelopes
 
     def _check_commands(self, first: int, envelopes: Sequence[Envelope | None]) -> None:

@@ -251,7 +251,7 @@ def test_twice_is_harmless_and_deletes_what_came_back(finished: FinishedRun) -> 
 
 async def commit_and_be_killed(finished: FinishedRun, left: Path) -> None:
     """Record an erasure, and copy the disk as it is before the values are gone from the files beside the log."""
-    async with open_ledger(finished.path) as (ledger, ids):
+    async with open_ledger(finished.path) as (ledger, ids, _):
         begin_erasure(finished.path)
         command = EraseWorker(worker=WorkerId(finished.worker), reason="asked us to")
         await CommandIssuer(ledger, ids, "privacy").issue(command)

@@ -22,7 +22,8 @@ from mephisto_es.core.errors import (
     OutcomeUnknownError,
     StaleCommandError,
 )
-from mephisto_es.core.ledger import BATCH_LIMIT, QUEUE_LIMIT, AnyRequest, Ledger
+from mephisto_es.core.ledger import QUEUE_LIMIT, Ledger
+from mephisto_es.core.pending_commands import BATCH_LIMIT, AnyRequest
 from mephisto_es.core.ports import AppendRequest, AppendResult, Expect, NewEvent, Outcome, Turn
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import streams

@@ -13,8 +13,9 @@ import trio.testing
 from mephisto_es.adapters.log.commit_thread import commit_in_thread
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.errors import CommandRefusedError, LogError
-from mephisto_es.core.ledger import BATCH_LIMIT, AnyRequest, Ledger
+from mephisto_es.core.ledger import Ledger
 from mephisto_es.core.payloads import commitment
+from mephisto_es.core.pending_commands import BATCH_LIMIT, AnyRequest
 from mephisto_es.core.ports import AppendRequest, AppendResult, NewEvent, Outcome, Turn
 from mephisto_es.events import streams
 from mephisto_es.events.envelope import RecordedEvent

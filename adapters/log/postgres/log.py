@@ -9,7 +9,7 @@ from functools import partial
 from psycopg import DatabaseError, errors
 
 from ....core.chain import ChainRow, genesis
-from ....core.errors import LogError, OutcomeUnknownError, UnusableLogError, WriterFencedError
+from ....core.errors import OutcomeUnknownError, UnusableLogError
 from ....core.ports import AppendRequest, Head, Outcome, Payload, Turn
 from ....events.base import PayloadRef
 from ....events.envelope import RecordedEvent
@@ -21,7 +21,7 @@ from .plan import PartitionPlan
 from .server import Server
 
 _ADD_PARTITIONS = "INSERT INTO es.partition (partition) SELECT unnest(%s::text[]) ON CONFLICT DO NOTHING"
-_TAKE = "UPDATE es.partition SET fence = fence + 1, owner = %s WHERE partition = %s RETURNING fence"
+_RESERVE = "SELECT es.reserve(%s, %s, %s)"
 
 
 class PostgresLog:
@@ -34,28 +34,26 @@ class PostgresLog:
     Methods that write belong in a worker thread, one at a time. Reading methods use another connection.
     """
 
-    def __init__(self, address: str, *, writer: str | None = None, pseudonym_key: bytes | None = None) -> None:
+    def __init__(self, address: str, *, pseudonym_key: bytes | None = None) -> None:
         """Open the log, and install its tables if the database has none.
 
         Args:
             address: the server and database, as a URL or connection string of libpq.
-            writer: the name of a writer that has the log for itself; None: one among others.
             pseudonym_key: the secret key of a new log, 32 bytes; random by default.
 
         Raises:
-            UnusableLogError: the server cannot be reached, its tables are of another version, or another writer has
-                the log for itself.
+            UnusableLogError: the server cannot be reached, or its tables are of another version.
         """
-        self._writer = writer
-        self._server = Server(address) if writer is None else Server(address, on_connected=writing.claim)
+        #: The name under which this writer owns partitions; None while it owns none.
+        self._operator: str | None = None
+        self._owned: dict[str, int] = {}
+        self._server = Server(address)
         try:
             self._server.call(lambda db: writing.install(db, pseudonym_key or secrets.token_bytes(32)))
             self._reader = Server(address)
             self._pseudonym_key, self._created_by = self._server.call(reading.meta)
-            #: The number of this writer, if it has the log for itself.
-            self.epoch, self._owned = 0, dict[str, int]()
-            if writer is not None:
-                self.epoch, self._owned = self._server.call(lambda db: writing.take_over(db, writer))
+            #: A number that no other writer of the log has or had.
+            self.epoch = self._server.call(writing.next_epoch)
             self._heads = self._server.call(reading.ends)
         except BaseException:
             self._server.close()
@@ -103,18 +101,44 @@ class PostgresLog:
         """Return the value of a partition's chain before its first event."""
         return reading.partition_genesis(self._pseudonym_key, self._created_by, partition)
 
-    def take(self, partition: str) -> int:
-        """Become the owner of a partition. Whoever owned it before can append nothing more to it.
+    @property
+    def reader_pid(self) -> int:
+        """The number of the server's process that places events on behalf of this writer."""
+        return self._reader.backend_pid
 
-        Returns:
-            The fence: the epoch of the events that are appended from now on.
+    def own(self, operator: str, partition: str, fence: int) -> None:
+        """Write to a partition as its owner from now on, and to nothing once the operator has lost what it owned.
+
+        Args:
+            operator: the name under which this writer owns partitions.
+            partition: the partition.
+            fence: the number of this ownership: the epoch of the events that are appended from now on.
         """
-        self._name([partition])
-        row = self._server.call(lambda db: db.execute(_TAKE, (self._writer, partition)).fetchone())
-        if row is None:
-            raise LogError(f"{self._server.name} has no partition {partition}")
-        self._owned[partition] = int(row[0])
-        return self._owned[partition]
+        self._operator, self._owned[partition] = operator, fence
+
+    def disown(self, partition: str) -> None:
+        """Write to a partition as a guest from now on."""
+        self._owned.pop(partition, None)
+
+    @property
+    def owned(self) -> str:
+        """The partitions that this writer owns, for messages."""
+        return ", ".join(sorted(self._owned)) or "the log"
+
+    def reserve(self, category: str, used: int, count: int) -> int:
+        """Reserve a block of ids, and return the last one of it.
+
+        Args:
+            category: the category of streams.
+            used: an id that is used at least.
+            count: the number of ids.
+        """
+        row = self._reader.call(lambda db: db.execute(_RESERVE, (category, used, count)).fetchone())
+        return used + count if row is None else int(row[0])
+
+    def saw(self, at: int) -> None:
+        """Take note of the time of an event that was read elsewhere: what is decided from now on is an effect of it."""
+        self._seen_at = max(self._seen_at, at)
 
     def begin(self, partitions: Sequence[str], beside: Sequence[str], commands: Sequence[str], /) -> Turn:
         """Lock partitions until the next `commit`, and return what others wrote and which commands were executed.
@@ -127,7 +151,7 @@ class PostgresLog:
         self._end_turn()
         self._name(partitions)
         seen = {partition: self._head_of(partition) for partition in (*partitions, *beside)}
-        found = self._server.call(lambda db: writing.take_turn(db, partitions, seen, commands))
+        found = self._server.call(lambda db: writing.take_turn(db, self._operator, partitions, seen, commands))
         self._check_fences(found)
         try:
             news = self._unread + self._take_in(found.news)
@@ -191,7 +215,7 @@ class PostgresLog:
 
     def placed(self, after: int, limit: int) -> tuple[RecordedEvent, ...]:
         """Return the next events of the common order, in one round trip; fewer than the limit if there are no more."""
-        return self._server.call(partial(reading.placed, after=after, limit=limit))
+        return self._reader.call(partial(reading.placed, after=after, limit=limit))
 
     def history(self, stream: str) -> tuple[RecordedEvent, ...]:
         """Return all events of a stream, in order."""
@@ -207,7 +231,12 @@ class PostgresLog:
 
     def payloads(self, sha256s: Sequence[str]) -> list[Payload]:
         """Return the payloads with some commitments, as far as they were not erased."""
-        return self._server.call(lambda db: reading.payloads(db, sha256s)) if sha256s else []
+        return self._reader.call(lambda db: reading.payloads(db, sha256s)) if sha256s else []
+
+    def take_news(self) -> tuple[RecordedEvent, ...]:
+        """Return what a commit without a turn has read of others."""
+        news, self._unread = self._unread, ()
+        return news
 
     def head(self) -> Head:
         """Return position and time of the last event in the common order, and the chain of its partition there."""
@@ -230,9 +259,9 @@ class PostgresLog:
 
     def _check_fences(self, found: writing.TurnRows) -> None:
         taken = [partition for partition, fence in found.fences.items() if self._owned.get(partition, fence) != fence]
-        if taken or (self._writer is not None and found.epoch != self.epoch):
+        if taken or not found.is_operator:
             self._server.roll_back()
-            raise WriterFencedError(f"another operator has taken over {', '.join(taken) or 'the log'}; this one stops")
+            raise writing.fenced(", ".join(taken) or self.owned)
 
     def _take_in(self, news: Sequence[reading.NewsRow]) -> tuple[RecordedEvent, ...]:
         """Return what others wrote, causes before effects, and remember how far it goes."""
@@ -270,7 +299,7 @@ class PostgresLog:
         fences = self._fences or {}
         heads = {partition: self._head_of(partition) for partition in fences}
         try:
-            self._server.call(lambda db: writing.append(db, plan, fences, heads))
+            self._server.call(lambda db: writing.append(db, self._operator, plan, fences, heads))
         except UnusableLogError as error:
             raise OutcomeUnknownError(f"{error}. Open the log again to see whether its events were written") from error
         except errors.UniqueViolation:

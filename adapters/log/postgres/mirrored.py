@@ -1,7 +1,8 @@
 """A log in PostgreSQL with a copy in an SQLite file, from which everything is read.
 
 The server decides what is in the log: a commit returns once the server has it. The copy is brought up to date before
-that, so whoever reads the file, as the command line and the web view do, finds everything that was acknowledged here.
+that, so whoever reads the file, as the command line and the web view do, finds everything that was acknowledged here,
+and, at the latest with the next turn, everything that others wrote.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from pathlib import Path
 from ....core.chain import link
 from ....core.errors import DamagedLogError, LogError, OutcomeUnknownError, UnusableLogError
 from ....core.payloads import refs_of
-from ....core.ports import AppendRequest, AppendResult, Head, Outcome, Payload
+from ....core.ports import AppendRequest, AppendResult, Head, Outcome, Payload, Turn
 from ....events.codec import KIND_OF, encode
 from ....events.engagement import ConsentWithdrawn
 from ....events.envelope import Envelope, RecordedEvent, recorded_of
 from ....events.worker import WorkerErased
 from ....projections.engine.projection import Projection
-from ..batch_plan import BatchPlan
+from ..batch_plan import BatchPlan, executed_before
 from ..sqlite import schema
 from ..sqlite.log import SqliteLog
-from ..sqlite.reader import LogReader
+from ..sqlite.reader import LogReader, find
 from .log import PostgresLog
 
 #: The epoch of all events in a copy, so that all copies of a log have the same chain.
@@ -55,29 +56,33 @@ class CopyPlan(BatchPlan):
 
 
 class MirroredLog(SqliteLog):
-    """The writer of a log in PostgreSQL: one at a time, on any machine.
+    """One writer of a log in PostgreSQL, of which there may be many, on any machines.
 
-    Positions are those of the common order, in the file and in what `commit` returns.
+    Positions are those of the common order: in the file, in news, and in what `commit` returns.
+
+    Attributes:
+        server_log: the log on the server.
     """
 
+    is_shared = True
     IS_COPY = True
-    _server_log: PostgresLog
+    server_log: PostgresLog
+    _unread: list[RecordedEvent]
 
     @classmethod
-    def open(cls, address: str, path: Path, projections: Sequence[Projection], writer: str | None) -> MirroredLog:
+    def open(cls, address: str, path: Path, projections: Sequence[Projection]) -> MirroredLog:
         """Open a log in PostgreSQL, and bring its copy up to date.
 
         Args:
             address: the server and database, as a URL or connection string of libpq.
             path: the copy; it is created if there is none.
             projections: the projections updated within each commit.
-            writer: this writer's name, for messages to others; None to bring the copy up to date and write nothing.
 
         Raises:
-            UnusableLogError: the server cannot be used, another writer has the log, or the file is no copy of it.
+            UnusableLogError: the server cannot be used, another process has the file open, or it is no copy of the log.
             DamagedLogError: the server has lost events that the copy has, or either was changed.
         """
-        server_log = PostgresLog(address, writer=writer)
+        server_log = PostgresLog(address)
         try:
             if schema.is_fresh(path):
                 schema.create_file(path, server_log.pseudonym_key, server_log.created_by)
@@ -87,7 +92,7 @@ class MirroredLog(SqliteLog):
         except BaseException:
             server_log.close()
             raise
-        log._server_log = server_log
+        log.server_log, log._unread = server_log, []
         log.epoch = server_log.epoch
         try:
             log._follow({})
@@ -96,25 +101,55 @@ class MirroredLog(SqliteLog):
             raise
         return log
 
+    def begin(self, partitions: Sequence[str], _beside: Sequence[str], commands: Sequence[str], /) -> Turn:
+        """Lock partitions until the next `commit`, and return what others wrote anywhere, and the commands executed.
+
+        Raises:
+            WriterFencedError: another operator has taken over what this one owned.
+            LogError: no turn was taken. The log accepts nothing more until it is reopened.
+        """
+        self._check_open()
+        try:
+            turn = self.server_log.begin(partitions, (), commands)
+        except LogError as error:
+            self._stopped = error
+            raise
+        # On another connection, once the partitions are locked: everything that was committed to them is there.
+        self._unread += self._follow({})
+        return Turn(self.take_news(), executed_before(partial(find, self._db), list(turn.known)))
+
     def commit(self, batch: Sequence[AppendRequest]) -> list[Outcome]:
         """Write the requests to the server, in order and in one transaction, and bring the copy up to date.
 
         Raises:
-            WriterFencedError: another writer has taken over; nothing was written.
+            WriterFencedError: another operator has taken over; nothing was written.
             OutcomeUnknownError: the server did not say whether it was written, or the copy could not be written.
                 The log accepts nothing more until it is reopened.
             LogError: nothing was written.
         """
-        if self._stopped is not None:
-            raise LogError(f"the log accepts nothing more: {self._stopped}") from self._stopped
+        self._check_open()
         try:
-            outcomes = self._server_log.commit(batch)
+            outcomes = self.server_log.commit(batch)
         except LogError as error:
             self._stopped = error
             raise
+        written = {
+            outcome.events[0].envelope.command
+            for outcome in outcomes
+            if isinstance(outcome, AppendResult) and outcome.events and not outcome.repeated
+        }
+        if not written:
+            return [self._placed(outcome, {}) for outcome in outcomes]
         payloads = {one.ref.sha256: one for request in batch for one in request.payloads}
-        copied = {(each.envelope.command, each.envelope.ordinal): each for each in self._follow(payloads)}
-        return [self._placed(outcome, copied) for outcome in outcomes]
+        copied = self._follow(payloads)
+        self._unread += [each for each in copied if each.envelope.command not in written]
+        places = {(each.envelope.command, each.envelope.ordinal): each for each in copied}
+        return [self._placed(outcome, places) for outcome in outcomes]
+
+    def take_news(self) -> tuple[RecordedEvent, ...]:
+        """Return what was copied of others since the last call."""
+        news, self._unread = self._unread, []
+        return tuple(news)
 
     def prepare(self, batch: Sequence[AppendRequest]) -> Callable[[], list[Outcome]]:
         """Return a function that commits the batch."""
@@ -129,7 +164,11 @@ class MirroredLog(SqliteLog):
         try:
             super().close()
         finally:
-            self._server_log.close()
+            self.server_log.close()
+
+    def _check_open(self) -> None:
+        if self._stopped is not None:
+            raise LogError(f"the log accepts nothing more: {self._stopped}") from self._stopped
 
     def _check_epoch(self) -> None:
         """Do nothing: the server fences writers, and the lock of the file keeps other processes out."""
@@ -155,16 +194,17 @@ class MirroredLog(SqliteLog):
         copied: list[RecordedEvent] = []
         try:
             is_complete = False
-            while not is_complete and (news := self._server_log.placed(self._head.seq, COPY_EVENTS)):
+            while not is_complete and (news := self.server_log.placed(self._head.seq, COPY_EVENTS)):
                 is_complete = len(news) < COPY_EVENTS
                 plan = CopyPlan(self._head)
                 for recorded in news:
                     plan.add_copy(recorded.envelope)
                 wanted = {ref.sha256 for recorded in news for ref in refs_of(recorded.envelope.event)}
                 plan.payloads += [payloads[sha256] for sha256 in wanted & payloads.keys()]
-                plan.payloads += self._server_log.payloads(sorted(wanted - payloads.keys()))
+                plan.payloads += self.server_log.payloads(sorted(wanted - payloads.keys()))
                 self._write(plan)
                 self._finish(plan)
+                self.server_log.saw(plan.head.at)
                 copied += plan.recorded
         except (sqlite3.Error, LogError) as error:
             self._stopped = OutcomeUnknownError(

@@ -42,7 +42,7 @@ _ROWS = """
     SELECT seq, data, chain, epoch, stream, version, kind, at, CASE WHEN ordinal = 0 THEN command END FROM es.event
      WHERE partition = %s ORDER BY seq
 """
-_PLACE = "SELECT es.place(true)"
+_PLACE = "SELECT es.place()"
 _END = "SELECT pos + n - 1, partition, seq + n - 1 FROM es.feed ORDER BY pos DESC LIMIT 1"
 _AT = "SELECT chain, at FROM es.event WHERE partition = %s AND seq = %s"
 _PAGE = """

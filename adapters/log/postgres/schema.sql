@@ -1,4 +1,4 @@
--- The log in PostgreSQL, version 1. Installed once, in one transaction; es.meta holds the version.
+-- The log in PostgreSQL, version 2. Installed once, in one transaction; es.meta holds the version.
 --
 -- Every key begins with the partition, and an append locks the rows of its partitions in the order of their names. So
 -- positions have no gaps, and whoever sees an event sees all that came before it in its partition. There is no sequence,
@@ -11,13 +11,27 @@ CREATE TABLE es.meta (
   version       int NOT NULL,
   pseudonym_key bytea NOT NULL CHECK (length(pseudonym_key) = 32),
   created_by    text NOT NULL,
-  epoch         bigint NOT NULL DEFAULT 0,  -- rises with every writer that has the log for itself
-  writer        text);                      -- the last one of these
+  epoch         bigint NOT NULL DEFAULT 0); -- rises with every writer, and is the number of the last one
+
+-- The operators that own partitions. One that lets its lease run out loses its row to whoever takes over a partition of
+-- it, and with the row everything that it may write.
+CREATE TABLE es.operator (
+  operator    text COLLATE "C" PRIMARY KEY,
+  started_at  timestamptz NOT NULL,
+  steady_from timestamptz NOT NULL,         -- since then, no lease has run out
+  beaten_at   timestamptz NOT NULL,
+  alive_until timestamptz NOT NULL);
+
+-- The largest id that was given out in each category of streams; writers get them in blocks.
+CREATE TABLE es.ids (
+  category text COLLATE "C" PRIMARY KEY,
+  last     bigint NOT NULL);
 
 CREATE TABLE es.partition (
   partition text COLLATE "C" PRIMARY KEY,
   fence     bigint NOT NULL DEFAULT 1,  -- rises with every change of owner; events hold it as their epoch
-  owner     text COLLATE "C");          -- null: nobody drives it, and everybody may take turns
+  owner     text COLLATE "C",           -- the operator that drives the run; everybody may take turns
+  owned_at  timestamptz);
 
 CREATE TABLE es.event (
   partition text COLLATE "C" NOT NULL REFERENCES es.partition,
@@ -52,8 +66,9 @@ CREATE TABLE es.feed (
 
 -- Append rows after the given heads of partitions, under the given fences. Return true if they were written now, and
 -- false if these very rows are there already, which is how a writer learns what became of a COMMIT without an answer.
+-- An operator must still have its row.
 CREATE FUNCTION es.append(
-    parts text[], fences bigint[], heads bigint[],
+    writer text, parts text[], fences bigint[], heads bigint[],
     partitions text[], seqs bigint[], streams text[], versions bigint[], kinds text[], ats bigint[],
     commands text[], ordinals int[], epochs bigint[], datas bytea[], chains bytea[])
   RETURNS boolean LANGUAGE plpgsql AS $$
@@ -71,6 +86,12 @@ BEGIN
   END IF;
   IF stale IS NOT NULL THEN
     RAISE EXCEPTION 'fenced' USING ERRCODE = 'ES001', DETAIL = stale;
+  END IF;
+  IF writer IS NOT NULL THEN
+    PERFORM 1 FROM es.operator o WHERE o.operator = writer FOR KEY SHARE;
+    IF NOT FOUND THEN
+      RAISE EXCEPTION 'fenced' USING ERRCODE = 'ES001', DETAIL = array_to_string(parts, ', ');
+    END IF;
   END IF;
   -- The chain alone does not identify a row, because two writers of one partition may append equal events.
   SELECT w.partition, w.head, h.seq AS actual, EXISTS (
@@ -103,20 +124,21 @@ END $$;
 -- Give all committed events that have none their place in the common order. It is made after the commit, so appends to
 -- different partitions do not wait for each other. The times of events rise with every command that their writer had
 -- seen, so effects are placed after their causes, and the events of a command stand together.
--- Return the number of events placed; -1 if somebody else is at it, unless that is to be waited for.
-CREATE FUNCTION es.place(wait boolean) RETURNS bigint LANGUAGE plpgsql AS $$
+-- Return the number of events placed. Listeners are notified of them.
+CREATE FUNCTION es.place() RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
   base bigint;
   total bigint;
 BEGIN
-  IF wait THEN
-    PERFORM 1 FROM es.meta FOR UPDATE;
-  ELSE
-    PERFORM 1 FROM es.meta FOR UPDATE SKIP LOCKED;
-    IF NOT FOUND THEN
-      RETURN -1;
-    END IF;
+  -- Usually whoever has committed has placed, too; then there is nothing to lock and to flush.
+  PERFORM 1 FROM es.partition p
+    CROSS JOIN LATERAL (SELECT coalesce((SELECT f.seq + f.n FROM es.feed f WHERE f.partition = p.partition
+                                          ORDER BY f.seq DESC LIMIT 1), 1) AS seq) next
+    WHERE EXISTS (SELECT 1 FROM es.event e WHERE e.partition = p.partition AND e.seq = next.seq);
+  IF NOT FOUND THEN
+    RETURN 0;
   END IF;
+  PERFORM 1 FROM es.meta FOR UPDATE;
   base := coalesce((SELECT f.pos + f.n FROM es.feed f ORDER BY f.pos DESC LIMIT 1), 1);
   WITH news AS (
     SELECT e.partition, e.seq, e.at, e.command, e.ordinal
@@ -133,5 +155,72 @@ BEGIN
     SELECT base + min(k) - 1, partition, min(seq), count(*) FROM numbered GROUP BY partition, island
     RETURNING n)
   SELECT coalesce(sum(placed.n), 0) INTO total FROM placed;
+  IF total > 0 THEN
+    PERFORM pg_notify('es', '');
+  END IF;
   RETURN total;
 END $$;
+
+-- Prolong the lease of an operator, and return whether it still has one. The clock of the server decides alone.
+CREATE FUNCTION es.beat(who text, lease interval) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE es.operator o SET
+      steady_from = CASE WHEN o.alive_until > clock_timestamp() THEN o.steady_from ELSE clock_timestamp() END,
+      beaten_at = clock_timestamp(), alive_until = clock_timestamp() + lease
+   WHERE o.operator = who;
+  RETURN FOUND;
+END $$;
+
+-- Become an operator.
+CREATE FUNCTION es.join(who text, lease interval) RETURNS void LANGUAGE sql AS $$
+  INSERT INTO es.operator
+  SELECT who, t, t, t, t + lease FROM (SELECT clock_timestamp()) now(t)
+  ON CONFLICT DO NOTHING
+$$;
+
+-- Become the owner of a partition, unless its owner is alive. Return the fence, or else the owner, when it was last heard
+-- of, and after how many seconds to ask again.
+--
+-- After the server was away, the leases of all have run out. So only who has beaten for a moment, in which the others
+-- would have beaten too, takes anything from them.
+CREATE FUNCTION es.take(who text, wanted text, moment interval)
+  RETURNS TABLE (fence bigint, holder text, heard_at timestamptz, seconds float) LANGUAGE plpgsql AS $$
+DECLARE
+  found_owner text;
+  gone text;
+BEGIN
+  SELECT p.owner, p.fence INTO found_owner, fence FROM es.partition p WHERE p.partition = wanted FOR NO KEY UPDATE;
+  IF found_owner = who THEN
+    RETURN NEXT;
+    RETURN;
+  END IF;
+  IF found_owner IS NOT NULL THEN
+    DELETE FROM es.operator o WHERE o.operator = found_owner AND o.alive_until <= clock_timestamp()
+       AND EXISTS (SELECT 1 FROM es.operator me WHERE me.operator = who AND me.steady_from + moment <= clock_timestamp())
+      RETURNING o.operator INTO gone;
+    SELECT o.operator, o.beaten_at,
+           greatest(extract(epoch FROM o.alive_until - clock_timestamp()),
+                    (SELECT extract(epoch FROM me.steady_from + moment - clock_timestamp())
+                       FROM es.operator me WHERE me.operator = who), 0.1)
+      INTO holder, heard_at, seconds FROM es.operator o WHERE o.operator = found_owner;
+    IF FOUND THEN
+      fence := NULL;
+      RETURN NEXT;
+      RETURN;
+    END IF;
+  END IF;
+  UPDATE es.partition p SET fence = p.fence + 1, owner = who, owned_at = clock_timestamp()
+   WHERE p.partition = wanted RETURNING p.fence INTO fence;
+  RETURN NEXT;
+END $$;
+
+-- Give a partition back.
+CREATE FUNCTION es.give(who text, wanted text) RETURNS void LANGUAGE sql AS $$
+  UPDATE es.partition SET owner = NULL, owned_at = NULL WHERE partition = wanted AND owner = who
+$$;
+
+-- Give out a block of ids, and return the last one of it.
+CREATE FUNCTION es.reserve(wanted text, used bigint, n bigint) RETURNS bigint LANGUAGE sql AS $$
+  INSERT INTO es.ids VALUES (wanted, used + n)
+  ON CONFLICT (category) DO UPDATE SET last = greatest(es.ids.last, used) + n RETURNING last
+$$;

@@ -5,12 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TypeVar
 
 import psycopg
 from psycopg import conninfo
-from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
 from ....core.errors import LogError, UnusableLogError
@@ -45,24 +43,18 @@ logger = get_logger(__name__)
 
 
 class Server:
-    """One connection to a server, made again when it is lost. Used by one thread at a time.
+    """One connection to a server, made again when it is lost. Threads that call it wait for each other.
 
     Attributes:
         name: the server and database, for messages. It has neither user nor password.
     """
 
-    def __init__(
-        self,
-        address: str,
-        patience_seconds: float = PATIENCE_SECONDS,
-        on_connected: Callable[[Connection], None] = lambda _: None,
-    ) -> None:
+    def __init__(self, address: str, patience_seconds: float = PATIENCE_SECONDS) -> None:
         """Connect, once; later connections are tried again.
 
         Args:
             address: a URL or a connection string of libpq.
             patience_seconds: how long to try when the connection is lost.
-            on_connected: called with each new connection before it is used.
 
         Raises:
             UnusableLogError: the address is not valid, or the server cannot be reached.
@@ -79,8 +71,8 @@ class Server:
         )
         self._address = conninfo.make_conninfo(**{**_DEFAULTS, **given})
         self._patience_seconds = patience_seconds
-        self._on_connected = on_connected
         self._closed = threading.Event()
+        self._in_use = threading.RLock()
         try:
             self._db: Connection | None = self._connect()
         except psycopg.Error as error:
@@ -94,19 +86,20 @@ class Server:
         """
         give_up_at = time.monotonic() + self._patience_seconds
         while True:
-            try:
-                return work(self._connected())
-            except (psycopg.OperationalError, *_MOVING) as error:
-                self._drop()
-                if time.monotonic() >= give_up_at or self._closed.is_set():
-                    raise UnusableLogError(f"{self.name} cannot be reached: {_first_line(error)}") from error
-                logger.warning("the connection to the log was lost; trying again", server=self.name)
-                self._closed.wait(PAUSE_SECONDS)
-            except psycopg.Error as error:
-                self.roll_back()
-                if error.sqlstate is not None and error.sqlstate.startswith(("ES", "23505")):
-                    raise  # the caller knows what to do
-                raise LogError(f"{self.name} refused: {_first_line(error)}") from error
+            with self._in_use:
+                try:
+                    return work(self._connected())
+                except (psycopg.OperationalError, *_MOVING) as error:
+                    self._drop()
+                    if time.monotonic() >= give_up_at or self._closed.is_set():
+                        raise UnusableLogError(f"{self.name} cannot be reached: {_first_line(error)}") from error
+                except psycopg.Error as error:
+                    self.roll_back()
+                    if error.sqlstate is not None and error.sqlstate.startswith(("ES", "23505")):
+                        raise  # the caller knows what to do
+                    raise LogError(f"{self.name} refused: {_first_line(error)}") from error
+            logger.warning("the connection to the log was lost; trying again", server=self.name)
+            self._closed.wait(PAUSE_SECONDS)
 
     def roll_back(self) -> None:
         """End a transaction that has begun without a trace."""
@@ -116,14 +109,25 @@ class Server:
             except psycopg.Error:
                 self._drop()
 
+    @property
+    def backend_pid(self) -> int:
+        """The number of the server's process for this connection; 0 while there is none."""
+        return 0 if self._db is None or self._db.closed else self._db.info.backend_pid
+
     def close(self) -> None:
         """Close the connection; a call in another thread gives up. May be called twice."""
         self._closed.set()
-        if self._db is not None and self._db.info.transaction_status == TransactionStatus.IDLE:
-            # The server ends the session a moment later, and the next writer need not wait for that.
-            with suppress(psycopg.Error):
-                self._db.execute("SELECT pg_advisory_unlock_all()")
         self._drop()
+
+    def listener(self) -> Connection:
+        """Return another connection, which the server notifies of new events. Closing it is up to the caller.
+
+        Raises:
+            psycopg.Error: the server cannot be reached.
+        """
+        db = self._connect()
+        db.execute("LISTEN es")
+        return db
 
     def _connected(self) -> Connection:
         if self._db is None:
@@ -134,7 +138,6 @@ class Server:
         db = psycopg.connect(self._address, autocommit=True)
         try:
             db.execute(_SETTINGS)
-            self._on_connected(db)
         except BaseException:
             db.close()
             raise

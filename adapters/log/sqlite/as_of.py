@@ -20,8 +20,10 @@ from ....projections.engine import rebuild
 from ....projections.engine.fingerprint import code_fingerprint
 from ....projections.mephisto_db import MephistoDB, MephistoDbProjection
 from . import reader, schema, snapshots
+from .open_checks import IN_POSTGRES
 
 _AT = "SELECT at FROM events WHERE seq = ?"
+_FIRST_AFTER = "SELECT seq FROM events WHERE at > ? ORDER BY seq LIMIT 1"
 _CHAIN = "SELECT chain FROM events WHERE seq = ?"
 _SEQ = attrgetter("seq")
 _LIVE_VIEW = "SELECT code, seq FROM projections WHERE name = ? AND live = 1"
@@ -171,6 +173,10 @@ def open_as_of(
 def _position(db: sqlite3.Connection, seq: int | None, at: int | None) -> int:
     last = reader.last(db)
     head = 0 if last is None else last.seq
+    if at is not None and reader.meta(db)[1].endswith(IN_POSTGRES):
+        # Several clocks: the moment is before the first event that is later.
+        later = db.execute(_FIRST_AFTER, (at,)).fetchone()
+        return head if later is None else int(later[0]) - 1
     if at is not None:
         return bisect_right(range(1, head + 1), at, key=lambda position: _time_at(db, position))
     if seq is not None and not 0 <= seq <= head:

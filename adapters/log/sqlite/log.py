@@ -157,6 +157,10 @@ class SqliteLog:
         """Return the events of those commands that were executed before; the whole file is locked already."""
         return Turn(known=executed_before(partial(reader.find, self._db), commands))
 
+    def take_news(self) -> tuple[RecordedEvent, ...]:
+        """Return nothing: nobody else writes."""
+        return ()
+
     def commit(self, batch: Sequence[AppendRequest]) -> list[Outcome]:
         """Write the requests in order, in one transaction; each is accepted or rejected individually.
 
@@ -169,9 +173,7 @@ class SqliteLog:
         return self.prepare(batch)()
 
     def prepare(self, batch: Sequence[AppendRequest]) -> Callable[[], list[Outcome]]:
-        """Plan a batch: the part of `commit` that takes CPU time and does not wait for the disk.
-
-        Call it in the thread that made the batch, whose processor has it in its cache.
+        """Plan a batch, best in the thread that made it: the part of `commit` that does not wait for the disk.
 
         Returns:
             A function that writes the batch, to be called before anything else is committed. Raises like `commit`.

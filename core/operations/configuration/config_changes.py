@@ -34,6 +34,7 @@ _NEW_SERVER = "it applies only if the run's server has to be started again"
 #: What becomes of a change, by the beginning of the setting's name; the first match counts.
 _EFFECTS = (
     ("task.resume_incomplete_run", ""),
+    ("task.standby", ""),
     ("task.budget", f"{_RECORDED}; `mephisto-es extend RUN --budget` changes it"),
     ("task.provider_fee_percent", _RECORDED),
     ("task.bonus_limit", _RECORDED),

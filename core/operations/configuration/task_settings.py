@@ -67,6 +67,7 @@ class TaskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     post_install_script: str
     force_rebuild: bool
     resume_incomplete_run: bool | None
+    standby: bool
 
     @property
     def time_limit_cents(self) -> int:

@@ -13,6 +13,7 @@ from ...signal import Signal
 from ..logger_core import get_logger
 from .driver import LiveRunDriver
 from .live_task_run import LiveTaskRun
+from .owners import RunOwners
 
 #: Recorded when a person pauses runs from the terminal.
 CTRL_C = "paused with Ctrl-C"
@@ -30,7 +31,13 @@ class DrivenRuns:
         watches_signals: True while signals are acted on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, owners: RunOwners) -> None:
+        """Begin without runs.
+
+        Args:
+            owners: gets the runs back that this operator no longer drives.
+        """
+        self._owners = owners
         self.live: dict[TaskRunId, LiveTaskRun] = {}
         self.failures: list[LaunchError] = []
         self.is_leaving = False
@@ -60,6 +67,8 @@ class DrivenRuns:
                 raise
             self.failures.append(error)
         finally:
+            if driver.task_run is not None:
+                await self._owners.give(driver.task_run)
             self._drivers.remove(driver)
             if driver.is_live and driver.task_run is not None:
                 del self.live[driver.task_run]
@@ -99,12 +108,14 @@ class DrivenRuns:
             driver.stop(reason, at_once=at_once)
 
     def drain_all(self, reason: str, *, take_work_away: bool = False) -> None:
-        """Have all runs pause once nobody is at work; see `LiveRunDriver.drain`."""
+        """Have all runs pause once nobody is at work; see `LiveRunDriver.drain`. Runs of others are not waited for."""
+        self._owners.stop_waiting()
         for driver in tuple(self._drivers):
             driver.drain(reason, take_work_away=take_work_away)
 
     def pause_all(self, reason: str) -> None:
-        """Have all runs pause now."""
+        """Have all runs pause now. Runs of others are not waited for."""
+        self._owners.stop_waiting()
         for driver in tuple(self._drivers):
             driver.pause(reason)
 

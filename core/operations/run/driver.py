@@ -33,6 +33,7 @@ from ..services.directory import Directory
 from .assembly import assemble_live_run
 from .failures import failure_of, is_cancellation
 from .live_task_run import LiveTaskRun
+from .owners import RunOwners
 from .plan import RunPlan
 from .record import RunRecord
 from .releases import Releases
@@ -72,6 +73,7 @@ class LiveRunDriver:
         plan: RunPlan,
         resumed: TaskRunId | None = None,
         withdraw_consent: WithdrawConsentData | None = None,
+        owners: RunOwners | None = None,
     ) -> None:
         """Keep the parts; nothing is started.
 
@@ -83,6 +85,7 @@ class LiveRunDriver:
             plan: the run to launch.
             resumed: a run of an earlier process to resume; None for a new run.
             withdraw_consent: withdraws workers' consent; None if there are no files beside the log.
+            owners: makes a new run this operator's; None if the log has no other operators.
         """
         self._resumed = self.task_run = resumed
         self._ledger = ledger
@@ -90,7 +93,7 @@ class LiveRunDriver:
         self._clock = clock
         self._runs_dir = runs_dir
         self.plan = plan
-        self._record = RunRecord(ledger, ids)
+        self._record = RunRecord(ledger, ids, owners)
         withdraw = withdraw_consent or withdrawer_in_log(ledger, ids)
         self._assemble = partial(assemble_live_run, ledger=ledger, ids=ids, clock=clock, withdraw_consent=withdraw)
         self._timeout = SubmissionTimeout(clock, plan.settings.no_submission_patience, self.pause)

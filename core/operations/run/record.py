@@ -21,6 +21,7 @@ from ...commands.task_run import (
 from ...ledger import Ledger
 from ...ports import Ids
 from ...redaction import redacted
+from .owners import RunOwners
 from .plan import RunPlan
 
 #: Seconds in which a pause is recorded before the operator leaves without a record.
@@ -30,13 +31,17 @@ RECORD_SECONDS = 10.0
 class RunRecord:
     """Writes the history of task runs. Every method returns when its events are durable."""
 
-    def __init__(self, ledger: Ledger, ids: Ids) -> None:
+    def __init__(self, ledger: Ledger, ids: Ids, owners: RunOwners | None = None) -> None:
         self._issuer = CommandIssuer(ledger, ids)
         self._ids = ids
+        self._owners = owners
 
     async def create(self, plan: RunPlan) -> TaskRunId:
         """Create a run, with its task and requester if they are new."""
         run, provider_type = TaskRunId(self._ids.next_id("task_run")), plan.provider_class.PROVIDER_TYPE
+        if self._owners is not None:
+            # Before others see it.
+            await self._owners.take(run)
         created = TaskRunCreated(
             task_run=run,
             task=TaskId(self._ids.next_id("task")),

@@ -11,9 +11,10 @@ from ....events.unit import UnitCompleted
 from ...command_issuer import CommandIssuer
 from ...commands.review import ReviewWork, Verdict
 from ...errors import CommandRefusedError
-from ...ledger import Ledger, PendingCommand
+from ...ledger import Ledger
 from ...lifecycles.agent import AgentRecord, AgentStatus
 from ...lifecycles.unit import UnitState
+from ...pending_commands import PendingCommand
 from ...ports import Ids
 from ..logger_core import get_logger
 from ..run_context import RunContext

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from mephisto_es.adapters.cli.main import main
 from mephisto_es.adapters.composition.log_choice import LOG_VARIABLE, open_log
@@ -18,13 +19,16 @@ from mephisto_es.adapters.log.postgres.mirrored import MirroredLog
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.adapters.log.sqlite.reader import LogReader
 from mephisto_es.core.errors import DamagedLogError, LogError, UnusableLogError, WriterFencedError
+from mephisto_es.events.envelope import RecordedEvent
+from mephisto_es.events.streams import partition_of_run
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ...postgres import Cluster
 from ...sample_log import sample_history
-from .support import RosterProjection, forget, is_repeat, is_written, register, unit_request
+from .support import RUN, RosterProjection, forget, is_repeat, is_written, register, unit_request
 
 VIEWS = (RosterProjection(),)
+PARTITION = partition_of_run(RUN)
 
 
 @pytest.fixture
@@ -39,7 +43,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def log(address: str, path: Path) -> Iterator[MirroredLog]:
-    with MirroredLog.open(address, path, VIEWS, "ada:1") as log:
+    with MirroredLog.open(address, path, VIEWS) as log:
         yield log
 
 
@@ -64,57 +68,93 @@ def test_the_copy_has_what_was_acknowledged_at_the_same_positions(log: MirroredL
 def test_a_run_on_the_server_is_legal_in_every_copy(address: str, tmp_path: Path) -> None:
     history, copies = sample_history(), [tmp_path / "one.db", tmp_path / "two.db"]
     for path, part in zip(copies, (history[:20], history[20:]), strict=True):
-        with MirroredLog.open(address, path, PROJECTIONS, "ada:1") as log:
+        with MirroredLog.open(address, path, PROJECTIONS) as log:
             log.commit(part)
-    with MirroredLog.open(address, copies[0], PROJECTIONS, None):
+    with MirroredLog.open(address, copies[0], PROJECTIONS):
         pass
     one, two = (replay(path, PROJECTIONS) for path in copies)
     assert (one.legal, two.legal) == (True, True)
     assert (one.events, one.chain) == (two.events, two.chain)
 
 
-def test_a_second_writer_is_told_who_has_the_log(address: str, log: MirroredLog, tmp_path: Path) -> None:
-    with pytest.raises(UnusableLogError, match="it has a writer already: ada:1"):
-        MirroredLog.open(address, tmp_path / "other.db", VIEWS, "bob:2")
-    log.commit([unit_request(1, 0)])
-    # Whoever only reads may.
-    with MirroredLog.open(address, tmp_path / "other.db", VIEWS, None) as copy:
-        assert copy.head() == log.head()
+@contextmanager
+def two_writers(address: str, tmp_path: Path) -> Iterator[tuple[MirroredLog, MirroredLog]]:
+    """Two writers, each with a copy of its own."""
+    with (
+        MirroredLog.open(address, tmp_path / "one.db", VIEWS) as one,
+        MirroredLog.open(address, tmp_path / "two.db", VIEWS) as two,
+    ):
+        yield one, two
 
 
-def test_a_writer_whose_claim_was_lost_stops_when_another_has_taken_over(
-    address: str, log: MirroredLog, tmp_path: Path
-) -> None:
-    log.commit([unit_request(1, 0)])
-    as_administrator(
-        address,
-        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND pid <> pg_backend_pid()",
-    )
-    with MirroredLog.open(address, tmp_path / "other.db", VIEWS, "bob:2") as other:
-        other.commit([unit_request(1, 1)])
-        epoch = other.epoch
-    with pytest.raises(WriterFencedError):
-        log.commit([unit_request(1, 2)])
-    with pytest.raises(LogError, match="accepts nothing more"):
-        log.commit([unit_request(1, 2)])
-    assert epoch > log.epoch
-    with closing(PostgresLog(address)) as server:
-        assert [each.envelope.command for each in server.read()] == ["unit-1-0", "unit-1-1"]
+def commands_of(events: Iterable[RecordedEvent]) -> list[str]:
+    return [each.envelope.command for each in events]
+
+
+def test_each_writer_reads_what_the_other_wrote_in_the_common_order(address: str, tmp_path: Path) -> None:
+    with two_writers(address, tmp_path) as (one, two):
+        one.commit([register(3, "Ada"), unit_request(1, 0)])
+        turn = two.begin([PARTITION], (), ["unit-1-0", "new"])
+        assert [each.seq for each in turn.news] == [1, 2]
+        assert {command: [each.seq for each in events] for command, events in turn.known.items()} == {"unit-1-0": [2]}
+        two.commit([unit_request(1, 1)])
+        assert two.take_news() == ()
+        assert commands_of(one.begin([PARTITION], (), ()).news) == ["unit-1-1"]
+        (written,) = one.commit([unit_request(1, 2)])
+        assert is_written(written)
+        assert [each.seq for each in written.events] == [4]
+        two.begin([], (), ())
+        two.commit([])
+        assert list(one.read()) == list(two.read())
+
+
+def test_what_others_wrote_elsewhere_during_a_turn_is_known_after_the_commit(address: str, tmp_path: Path) -> None:
+    with two_writers(address, tmp_path) as (one, two):
+        one.begin([PARTITION], (), ())
+        two.commit([register(3, "Ada")])
+        one.commit([unit_request(1, 0)])
+        assert commands_of(one.take_news()) == ["register-3"]
+        assert one.head().seq == 2
+        assert one.begin([PARTITION], (), ()).news == ()
+        one.commit([])
+
+
+def test_what_is_decided_after_news_is_an_effect_of_them_whatever_the_clock_says(address: str, tmp_path: Path) -> None:
+    with two_writers(address, tmp_path) as (one, two):
+        one.commit([replace(register(3, "Ada"), at=5_000_000)])
+        two.begin([PARTITION], (), ())
+        two.commit([unit_request(1, 0, at=5)])
+        assert commands_of(two.read()) == ["register-3", "unit-1-0"]
+        assert two.head().at > 5_000_000
+
+
+def test_an_operator_that_was_taken_for_dead_writes_nothing_more_anywhere(address: str, tmp_path: Path) -> None:
+    with two_writers(address, tmp_path) as (stale, heir):
+        as_administrator(address, "SELECT es.join('ada:1', interval '1 hour')")
+        stale.commit([unit_request(1, 0)])
+        stale.server_log.own("ada:1", PARTITION, 1)
+        stale.commit([unit_request(1, 1)])
+        as_administrator(address, "DELETE FROM es.operator")
+        with pytest.raises(WriterFencedError, match=PARTITION):
+            stale.commit([register(3, "Ada")])
+        with pytest.raises(LogError, match="accepts nothing more"):
+            stale.commit([unit_request(1, 2)])
+        heir.commit([unit_request(1, 2)])
+        assert commands_of(heir.read()) == ["unit-1-0", "unit-1-1", "unit-1-2"]
 
 
 def test_a_copy_that_lags_behind_is_brought_up_to_date(address: str, path: Path) -> None:
     """As after a crash between the commit of the server and that of the file."""
-    MirroredLog.open(address, path, VIEWS, "ada:1").close()
+    MirroredLog.open(address, path, VIEWS).close()
     with closing(PostgresLog(address)) as server:
         server.commit([register(3, "Ada"), unit_request(1, 0)])
         server.commit([forget(3)])
-    with MirroredLog.open(address, path, VIEWS, "ada:1") as log:
+    with MirroredLog.open(address, path, VIEWS) as log:
         assert [each.envelope.command for each in log.read()] == ["register-3", "unit-1-0", "forget-3"]
 
 
 def test_no_byte_of_an_erased_worker_stays_in_the_tables_or_the_copy(address: str, path: Path) -> None:
-    with MirroredLog.open(address, path, VIEWS, "ada:1") as log:
+    with MirroredLog.open(address, path, VIEWS) as log:
         log.commit([register(3, "Augusta Ada King")])
         assert b"Augusta" in b"".join(file.read_bytes() for file in path.parent.iterdir())
         log.commit([forget(3)])
@@ -124,10 +164,10 @@ def test_no_byte_of_an_erased_worker_stays_in_the_tables_or_the_copy(address: st
 
 
 def test_a_copy_is_not_written_to_as_if_it_were_the_log(address: str, path: Path) -> None:
-    MirroredLog.open(address, path, VIEWS, "ada:1").close()
+    MirroredLog.open(address, path, VIEWS).close()
     with pytest.raises(UnusableLogError, match=LOG_VARIABLE):
         SqliteLog.create_or_open(path)
-    with MirroredLog.open(address, path, VIEWS, "ada:1") as log:
+    with MirroredLog.open(address, path, VIEWS) as log:
         assert is_written(log.commit([unit_request(1, 0)])[0])
 
 
@@ -135,7 +175,7 @@ def test_a_log_of_its_own_is_not_overwritten(address: str, path: Path) -> None:
     with SqliteLog.create_or_open(path) as log:
         log.commit([unit_request(1, 0)])
     with pytest.raises(UnusableLogError, match="is not a copy"):
-        MirroredLog.open(address, path, VIEWS, "ada:1")
+        MirroredLog.open(address, path, VIEWS)
     with LogReader(path) as reader:
         assert len(list(reader.read())) == 1
 
@@ -151,13 +191,13 @@ def test_a_log_of_its_own_is_not_overwritten(address: str, path: Path) -> None:
     ],
 )
 def test_a_server_that_went_back_is_noticed(address: str, path: Path, damage: str, said: str) -> None:
-    with MirroredLog.open(address, path, VIEWS, "ada:1") as log:
+    with MirroredLog.open(address, path, VIEWS) as log:
         log.commit([unit_request(1, 0)])
         log.head()
         log.commit([unit_request(1, 1)])
     as_administrator(address, damage)
     with pytest.raises(DamagedLogError, match=said):
-        MirroredLog.open(address, path, VIEWS, "ada:1")
+        MirroredLog.open(address, path, VIEWS)
 
 
 def test_the_environment_says_where_the_log_is(

@@ -14,7 +14,9 @@ from msgspec.structs import replace
 
 from mephisto_es.adapters.log.commit_thread import commit_in_thread
 from mephisto_es.adapters.log.memory import MemoryLog
+from mephisto_es.adapters.log.postgres import owning
 from mephisto_es.adapters.log.postgres.log import PostgresLog
+from mephisto_es.adapters.log.postgres.owning import Lease
 from mephisto_es.adapters.log.postgres.server import Connection, Server
 from mephisto_es.core.errors import (
     CommandRefusedError,
@@ -25,7 +27,7 @@ from mephisto_es.core.errors import (
     WriterFencedError,
 )
 from mephisto_es.core.ledger import Ledger
-from mephisto_es.core.ports import AppendRejected, Expect, NewEvent
+from mephisto_es.core.ports import AppendRejected, Expect, NewEvent, RunHolder
 from mephisto_es.events.streams import DIRECTORY, partition_of, partition_of_run
 from mephisto_es.events.unit import UnitLaunched
 
@@ -116,35 +118,121 @@ def test_a_turn_keeps_others_out_until_its_commit(address: str) -> None:
         assert commands_of(first) == ["unit-1-0", "unit-2-0"]
 
 
-def test_whoever_takes_over_a_partition_fences_its_owner(address: str) -> None:
+LEASE = Lease(3600.0, 60.0)
+
+
+def take(address: str, log: PostgresLog, operator: str) -> int | RunHolder:
+    """Make a writer the owner of the partition, unless another one is."""
+    with psycopg.connect(address, autocommit=True) as db:
+        owning.join(db, operator, LEASE)
+        taken = owning.take(db, operator, PARTITION, LEASE)
+    if isinstance(taken, int):
+        log.own(operator, PARTITION, taken)
+    return taken
+
+
+def let_time_pass(address: str, *, over_the_lease_of: str = "") -> None:
+    """Make all operators ones of long ago, and one of them an operator that was not heard of since."""
+    as_administrator(
+        address,
+        "UPDATE es.operator SET steady_from = steady_from - interval '1 day', beaten_at = beaten_at - interval '1 day',"
+        f" alive_until = alive_until - CASE operator WHEN '{over_the_lease_of}' THEN interval '1 day' ELSE '0' END",
+    )
+
+
+def test_whoever_takes_over_from_a_dead_owner_fences_it(address: str) -> None:
     with writers(address) as (first, second):
-        assert first.take(PARTITION) == 2
+        assert take(address, first, "ada") == 2
+        assert take(address, first, "ada") == 2
         first.commit([unit_request(1, 0)])
-        assert second.take(PARTITION) == 3
+        holder = take(address, second, "bob")
+        assert isinstance(holder, RunHolder)
+        assert (holder.operator, 0 < holder.wait_seconds <= 72) == ("ada", True)
+        let_time_pass(address, over_the_lease_of="ada")
+        assert take(address, second, "bob") == 3
         with pytest.raises(WriterFencedError, match=PARTITION):
             first.commit([unit_request(1, 1)])
         second.commit([unit_request(1, 1)])
         assert [row.epoch for row in second.raw(PARTITION)] == [2, 3]
-        # What it does not own it may still write to.
-        assert is_written(first.commit([register(3, "Ada")])[0])
+        # Nor does it write what needs no ownership: nobody knows what it still believes.
+        with pytest.raises(WriterFencedError):
+            first.commit([register(3, "Ada")])
+
+
+def test_nobody_is_taken_for_dead_right_after_the_server_was_away(address: str) -> None:
+    """Then all leases have run out. Whoever lives is heard of before anybody has been steady for long enough."""
+    with writers(address) as (first, second):
+        take(address, first, "ada")
+        let_time_pass(address, over_the_lease_of="ada")
+        assert isinstance(take(address, second, "bob"), RunHolder)
+        with psycopg.connect(address, autocommit=True) as db:
+            assert owning.beat(db, "ada", LEASE)
+        let_time_pass(address)
+        assert isinstance(take(address, second, "bob"), RunHolder)
+        first.commit([unit_request(1, 0)])
+
+
+def test_what_is_given_back_may_be_taken_at_once(address: str) -> None:
+    with writers(address) as (first, second):
+        take(address, first, "ada")
+        with psycopg.connect(address, autocommit=True) as db:
+            assert [(row.partition, row.operator, row.is_alive) for row in owning.owners(db)] == [
+                (PARTITION, "ada", True)
+            ]
+            owning.give(db, "ada", PARTITION)
+        first.disown(PARTITION)
+        assert take(address, second, "bob") == 3
+        # A guest from now on.
+        first.commit([unit_request(1, 0)])
+        assert [row.epoch for row in second.raw(PARTITION)] == [3]
+        with psycopg.connect(address, autocommit=True) as db:
+            owning.leave(db, "bob")
+            assert owning.owners(db) == []
+            assert not owning.beat(db, "bob", LEASE)
 
 
 def test_a_takeover_waits_for_the_turn_in_progress(address: str) -> None:
     with writers(address) as (first, second), ThreadPoolExecutor() as threads:
-        first.take(PARTITION)
+        take(address, first, "ada")
         first.begin([PARTITION], (), ())
-        waiting = threads.submit(second.take, PARTITION)
+        waiting = threads.submit(take, address, second, "bob")
         wait_until_somebody_waits(address)
+        let_time_pass(address, over_the_lease_of="ada")
         first.commit([unit_request(1, 0)])
-        assert waiting.result(60) == 3
+        let_time_pass(address)
+        assert waiting.result(60) == 3 or take(address, second, "bob") == 3
         assert [row.epoch for row in first.raw(PARTITION)] == [2]
         with pytest.raises(WriterFencedError):
             first.begin([PARTITION], (), ())
 
 
+def test_a_fenced_writer_that_lost_its_turn_is_refused_by_the_server(address: str) -> None:
+    with writers(address) as (first, second):
+        take(address, first, "ada")
+        first.begin([PARTITION], (), ())
+        cut_connections(address)
+        let_time_pass(address, over_the_lease_of="ada")
+        take(address, second, "bob")
+        let_time_pass(address)
+        assert take(address, second, "bob") == 3
+        with pytest.raises(WriterFencedError):
+            first.commit([unit_request(1, 0)])
+        assert commands_of(second) == []
+
+
+def test_ids_are_given_out_once(address: str) -> None:
+    with writers(address) as (first, second):
+        assert [first.reserve("unit", 7, 10), second.reserve("unit", 0, 5), first.reserve("unit", 30, 1)] == [
+            17,
+            22,
+            31,
+        ]
+        assert second.reserve("agent", 0, 1) == 1
+
+
 def test_a_guest_writes_under_the_fence_of_the_owner(address: str) -> None:
     with writers(address) as (owner, guest):
-        owner.take(PARTITION)
+        take(address, owner, "ada")
         guest.commit([unit_request(1, 0)])
         owner.commit([unit_request(1, 1)])
         assert [row.epoch for row in owner.raw(PARTITION)] == [2, 2]

@@ -237,10 +237,10 @@ async def test_whoever_opens_a_log_for_writing_keeps_its_state(tmp_path: Path) -
     with SqliteLog.create_or_open(path, PROJECTIONS) as log:
         log.commit(submitted_history(units=250, workers=10))
         head = log.head()
-    async with open_ledger(path) as (ledger, _):
+    async with open_ledger(path) as (ledger, *_):
         before = everything_in(ledger)
     written = state_path(path).stat().st_mtime_ns
-    async with open_ledger(path) as (ledger, _):
+    async with open_ledger(path) as (ledger, *_):
         assert everything_in(ledger) == before
     assert state_path(path).stat().st_mtime_ns == written, "nothing has happened since"
     with SqliteLog.create_or_open(path) as log:

@@ -47,6 +47,7 @@ from mephisto_es.core.operations.control.round_report import RoundReport
 from mephisto_es.core.operations.registry import register_mephisto_abstraction
 from mephisto_es.core.operations.run.driven_runs import DrivenRuns
 from mephisto_es.core.operations.run.live_task_run import LiveTaskRun
+from mephisto_es.core.operations.run.owners import RunOwners, SoleOperator
 from mephisto_es.events.ids import TaskRunId, WorkerId
 
 from ...core.operations.operator_harness import HarnessTaskState, OperatorHarness, config, items, open_harness
@@ -298,7 +299,7 @@ async def ask(harness: OperatorHarness, make: Callable[[TaskRunId], CrowdProvide
 
     ledger, epoch = harness.operator.ledger, next(EPOCHS)
     ids = SystemIds(ledger.state.highest_ids(), epoch)
-    executor = RequestExecutor(ledger, ids, open_provider, no_erasure, DrivenRuns())
+    executor = RequestExecutor(ledger, ids, open_provider, no_erasure, DrivenRuns(RunOwners(SoleOperator())))
     return await executor.execute(request, "user/me", f"key {epoch}")
 
 
