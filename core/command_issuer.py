@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .commands.base import Command, CommandRequest
+from .commands.pending import PendingCommand
 from .ledger import Ledger
-from .pending_commands import PendingCommand
 from .ports import AppendResult, Ids, Payload
 
 #: Author of what the operator decides by itself.

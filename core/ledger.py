@@ -24,11 +24,11 @@ import trio
 
 from ..events.envelope import RecordedEvent
 from ..events.streams import DIRECTORY
+from .commands.pending import BATCH_LIMIT, AnyRequest, CommandBatch, Decision, PendingCommand
+from .decisions.assign_work import partitions_to_lock
 from .decisions.registry import DECISIONS, Decisions
-from .decisions.shared_limits import partitions_to_lock
 from .errors import LogError, MephistoError, OutcomeUnknownError, StaleCommandError
 from .gc_tuning import gc_paused
-from .pending_commands import BATCH_LIMIT, AnyRequest, CommitBatch, Decision, PendingCommand
 from .ports import AppendRejected, AppendRequest, AppendResult, EventLog, Expect, Offload, WallClock
 from .signal import Signal
 from .state.decision_state import DecisionState
@@ -76,7 +76,7 @@ class Ledger:
         self.payment_lock: AbstractAsyncContextManager[None] = trio.Lock()
         self._waiting: deque[PendingCommand] = deque()
         #: Decided and not durable yet.
-        self._batch = CommitBatch()
+        self._batch = CommandBatch()
         self._by_id: dict[str, PendingCommand] = {}
         #: Waiting commands that the log has to be asked about.
         self._unknown: list[PendingCommand] = []
@@ -247,7 +247,7 @@ class Ledger:
             for fresh in self._refreshing:
                 fresh.set()
             self._taken.notify()
-            self._batch.settled.set()
+            self._batch.settled.notify()
 
     async def _write(self) -> None:
         """Commit what is submitted, forever."""
@@ -319,12 +319,12 @@ class Ledger:
             for pending, _ in batch.decided:
                 self._settle(pending, error)
             raise
-        self._batch = CommitBatch()
+        self._batch = CommandBatch()
         for pending, decision in batch.decided:
             self._settle(pending, next(written) if isinstance(decision, AppendRequest) else decision)
         for follow in batch.followers:
             follow()
-        batch.settled.set()
+        batch.settled.notify()
 
     def _decide(self, request: AnyRequest, known: tuple[RecordedEvent, ...]) -> Decision:
         """Return the append that executes a command, or its outcome if there is nothing to append."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from mephisto_es.adapters.composition.log_choice import LOG_VARIABLE
+from mephisto_es.adapters.composition.log_choice import LEASE_VARIABLE, LOG_VARIABLE
 
 from .postgres import Cluster
 from .processes import (
@@ -33,6 +33,7 @@ async def test_another_machine_continues_with_nothing_but_the_log(
     tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(LOG_VARIABLE, cluster.new_database())
+    monkeypatch.setenv(LEASE_VARIABLE, "1")
     lost, other = tmp_path / "lost", tmp_path / "other"
     async with launched(lost, some_sentences(tmp_path, 6)) as script:
         done = trio.Event()

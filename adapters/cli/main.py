@@ -59,6 +59,7 @@ VERBS = {
     "ledger": Verb("ledger:ledger_command", "Show what a run owes and has paid to each worker."),
     "log": Verb("log:log_group", "Copy a log to or from PostgreSQL, or update a copy."),
     "new": Verb("new:new_command", "Write the files that a new task starts from."),
+    "operators": Verb("operators:operators_command", "Show who drives which run of a log in PostgreSQL."),
     "pause": Verb("run_control:pause_command", "Pause a live run; nothing is lost."),
     "pay": Verb("pay:pay_command", "Pay what a run owes, after asking."),
     "plugins": Verb("plugins:plugins_command", "List what is installed, and why something does not load."),
@@ -106,8 +107,8 @@ GROUPS = {
         *("register", "resume", "wut"),
     ),
     "Watch": (
-        *("blockers", "diff", "explain", "export", "files", "ledger", "preferences", "quality", "report"),
-        *("requesters", "runs", "schema", "serve", "show", "status", "timeline", "top"),
+        *("blockers", "diff", "explain", "export", "files", "ledger", "operators", "preferences", "quality"),
+        *("report", "requesters", "runs", "schema", "serve", "show", "status", "timeline", "top"),
     ),
     "Decide": DECIDING,
     "Check and keep": (

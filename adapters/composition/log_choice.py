@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol, cast
@@ -36,6 +37,10 @@ class Sharing(RunOwnership, Protocol):
     async def leave(self) -> None:
         """Give everything back."""
 
+
+#: The environment variable with the seconds after which an operator that is not heard of may lose its runs to others.
+LEASE_VARIABLE = "MEPHISTO_ES_LEASE_SECONDS"
+MAX_LEASE_SECONDS = 3600
 
 _OpenMirrored = Callable[[str, Path, Sequence[Projection]], SqliteLog]
 
@@ -73,11 +78,21 @@ def open_sharing(log: SqliteLog) -> Sharing:
     """Return what connects the writer of a log on a server to the others.
 
     Raises:
+        ConfigError: the environment names a lease that is none.
         LogError: the server cannot be used.
     """
+    lease = os.environ.get(LEASE_VARIABLE) or "15"
+    try:
+        seconds = float(lease)
+    except ValueError:
+        seconds = 0.0
+    if not 1 <= seconds <= MAX_LEASE_SECONDS:
+        raise ConfigError(
+            f"{lease!r} is no lease", key=LEASE_VARIABLE, hint=f"Set it to 1 to {MAX_LEASE_SECONDS} seconds"
+        )
     operator = f"{socket.gethostname()}:{os.getpid()}:{log.epoch}"
-    opened = cast(Callable[[SqliteLog, str | None, str], Sharing], _module("sharing").OperatorSharing)
-    return opened(log, log_address(), operator)
+    opened = cast(Callable[[SqliteLog, str | None, str, float], Sharing], _module("sharing").OperatorSharing)
+    return opened(log, log_address(), operator, seconds)
 
 
 def update_copy(database: Path, projections: Sequence[Projection]) -> None:
@@ -95,6 +110,43 @@ def update_copy(database: Path, projections: Sequence[Projection]) -> None:
             hint="Set it to an address like postgresql://user@host/database",
         )
     cast(_OpenMirrored, _module("mirrored").MirroredLog.open)(address, database, projections).close()
+
+
+class OwnedPartition(Protocol):
+    """The owner of a partition of a log on a server."""
+
+    @property
+    def partition(self) -> str:
+        """The partition."""
+
+    @property
+    def operator(self) -> str:
+        """The name of its owner."""
+
+    @property
+    def owned_at(self) -> datetime:
+        """The time since which it owns the partition, in UTC."""
+
+    @property
+    def heard_at(self) -> datetime | None:
+        """The time of its last heartbeat, in UTC; None if it is no operator any more."""
+
+    @property
+    def is_alive(self) -> bool:
+        """False if another operator may take the partition over."""
+
+
+def owned_partitions() -> Sequence[OwnedPartition] | None:
+    """Return who drives which run of the log on the server that the environment names; None if it names none.
+
+    Raises:
+        ConfigError: the driver is not installed.
+        LogError: the server cannot be used.
+    """
+    address = log_address()
+    if address is None:
+        return None
+    return cast(Sequence[OwnedPartition], _module("owning").owners_at(address))
 
 
 def server_promise() -> tuple[str, Sequence[str], Sequence[str]] | None:

@@ -20,10 +20,10 @@ from ...core.ledger import Ledger
 from ...core.operations.configuration.task_config import check_run_config
 from ...core.operations.dry_run import DryRunEndError, DryRunOperator
 from ...core.operations.hydra_config import MetricsArgs, NotifyArgs, TaskConfig
+from ...core.operations.launching.incomplete_runs import Ask
 from ...core.operations.logger_core import set_mephisto_log_level
 from ...core.operations.operator import ApproveQuote, Operator
 from ...core.operations.registry import fill_registries
-from ...core.operations.run.incomplete_runs import Ask
 from ...core.operations.task_code.loop_watchdog import watching_the_loop
 from ...core.operations.task_code.timings import measure_with
 from ...core.payloads import RUNS_FOLDER
@@ -89,14 +89,12 @@ async def open_operator(
         ConfigError: the folder cannot be created, the port for metrics is taken, or a setting of notices is wrong.
         UnusableLogError, DamagedLogError: as `SqliteLog.create_or_open`.
     """
-    override = operator_override()
-    if override is not None:
+    if (override := operator_override()) is not None:
         data_dir, operator_class = override.data_dir, override.make_operator
         ask = metrics = approve_quote = notify = None
     fill_registries()
-    clock = clock or SystemClock()
     make_data_dir(data_dir)
-    operator_metrics = OperatorMetrics()
+    clock, operator_metrics = clock or SystemClock(), OperatorMetrics()
     offload = operator_metrics.timed(commit_in_thread) if metrics and metrics.port is not None else commit_in_thread
     async with (
         _open_log(data_dir / DATABASE_FILE, operator_class, clock, offload) as (log, gate, ledger, keeper),
@@ -111,12 +109,10 @@ async def open_operator(
                 nursery.start_soon(task)
             parts = ledger, ids, clock, data_dir / RUNS_FOLDER, nursery, ask, approve_quote
             # Other classes only try something out, in a log of their own.
-            more = {"ownership": ownership} if operator_class is Operator else {}
-            operator = operator_class(*parts, consent_withdrawer(log.path, ledger, ids), **more)
+            shared = (ownership,) if operator_class is Operator else ()
+            operator = operator_class(*parts, consent_withdrawer(log.path, ledger, ids), *shared)
             if metrics is not None and metrics.port is not None:
-                measure_with(Latencies(operator_metrics.registry, clock))
-                address = metrics.host, metrics.port, partial(_show_refusals, operator, operator_metrics)
-                await nursery.start(serve_metrics, operator_metrics, ledger, log, *address)
+                await _start_metrics(nursery, metrics.host, metrics.port, operator_metrics, operator, log, clock)
             notifier = notifier_of(notify or NotifyArgs(), log, ledger, data_dir, clock)
             await nursery.start(serve_control, log.path, request_executor(log.path, ledger, ids, operator))
             gate.release()
@@ -172,6 +168,25 @@ async def _open_log(
         log.close()
     finally:
         gate.release()
+
+
+async def _start_metrics(
+    nursery: trio.Nursery,
+    host: str,
+    port: int,
+    shown: OperatorMetrics,
+    operator: Operator,
+    log: SqliteLog,
+    clock: WallClock,
+) -> None:
+    """Serve metrics in a nursery.
+
+    Raises:
+        ConfigError: the port is taken.
+    """
+    measure_with(Latencies(shown.registry, clock))
+    show_refusals = partial(_show_refusals, operator, shown)
+    await nursery.start(serve_metrics, shown, operator.ledger, log, host, port, show_refusals)
 
 
 async def _show_refusals(operator: Operator, metrics: OperatorMetrics) -> None:

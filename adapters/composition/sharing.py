@@ -9,7 +9,7 @@ from typing import NamedTuple
 import trio
 
 from ...core.ledger import Ledger
-from ...core.operations.run.owners import SoleOperator
+from ...core.operations.launching.owners import SoleOperator
 from ...core.ports import Ids, RunOwnership
 from ..log.sqlite.log import SqliteLog
 from .clock_and_ids import BlockIds, SystemIds

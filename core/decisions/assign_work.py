@@ -30,6 +30,7 @@ from ..commands.admission import (
     RequiredEvaluation,
     StartOnboarding,
 )
+from ..commands.base import Command
 from ..lifecycles.agent import AgentRecord, AgentStatus
 from ..lifecycles.engagement import EXCLUSIONS, EngagementState
 from ..lifecycles.onboarding import OnboardingStatus
@@ -254,3 +255,20 @@ def _wait_or_start(state: DecisionState, run: TaskRunId, selected: _Selection, s
         return [waits]
     starts = [NewEvent(streams.agent(run, agent.agent), AgentStarted()) for agent in waiting]
     return [waits, *starts, NewEvent(stream, AgentStarted())]
+
+
+def partitions_to_lock(state: DecisionState, command: Command) -> tuple[str, ...]:
+    """Return the partitions that no other writer may write to while a command is decided.
+
+    In a task whose workers have a maximum over all of its runs, work is given out in one run at a time: operators of
+    two runs would otherwise both give a worker the last unit. They meet at the directory, which belongs to no run.
+
+    Args:
+        state: the state as of the last turn; a maximum is never changed.
+        command: the command.
+    """
+    if type(command) is AssignUnit:
+        run = state.task_runs.get(streams.task_run(command.task_run))
+        if run is not None and run.maximum_is_per_task:
+            return (streams.DIRECTORY, *command.partitions)
+    return command.partitions

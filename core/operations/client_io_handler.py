@@ -16,6 +16,7 @@ from ...events.ids import TaskRunId
 from ..abstractions.channel import Channel
 from ..command_issuer import CommandIssuer
 from ..commands.agent import UpdateLimits
+from ..commands.pending import PendingCommand
 from ..errors import CommandRefusedError, ProtocolError, TooManyUpdatesError
 from ..ledger import Ledger
 from ..lifecycles.onboarding import OnboardingRecord
@@ -43,7 +44,6 @@ from ..packets import (
     WorkerPageDetailsData,
     provider_data_of,
 )
-from ..pending_commands import PendingCommand
 from ..ports import Ids
 from ..signal import Signal
 from .agent_pages import AgentPages

@@ -21,13 +21,13 @@ from ..lifecycles.unit import UnitStatus
 from ..ports import Ids, RunOwnership, WallClock
 from .configuration.config_changes import log_setting_changes
 from .configuration.task_config import RunConfig, complete_run_config
+from .launching.incomplete_runs import Ask, IncompleteRuns
+from .launching.owners import RunOwners, SoleOperator
 from .logger_core import get_logger
 from .run.awaited_calls import AwaitedCalls, must_be_awaited
 from .run.driven_runs import DrivenRuns
 from .run.driver import LiveRunDriver
-from .run.incomplete_runs import Ask, IncompleteRuns
 from .run.live_task_run import LiveTaskRun
-from .run.owners import RunOwners, SoleOperator
 from .run.plan import RunEnding, RunPlan, plan_run, stored_config
 from .run.quote import Quote, quote_of
 from .run.site_terms import at_site_terms

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from mephisto_es.adapters.log.commit_thread import commit_in_thread
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.commands.base import CommandRequest, RunCommand
+from mephisto_es.core.commands.pending import BATCH_LIMIT, AnyRequest
 from mephisto_es.core.decisions.registry import decision
 from mephisto_es.core.errors import (
     CommandRefusedError,
@@ -23,7 +24,6 @@ from mephisto_es.core.errors import (
     StaleCommandError,
 )
 from mephisto_es.core.ledger import QUEUE_LIMIT, Ledger
-from mephisto_es.core.pending_commands import BATCH_LIMIT, AnyRequest
 from mephisto_es.core.ports import AppendRequest, AppendResult, Expect, NewEvent, Outcome, Turn
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import streams

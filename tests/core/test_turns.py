@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
@@ -12,18 +12,19 @@ import trio.testing
 
 from mephisto_es.adapters.log.commit_thread import commit_in_thread
 from mephisto_es.adapters.log.memory import MemoryLog
+from mephisto_es.core.commands.pending import BATCH_LIMIT, AnyRequest
 from mephisto_es.core.errors import CommandRefusedError, LogError
 from mephisto_es.core.ledger import Ledger
 from mephisto_es.core.payloads import commitment
-from mephisto_es.core.pending_commands import BATCH_LIMIT, AnyRequest
-from mephisto_es.core.ports import AppendRequest, AppendResult, NewEvent, Outcome, Turn
+from mephisto_es.core.ports import AppendRequest, AppendResult, NewEvent
 from mephisto_es.events import streams
 from mephisto_es.events.envelope import RecordedEvent
 from mephisto_es.events.ids import AssignmentId, TaskRunId, UnitId, WorkerId
 from mephisto_es.events.unit import UnitCreated, UnitLaunched
 from mephisto_es.events.worker import WorkerBlocked, WorkerRegistered
 
-from ..commands import TEST_DECISIONS, append
+from ..commands import TEST_DECISIONS, AppendEvents, append
+from .shared_log import SharedLog, Store
 
 RUN, OTHER_RUN = TaskRunId(1), TaskRunId(2)
 
@@ -33,51 +34,6 @@ class StoppedClock:
 
     def now_us(self) -> int:
         return 1_700_000_000_000_000
-
-
-class Store:
-    """The events that several writers share, and the lock of their turns."""
-
-    def __init__(self) -> None:
-        self.log = MemoryLog()
-        self.lock = threading.Lock()
-
-
-class SharedLog(MemoryLog):
-    """One writer's access to a store. There is one lock for all partitions."""
-
-    def __init__(self, store: Store) -> None:
-        super().__init__()
-        self._store = store
-        self._seen = store.log.head().seq
-        self.turns: list[tuple[Sequence[str], Sequence[str], Sequence[str]]] = []
-        self.failure: LogError | None = None
-
-    @property
-    def is_shared(self) -> bool:
-        return True
-
-    def read(self, after: int = 0, until: int | None = None) -> Iterator[RecordedEvent]:
-        return self._store.log.read(after, until)
-
-    def begin(self, partitions: Sequence[str], beside: Sequence[str], commands: Sequence[str], /) -> Turn:
-        if self.failure is not None:
-            raise self.failure
-        assert self._store.lock.acquire(timeout=30)
-        self.turns.append((partitions, beside, commands))
-        news = tuple(self._store.log.read(self._seen))
-        return Turn(news, self._store.log.begin(partitions, beside, commands).known)
-
-    def commit(self, batch: Sequence[AppendRequest]) -> list[Outcome]:
-        assert self._store.lock.locked(), "every commit has a turn"
-        try:
-            return self._store.log.commit(batch)
-        finally:
-            self._seen = self._store.log.head().seq
-            self._store.lock.release()
-
-    def prepare(self, batch: Sequence[AppendRequest]) -> Callable[[], list[Outcome]]:
-        return lambda: self.commit(batch)
 
 
 @asynccontextmanager
@@ -199,6 +155,54 @@ async def test_subscribers_are_notified_of_what_others_wrote() -> None:
         "create-1, 1 workers",
         "create-2, 1 workers",
     ]
+
+
+async def test_what_others_write_during_a_commit_is_folded_right_after_it_and_told_in_order() -> None:
+    store, heard = Store(), list[tuple[int, str]]()
+    log = SharedLog(store)
+    async with running(log) as ledger:
+        ledger.subscribe(lambda events: heard.extend((each.seq, each.envelope.command) for each in events))
+        other = register(1).command
+        assert isinstance(other, AppendEvents)
+        log.meanwhile = [AppendRequest(command="other", actor="operator", at=1, events=other.events)]
+        await ledger.execute(create(1))
+        assert streams.worker(WorkerId(1)) in ledger.state.workers
+        assert sum(ledger.state.versions.values()) == store.log.head().seq
+    assert heard == [(1, "other"), (2, "create-1")]
+
+
+async def test_news_are_read_without_a_command_of_ones_own() -> None:
+    store = Store()
+    log = SharedLog(store)
+    async with running(log) as first, running(SharedLog(store)) as second:
+        await second.execute(create(1))
+        await first.refresh()
+        assert unit(1) in first.state.units
+        assert log.turns == [([], ("directory",), [])]
+        heard = trio.Event()
+        first.subscribe(lambda _: heard.set())
+        await second.execute(create(2))
+        first.read_news()
+        await heard.wait()
+    with pytest.raises(LogError):
+        await first.refresh()
+
+
+async def test_a_log_of_ones_own_has_no_news() -> None:
+    async with running(MemoryLog()) as ledger:
+        ledger.read_news()
+        await ledger.refresh()
+        assert ledger.log.take_news() == ()
+
+
+async def test_whoever_waits_for_news_hears_that_the_log_is_gone() -> None:
+    log = SharedLog(Store())
+    log.failure = LogError("the server is gone")
+    with trio.fail_after(60), pytest.RaisesGroup(LogError, LogError, flatten_subgroups=True):
+        async with trio.open_nursery() as nursery:
+            ledger = Ledger(log, StoppedClock(), commit_in_thread, TEST_DECISIONS)
+            await nursery.start(ledger.run)
+            await ledger.refresh()
 
 
 async def test_more_commands_than_fit_into_one_commit_take_several_turns() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import datetime
 from typing import NamedTuple
 
 from ....core.errors import LogError
 from ....core.ports import RunHolder
-from .server import Connection
+from .server import Connection, Server
 
 _JOIN = "SELECT es.join(%s, %s * interval '1 second')"
 _BEAT = "SELECT es.beat(%s, %s * interval '1 second')"
@@ -17,8 +18,8 @@ _GIVE = "SELECT es.give(%s, %s)"
 _GIVE_ALL = "UPDATE es.partition SET owner = NULL, owned_at = NULL WHERE owner = %s"
 _FORGET = "DELETE FROM es.operator WHERE operator = %s"
 _OWNERS = """
-    SELECT p.partition, p.owner, p.owned_at, p.fence, o.started_at, o.beaten_at, o.alive_until,
-           coalesce(o.alive_until > clock_timestamp(), false), clock_timestamp()
+    SELECT p.partition, p.owner, p.owned_at AT TIME ZONE 'UTC', o.beaten_at AT TIME ZONE 'UTC',
+           coalesce(o.alive_until > clock_timestamp(), false)
       FROM es.partition p LEFT JOIN es.operator o ON o.operator = p.owner
      WHERE p.owner IS NOT NULL ORDER BY p.owned_at, p.partition
 """
@@ -28,29 +29,21 @@ class Lease(NamedTuple):
     """The times after which an operator is taken for dead. The clock of the server decides."""
 
     #: Silence after which others may take over.
-    seconds: float = 15.0
+    seconds: float
     #: Time between two signs of life.
-    beat_seconds: float = 5.0
-
-
-LEASE = Lease()
+    beat_seconds: float
 
 
 class OwnerRow(NamedTuple):
-    """The owner of a partition."""
+    """The owner of a partition. Times are in UTC, on the clock of the server."""
 
     partition: str
     operator: str
     owned_at: datetime
-    #: The number of owners that the partition has had, and one more.
-    fence: int
-    #: None, as the next two: the operator has lost everything.
-    started_at: datetime | None
+    #: None: the operator has lost everything that it owned to others, and this partition waits for one.
     heard_at: datetime | None
-    alive_until: datetime | None
+    #: False if another operator may take the partition over.
     is_alive: bool
-    #: The time of the server.
-    now: datetime
 
 
 def join(db: Connection, operator: str, lease: Lease) -> None:
@@ -97,3 +90,13 @@ def leave(db: Connection, operator: str) -> None:
 def owners(db: Connection) -> list[OwnerRow]:
     """Return who owns which partition."""
     return [OwnerRow._make(row) for row in db.execute(_OWNERS)]
+
+
+def owners_at(address: str) -> list[OwnerRow]:
+    """Return who owns which partition of the log at an address.
+
+    Raises:
+        LogError: the server cannot be used, or has no log.
+    """
+    with closing(Server(address)) as server:
+        return server.call(owners)

@@ -17,11 +17,13 @@ from ....events.ids import TaskRunId
 from ....events.streams import partition_of_run
 from . import owning, writing
 from .mirrored import MirroredLog
-from .owning import LEASE, Lease
+from .owning import Lease
 from .server import Server
 
 #: Owned by whoever requests payments.
 PAYMENTS = "payments"
+#: Signs of life within the time of a lease.
+BEATS = 3
 #: Seconds between two attempts to listen, or to take what another operator has for a moment.
 PAUSE_SECONDS = 1.0
 
@@ -36,19 +38,19 @@ class OperatorSharing:
     its runs over, and this one may write nothing more.
     """
 
-    def __init__(self, log: MirroredLog, address: str, operator: str, lease: Lease = LEASE) -> None:
+    def __init__(self, log: MirroredLog, address: str, operator: str, lease_seconds: float) -> None:
         """Keep the parts; the server hears of the operator once it takes a run.
 
         Args:
             log: the operator's log.
             address: the server and database, as a URL or connection string of libpq.
             operator: a name that no other operator has or had.
-            lease: how long the operator may be silent.
+            lease_seconds: how long the operator may be silent before others may take over.
         """
         self._log = log
         self._address = address
         self._operator = operator
-        self._lease = lease
+        self._lease = Lease(lease_seconds, lease_seconds / BEATS)
         self._server = Server(address)
         self._is_known = False
         # One call at a time uses the connection.

@@ -10,10 +10,10 @@ import trio
 from ....events.ids import TaskRunId
 from ...errors import CommandRefusedError, LaunchError
 from ...signal import Signal
+from ..launching.owners import RunOwners
 from ..logger_core import get_logger
 from .driver import LiveRunDriver
 from .live_task_run import LiveTaskRun
-from .owners import RunOwners
 
 #: Recorded when a person pauses runs from the terminal.
 CTRL_C = "paused with Ctrl-C"

@@ -26,6 +26,7 @@ from ...lifecycles.task_run import RESUMABLE_RUN_STATUSES
 from ...ports import Ids, WallClock
 from ...redaction import redacted_text
 from ...signal import Signal
+from ..launching.owners import RunOwners
 from ..logger_core import get_logger, log_ids
 from ..run_context import RunContext
 from ..services.consents import WithdrawConsentData, withdrawer_in_log
@@ -33,7 +34,6 @@ from ..services.directory import Directory
 from .assembly import assemble_live_run
 from .failures import failure_of, is_cancellation
 from .live_task_run import LiveTaskRun
-from .owners import RunOwners
 from .plan import RunPlan
 from .record import RunRecord
 from .releases import Releases

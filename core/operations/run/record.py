@@ -21,7 +21,7 @@ from ...commands.task_run import (
 from ...ledger import Ledger
 from ...ports import Ids
 from ...redaction import redacted
-from .owners import RunOwners
+from ..launching.owners import RunOwners
 from .plan import RunPlan
 
 #: Seconds in which a pause is recorded before the operator leaves without a record.

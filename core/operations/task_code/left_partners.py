@@ -9,12 +9,12 @@ from ....events.envelope import RecordedEvent
 from ....events.ids import PaymentId
 from ....events.unit import UnitCompleted
 from ...command_issuer import CommandIssuer
+from ...commands.pending import PendingCommand
 from ...commands.review import ReviewWork, Verdict
 from ...errors import CommandRefusedError
 from ...ledger import Ledger
 from ...lifecycles.agent import AgentRecord, AgentStatus
 from ...lifecycles.unit import UnitState
-from ...pending_commands import PendingCommand
 from ...ports import Ids
 from ..logger_core import get_logger
 from ..run_context import RunContext

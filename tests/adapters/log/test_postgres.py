@@ -220,6 +220,18 @@ def test_a_fenced_writer_that_lost_its_turn_is_refused_by_the_server(address: st
         assert commands_of(second) == []
 
 
+def test_a_fenced_writer_without_a_turn_is_refused_by_the_server(address: str) -> None:
+    """Nor does it write to the directory, which it does not own: nobody knows what it still believes."""
+    with writers(address) as (first, _):
+        take(address, first, "ada")
+        first.begin([DIRECTORY], (), ())
+        cut_connections(address)
+        as_administrator(address, "DELETE FROM es.operator")
+        with pytest.raises(WriterFencedError, match=DIRECTORY):
+            first.commit([register(3, "Ada")])
+        assert commands_of(first) == []
+
+
 def test_ids_are_given_out_once(address: str) -> None:
     with writers(address) as (first, second):
         assert [first.reserve("unit", 7, 10), second.reserve("unit", 0, 5), first.reserve("unit", 30, 1)] == [

@@ -19,9 +19,9 @@ from mephisto_es.adapters.log.commit_thread import commit_in_thread
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.adapters.metrics.endpoint import serve_metrics
 from mephisto_es.adapters.metrics.operator_metrics import OperatorMetrics
+from mephisto_es.core.commands.pending import AnyRequest
 from mephisto_es.core.errors import ConfigError
 from mephisto_es.core.ledger import Ledger
-from mephisto_es.core.pending_commands import AnyRequest
 from mephisto_es.core.ports import AppendRequest
 from mephisto_es.events.engagement import WorkerRefused, WorkStarted
 from mephisto_es.events.onboarding import OnboardingStarted

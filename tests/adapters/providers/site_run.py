@@ -44,10 +44,10 @@ from mephisto_es.core.operations.control.requests import (
     Reply,
 )
 from mephisto_es.core.operations.control.round_report import RoundReport
+from mephisto_es.core.operations.launching.owners import RunOwners, SoleOperator
 from mephisto_es.core.operations.registry import register_mephisto_abstraction
 from mephisto_es.core.operations.run.driven_runs import DrivenRuns
 from mephisto_es.core.operations.run.live_task_run import LiveTaskRun
-from mephisto_es.core.operations.run.owners import RunOwners, SoleOperator
 from mephisto_es.events.ids import TaskRunId, WorkerId
 
 from ...core.operations.operator_harness import HarnessTaskState, OperatorHarness, config, items, open_harness

@@ -38,7 +38,7 @@ from mephisto_es.core.operations.operator import Operator
 from mephisto_es.core.operations.registry import register_mephisto_abstraction
 from mephisto_es.core.operations.run.live_task_run import LiveTaskRun
 from mephisto_es.core.packet_data import ProviderData
-from mephisto_es.core.ports import Offload
+from mephisto_es.core.ports import Ids, Offload, RunOwnership
 
 from ...commands import CHECKED_DECISIONS
 
@@ -171,6 +171,8 @@ async def open_harness(
     onboarding: str | None = None,
     blueprint: Mapping[str, object] | None = None,
     offload: Offload = on_the_loop,
+    ids: Ids | None = None,
+    ownership: RunOwnership | None = None,
 ) -> AsyncIterator[OperatorHarness]:
     log = log or MemoryLog()
     ledger = Ledger(log, TrioClock(), offload, CHECKED_DECISIONS)
@@ -178,9 +180,8 @@ async def open_harness(
     with trio.fail_after(100_000 if virtual else 60):
         async with trio.open_nursery() as nursery:
             await nursery.start(ledger.run)
-            operator = Operator(
-                ledger, SystemIds(ledger.state.highest_ids(), epoch=log.head().seq), TrioClock(), path, nursery
-            )
+            ids = ids or SystemIds(ledger.state.highest_ids(), epoch=log.head().seq)
+            operator = Operator(ledger, ids, TrioClock(), path, nursery, ownership=ownership)
             yield OperatorHarness(operator, log, onboarding, blueprint or {})
             nursery.cancel_scope.cancel()
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import trio
-
-from ..events.envelope import RecordedEvent
-from .commands.base import Command, CommandRequest
-from .errors import MephistoError
-from .ports import AppendRequest, AppendResult
-from .signal import Pending
+from ...events.envelope import RecordedEvent
+from ..errors import MephistoError
+from ..ports import AppendRequest, AppendResult
+from ..signal import Pending, Signal
+from .base import Command, CommandRequest
 
 #: Maximum number of requests in one commit.
 BATCH_LIMIT = 512
@@ -38,7 +36,7 @@ class PendingCommand(Pending[AppendResult]):
         self.is_decided = False
 
 
-class CommitBatch:
+class CommandBatch:
     """The commands and events of one commit."""
 
     def __init__(self) -> None:
@@ -48,7 +46,8 @@ class CommitBatch:
         self.followers: list[Callable[[], None]] = []
         #: True once it takes no more: it is full, or being committed.
         self.is_closed = False
-        self.settled = trio.Event()
+        #: Notified once it is durable, or has failed.
+        self.settled = Signal()
 
     def add(self, pending: PendingCommand, decision: Decision) -> None:
         """Add a command that was decided."""

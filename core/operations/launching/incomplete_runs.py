@@ -13,9 +13,9 @@ from ...errors import CommandRefusedError, ConfigError
 from ...ledger import Ledger
 from ...lifecycles.task_run import ENDED_RUN_STATUSES, RESUMABLE_RUN_STATUSES
 from ...lifecycles.unit import DONE_UNIT_STATUSES
-from .driven_runs import DrivenRuns
+from ..run.driven_runs import DrivenRuns
+from ..run.plan import task_name
 from .owners import RunOwners
-from .plan import task_name
 
 #: Asks the person who started the operator; returns True for yes.
 Ask = Callable[[str], Awaitable[bool]]

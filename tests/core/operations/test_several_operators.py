@@ -1,0 +1,206 @@
+"""Several operators on one log: what one decides holds for all, and each run has one operator at a time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from itertools import count
+from pathlib import Path
+
+import pytest
+import trio
+
+from mephisto_es.adapters.composition.clock_and_ids import BlockIds
+from mephisto_es.adapters.log.commit_thread import commit_in_thread
+from mephisto_es.core.command_issuer import CommandIssuer
+from mephisto_es.core.commands.agent import EndAgent
+from mephisto_es.core.decisions.refusals import refusal_text
+from mephisto_es.core.errors import CommandRefusedError, WriterFencedError, leaves
+from mephisto_es.core.lifecycles.agent import AgentStatus
+from mephisto_es.core.lifecycles.task_run import TaskRunStatus
+from mephisto_es.events.agent import AgentReturned
+from mephisto_es.events.engagement import RefusalReason
+from mephisto_es.events.ids import TaskRunId
+
+from ..shared_log import SharedLog, SharedOwnership, Store
+from .operator_harness import (
+    HarnessTaskState,
+    OperatorHarness,
+    ask,
+    config,
+    items,
+    open_harness,
+    until,
+)
+
+EPOCHS = count(1)
+
+
+@asynccontextmanager
+async def operator(store: Store, name: str, folder: Path) -> AsyncIterator[OperatorHarness]:
+    """An operator on a shared log."""
+    log = SharedLog(store, name)
+    ids = BlockIds({}, next(EPOCHS), store.reserve)
+    ownership = SharedOwnership(store, name)
+    async with open_harness(folder / name, log, offload=commit_in_thread, ids=ids, ownership=ownership) as harness:
+        yield harness
+
+
+@asynccontextmanager
+async def two_operators(
+    folder: Path, store: Store | None = None
+) -> AsyncIterator[tuple[OperatorHarness, OperatorHarness]]:
+    store = store or Store()
+    async with operator(store, "ada", folder) as ada, operator(store, "bob", folder) as bob:
+        yield ada, bob
+
+
+@contextmanager
+def stopped_because_fenced() -> Iterator[None]:
+    """Expect an operator that ends because another one has taken over, and nothing else."""
+    with pytest.raises(BaseExceptionGroup) as stopped:
+        yield
+    assert {type(error) for error in leaves(stopped.value)} == {WriterFencedError}
+
+
+async def test_runs_of_two_operators_share_their_workers_and_have_ids_of_their_own(tmp_path: Path) -> None:
+    async with two_operators(tmp_path) as (ada, bob):
+        first = await ada.launch(HarnessTaskState(data=items(2)), task_name="one")
+        second = await bob.launch(HarnessTaskState(data=items(2)), task_name="two")
+        assert first.task_run != second.task_run
+        one, two = await ask(ada.router(first), "Grace"), await ask(bob.router(second), "Grace")
+        assert (one["worker_id"], one["agent_id"] != two["agent_id"]) == (two["worker_id"], True)
+        await ada.operator.ledger.refresh()
+        assert len(ada.operator.ledger.state.agents) == 2
+        assert len(ada.operator.ledger.state.workers) == 1
+
+
+async def test_who_is_blocked_at_one_operator_is_refused_by_the_other(tmp_path: Path) -> None:
+    async with two_operators(tmp_path) as (ada, bob):
+        await ada.launch(HarnessTaskState(data=items(2)), task_name="one")
+        second = await bob.launch(HarnessTaskState(data=items(2)), task_name="two")
+        grace = await ask(bob.router(second), "Grace")
+        (agent,) = bob.operator.ledger.state.agents.values()
+        await ada.operator.ledger.refresh()
+        await ada.operator.reviewer().block_worker(agent.worker, "spam")
+        refused = await ask(bob.router(second), "Grace", 2)
+        assert (refused["agent_id"], refused["failure_reason"]) == (None, refusal_text(RefusalReason.NOT_QUALIFIED))
+        assert grace["agent_id"] is not None
+
+
+async def test_a_verdict_of_a_guest_reaches_the_run(tmp_path: Path) -> None:
+    async with two_operators(tmp_path) as (ada, bob):
+        run = await bob.launch(HarnessTaskState(data=items(2)), task_name="two")
+        page = await ask(bob.router(run), "Grace")
+        bob.router(run).submit_task(page["agent_id"], {"answer": 1})
+        await until(bob, lambda: bob.statuses("agent") == {"completed": 1})
+        await ada.operator.ledger.refresh()
+        (agent,) = ada.operator.ledger.state.agents.values()
+        await ada.operator.reviewer().approve_work(agent.agent)
+        bob.operator.ledger.read_news()
+        await until(bob, lambda: bob.statuses("agent") == {AgentStatus.APPROVED.value: 1})
+
+
+async def test_the_page_of_an_agent_is_told_what_a_guest_did_to_it(tmp_path: Path) -> None:
+    async with two_operators(tmp_path) as (ada, bob):
+        run = await bob.launch(HarnessTaskState(data=items(2)), task_name="two")
+        page = await ask(bob.router(run), "Grace")
+        socket = bob.router(run).connect(page["agent_id"])
+        await ada.operator.ledger.refresh()
+        (agent,) = ada.operator.ledger.state.agents.values()
+        departure = AgentReturned(reason="asked to")
+        guest = CommandIssuer(ada.operator.ledger, BlockIds({}, next(EPOCHS), lambda *_: 99))
+        await guest.issue(EndAgent(task_run=run.task_run, agent=agent.agent, departure=departure, concurrent=False))
+        bob.operator.ledger.read_news()
+        while AgentStatus.RETURNED.value not in str(await socket.receive()):
+            pass
+        assert bob.statuses("unit") == {"launched": 2}
+
+
+async def test_a_maximum_over_the_runs_of_a_task_holds_across_operators(tmp_path: Path) -> None:
+    settings = {"task_name": "one", "maximum_units_per_worker": 1, "maximum_units_scope": "task"}
+    async with two_operators(tmp_path) as (ada, bob):
+        first = await ada.launch(HarnessTaskState(data=items(2)), **settings)
+        second = await bob.launch(HarnessTaskState(data=items(2)), resume_incomplete_run=False, **settings)
+        got: list[object] = []
+
+        async def come(harness: OperatorHarness, run: object) -> None:
+            got.append((await ask(harness.router(run), "Grace"))["agent_id"])  # type: ignore[arg-type]  # a live run
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(come, ada, first)
+            nursery.start_soon(come, bob, second)
+        assert sum(agent is not None for agent in got) == 1
+        locked = [turn for turn in (*ada.log.turns, *bob.log.turns) if len(turn[0]) == 2]  # type: ignore[attr-defined]  # a shared log
+        assert ["directory", f"run/{first.task_run}"] in [turn[0] for turn in locked]
+
+
+async def test_a_run_that_another_operator_drives_is_not_resumed(tmp_path: Path) -> None:
+    async with two_operators(tmp_path) as (ada, bob):
+        run = await ada.launch(HarnessTaskState(data=items(2)), task_name="one")
+        with pytest.raises(CommandRefusedError, match=r"driven by another operator, ada.*standby"):
+            await bob.launch(HarnessTaskState(data=items(2)), task_name="one", resume_incomplete_run=True)
+        assert ada.operator.run_status(run.task_run) is TaskRunStatus.LIVE
+
+
+async def test_a_standby_takes_over_from_a_dead_operator_which_writes_nothing_more(tmp_path: Path) -> None:
+    store = Store()
+    async with operator(store, "bob", tmp_path) as bob:
+        with stopped_because_fenced():
+            async with operator(store, "ada", tmp_path) as ada, trio.open_nursery() as nursery:
+                run = await ada.launch(HarnessTaskState(data=items(2)), task_name="one")
+                page = await ask(ada.router(run), "Grace")
+                router = ada.router(run)
+                settings = config(task_name="one", standby=True)
+                taken = trio.Event()
+
+                async def stand_by() -> None:
+                    await bob.operator.launch_task_run_or_die(settings, HarnessTaskState(data=items(2)))
+                    taken.set()
+
+                nursery.start_soon(stand_by)
+                await store.refused.wait()
+                await store.refused.wait()
+                assert not taken.is_set()
+                store.dead.add("ada")
+                await taken.wait()
+                written = store.log.head().seq
+                assert (store.owners, store.fenced) == ({run.task_run: "bob"}, {"ada"})
+                # The worker's page continues with the same agent.
+                bob.router(run).submit_task(page["agent_id"], {"answer": 1})
+                await until(bob, lambda: bob.statuses("agent") == {"completed": 1})
+                assert router is not None
+                assert written < store.log.head().seq
+                await ada.operator.reviewer().block_worker(bob.operator.ledger.state.agents.popitem()[1].worker, "x")
+
+
+async def test_a_standby_has_nothing_to_do_when_the_run_was_ended(tmp_path: Path) -> None:
+    store = Store()
+    async with two_operators(tmp_path, store) as (ada, bob):
+        run = await ada.launch(HarnessTaskState(data=items(1)), task_name="one")
+        settings, outcome = config(task_name="one", standby=True), list[str]()
+
+        async def stand_by() -> None:
+            outcome.append(await bob.operator.launch_task_run_or_die(settings, HarnessTaskState(data=items(1))))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stand_by)
+            await store.refused.wait()
+            await ada.operator.end_run(TaskRunId(run.task_run), "enough", "user/ada")
+        assert outcome == [str(run.task_run)]
+        assert bob.operator.get_running_task_runs() == {}
+
+
+async def test_a_standby_that_is_asked_to_end_waits_no_longer(tmp_path: Path) -> None:
+    store = Store()
+    async with two_operators(tmp_path, store) as (ada, bob), trio.open_nursery() as nursery:
+        await ada.launch(HarnessTaskState(data=items(1)), task_name="one")
+        settings = config(task_name="one", standby=True)
+
+        async def end_when_blocked() -> None:
+            await store.refused.wait()
+            bob.operator.runs.pause_all("the process was asked to end")
+
+        nursery.start_soon(end_when_blocked)
+        with pytest.raises(CommandRefusedError, match="no longer waiting for run 1, which ada drives"):
+            await bob.operator.launch_task_run_or_die(settings, HarnessTaskState(data=items(1)))
