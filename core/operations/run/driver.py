@@ -43,10 +43,8 @@ from .submission_timeout import SubmissionTimeout
 
 #: Seconds that workers are kept waiting for the first units of a run whose data is slow.
 FIRST_UNITS_SECONDS = 5.0
-#: Seconds that task code has at the end of a run to finish after the last submission.
-CODE_SECONDS = 30.0
-#: The same if the run must end immediately.
-SHORT_CODE_SECONDS = 5.0
+#: Seconds that task code has at the end of a run to finish after the last submission; also if it ends immediately.
+CODE_SECONDS, SHORT_CODE_SECONDS = 30.0, 5.0
 #: Seconds that a run has to record its pause and send what is queued, before a supervisor kills it.
 PAUSE_SECONDS = 1.0
 #: Reason for which a run stops, and its units expire, when its budget is used up.
