@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from random import Random
 
 import pytest
@@ -9,8 +10,16 @@ import pytest
 from mephisto_es.core.errors import UnknownEntityError
 from mephisto_es.events.ids import TaskRunId
 from mephisto_es.projections.mephisto_db.rows import UnitRow
+from mephisto_es.projections.queries.run_lists import (
+    UNIT_COLUMNS,
+    WORKER_COLUMNS,
+    RowChoice,
+    WorkerLine,
+    list_units,
+    list_workers,
+)
 from mephisto_es.projections.queries.runs.run_status import all_runs
-from mephisto_es.projections.queries.unit_list import WorkerLine, unit_page, worker_page
+from mephisto_es.projections.queries.unit_list import unit_page
 from mephisto_es.projections.queries.unit_records import unit_records
 
 from ..histories import history
@@ -43,11 +52,12 @@ def test_all_pages_are_all_units(run: TaskRunId, status: str | None) -> None:
 @pytest.mark.parametrize("run", RUNS)
 def test_all_workers_and_what_they_did(run: TaskRunId) -> None:
     found: list[WorkerLine] = []
-    after: int | None = 0
-    while after is not None:
-        page = worker_page(MOMENT, run, size=2, after=after)
+    for number in count(1):
+        page = list_workers(MOMENT, run, RowChoice(page=number, size=2))
         found += page.workers
-        after = page.next_after
+        if not page.workers:
+            assert page.total == len(found)
+            break
     db = MOMENT.db
     agents = db.find_agents(task_run_id=run)
     onboarded = {one.worker_id for one in db.find_onboarding_agents(task_run_id=run)}
@@ -61,8 +71,46 @@ def test_all_workers_and_what_they_did(run: TaskRunId) -> None:
         assert line.status == db.get_worker(line.worker_id).status
 
 
+@pytest.mark.parametrize("column", UNIT_COLUMNS)
+@pytest.mark.parametrize("is_descending", [False, True])
+def test_units_are_sorted_by_any_column(column: str, is_descending: bool) -> None:
+    choice = RowChoice(column=column, is_descending=is_descending, size=10_000)
+    found = list_units(MOMENT, RUNS[0], choice)
+    name = {"unit": "unit_id", "agent": "agent_id", "worker": "worker_id", "worth": "pay_cents"}.get(column, column)
+    name = "creation_date" if name == "created" else name
+    values = [getattr(unit, name) for unit in found.units]
+    given = [value for value in values if value is not None]
+    assert given == sorted(given, reverse=is_descending)
+    assert values[: len(given)] == given, "what is missing comes last"
+    assert found.total == len(values) == len(MOMENT.db.find_units(task_run_id=RUNS[0]))
+    again = [list_units(MOMENT, RUNS[0], choice._replace(size=7, page=page)).units for page in range(1, 4)]
+    assert [unit for page in again for unit in page] == list(found.units[:21])
+
+
+def test_rows_have_all_words_that_are_searched_for() -> None:
+    units = list_units(MOMENT, RUNS[0], RowChoice(size=10_000)).units
+    wanted = next(unit for unit in units if unit.worker_id is not None)
+    words = (f"WORKER-{wanted.worker_id}", wanted.status)
+    found = list_units(MOMENT, RUNS[0], RowChoice(words=words, size=10_000)).units
+    assert wanted in found
+    assert {unit.status for unit in found} == {wanted.status}
+    assert {str(unit.worker_id)[: len(str(wanted.worker_id))] for unit in found} == {str(wanted.worker_id)}
+    assert list_units(MOMENT, RUNS[0], RowChoice(words=("%",))).total == 0
+    name = next(one.worker_name for one in MOMENT.db.find_workers() if one.worker_id == wanted.worker_id) or ""
+    assert list_units(MOMENT, RUNS[0], RowChoice(words=(name,), searches_names=True)).total > 0
+    assert list_units(MOMENT, RUNS[0], RowChoice(words=(f" {name}",))).total == 0
+
+
+@pytest.mark.parametrize("column", WORKER_COLUMNS)
+def test_workers_are_sorted_by_any_column(column: str) -> None:
+    found = list_workers(MOMENT, RUNS[0], RowChoice(column=column, is_descending=True, size=10_000)).workers
+    name = {"worker": "worker_id", "agent": "latest_agent"}.get(column, column)
+    values = [value for line in found if (value := getattr(line, name)) is not None]
+    assert values == sorted(values, reverse=True)
+
+
 def test_a_run_that_is_not_there() -> None:
     with pytest.raises(UnknownEntityError):
         unit_page(MOMENT, TaskRunId(999), size=1)
     with pytest.raises(UnknownEntityError):
-        worker_page(MOMENT, TaskRunId(999), size=1)
+        list_workers(MOMENT, TaskRunId(999))

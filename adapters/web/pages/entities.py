@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from ....core.entity_ref import KINDS, WORKER, EntityRef, find_entity, parse_entity_ref
+from ....core.entity_ref import KINDS, MAX_CHARACTERS, WORKER, EntityRef, find_entity, parse_entity_ref
 from ....core.errors import AmbiguousReferenceError
 from ....core.lifecycles.unit import UnitStatus
 from ....events.ids import AgentId, WorkerId
@@ -15,14 +17,24 @@ from ....projections.queries.entity_ref import ViewLookup
 from ....projections.queries.history.entity_events import events_about
 from ....projections.queries.history.explain import Explanation, explain_agent, explain_worker
 from ....projections.queries.history.timeline import TimelineEntry, timeline
+from ....projections.queries.run_lists import (
+    UNIT_COLUMNS,
+    WORKER_COLUMNS,
+    RowChoice,
+    UnitList,
+    WorkerList,
+    list_units,
+    list_workers,
+)
 from ....projections.queries.runs.progress import RunProgress, run_progress
-from ....projections.queries.unit_list import UnitListPage, WorkerListPage, unit_page, worker_page
 from ...log.sqlite.as_of import LogAsOf
 from ..rendering import query
-from ..site import Site, after_of, run_of, seq_of
+from ..site import Site, run_of, seq_of
 
 #: Rows of a list on one page.
 PAGE_ROWS = 50
+#: The most pages that a list is asked for.
+MAX_PAGES = 1_000_000
 #: The latest lines of a timeline that are shown; the command line prints all of them.
 MAX_LINES = 1000
 #: Kinds of entities whose decisions are explained.
@@ -51,32 +63,36 @@ class EntityPages:
 
     async def units(self, request: Request) -> Response:
         """List a run's units."""
-        run, seq, after = run_of(request), seq_of(request), after_of(request)
+        run, seq = run_of(request), seq_of(request)
+        choice = self._choice_of(request, UNIT_COLUMNS)
         status = request.query_params.get("status") or None
         if status is not None and status not in _STATUSES:
             raise HTTPException(400, f"No unit is {status!r}; choose one of {', '.join(_STATUSES)}")
 
-        def answer(moment: LogAsOf) -> tuple[RunProgress, UnitListPage, Names]:
-            page = unit_page(moment, run, size=PAGE_ROWS, status=status, after=after)
+        def answer(moment: LogAsOf) -> tuple[RunProgress, UnitList, Names]:
+            page = list_units(moment, run, choice, status)
             names = self._site.names_of(moment.db, (unit.worker_id for unit in page.units))
             return run_progress(moment.db, run), page, names
 
         progress, page, names = await self._site.log.query(answer, seq)
         return self._site.templates.page(
-            "units.html", request, run=progress, page=page, names=names, status=status, seq=seq
+            "units.html", request, run=progress, page=page, names=names, choice=choice, status=status, seq=seq
         )
 
     async def workers(self, request: Request) -> Response:
         """List a run's workers."""
-        run, seq, after = run_of(request), seq_of(request), after_of(request)
+        run, seq = run_of(request), seq_of(request)
+        choice = self._choice_of(request, WORKER_COLUMNS)
 
-        def answer(moment: LogAsOf) -> tuple[RunProgress, WorkerListPage, Names]:
-            page = worker_page(moment, run, size=PAGE_ROWS, after=after)
+        def answer(moment: LogAsOf) -> tuple[RunProgress, WorkerList, Names]:
+            page = list_workers(moment, run, choice)
             names = self._site.names_of(moment.db, (worker.worker_id for worker in page.workers))
             return run_progress(moment.db, run), page, names
 
         progress, page, names = await self._site.log.query(answer, seq)
-        return self._site.templates.page("workers.html", request, run=progress, page=page, names=names, seq=seq)
+        return self._site.templates.page(
+            "workers.html", request, run=progress, page=page, names=names, choice=choice, seq=seq
+        )
 
     async def timeline(self, request: Request) -> Response:
         """Show the timeline of an entity."""
@@ -128,6 +144,27 @@ class EntityPages:
         names = await self._site.log.query(lambda moment: [self._name_of(moment, one) for one in found])
         meant = [(one, address_of(one), name) for one, name in zip(found, names, strict=True)]
         return self._site.templates.page("find.html", request, written=ambiguous.written, meant=meant)
+
+    def _choice_of(self, request: Request, columns: Mapping[str, str]) -> RowChoice:
+        """Return which rows of a list an address names.
+
+        Raises:
+            HTTPException: there is no such column, or the page is not a number.
+        """
+        given = request.query_params
+        column, page = given.get("sort", ""), given.get("page", "1")
+        if column and column not in columns:
+            raise HTTPException(400, f"Rows are not sorted by {column!r}; choose one of {', '.join(columns)}")
+        if not page.isdecimal() or not 1 <= int(page) <= MAX_PAGES:
+            raise HTTPException(400, f"page is {page!r}; it must be a number from 1 to {MAX_PAGES:,}")
+        return RowChoice(
+            column=column,
+            is_descending="down" in given,
+            words=tuple(given.get("q", "")[:MAX_CHARACTERS].split()),
+            searches_names=self._site.shows_names,
+            page=int(page),
+            size=PAGE_ROWS,
+        )
 
     def _name_of(self, moment: LogAsOf, subject: EntityRef) -> str | None:
         """Return the name at the provider of a worker, if names are shown."""

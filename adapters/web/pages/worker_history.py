@@ -10,15 +10,20 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ....core.entity_ref import WORKER, EntityRef
-from ....core.operations.services.worker_page import WorkerPage, worker_page
+from ....core.lifecycles.unit import UnitStatus
+from ....core.operations.services.worker_page import MAX_WORK, WorkerPage, worker_page
 from ....events.agent import AgentMetadataReceived
 from ....events.base import PayloadRef, kind_of
 from ....events.envelope import RecordedEvent
 from ....events.ids import TaskRunId, WorkerId
 from ....projections.mephisto_db.rows import AgentPayloadRow
 from ...log.sqlite.as_of import LogAsOf
+from ..rendering import query
 from ..site import Site, worker_of
+from .reviewing.review import VERDICTS
 
+#: Pieces of work that are shown, the latest first.
+SHOWN_WORK = 500
 #: Messages that are shown, the latest first.
 SHOWN_MESSAGES = 50
 _MESSAGES = """
@@ -48,6 +53,8 @@ class _History(NamedTuple):
     name: str | None
     page: WorkerPage
     messages: tuple[Message, ...]
+    #: Addresses at which the work is seen, by unit; None if it was not submitted, or the unit is somebody else's.
+    desks: dict[int, str | None]
 
 
 class WorkerHistoryPages:
@@ -71,19 +78,28 @@ class WorkerHistoryPages:
             rows = [moment.db.get(AgentPayloadRow, number) for (number,) in found]
             messages = tuple(Message(row.agent_id, row.at, moment.db.read_text(row.ref)) for row in rows)
             name = self._site.names_of(moment.db, [worker]).get(worker)
-            return _History(name, page_of_worker(moment, worker), messages)
+            page = page_of_worker(moment, worker, SHOWN_WORK)
+            desks = {work.unit: _desk_of(moment, worker, work.unit) for work in page.work}
+            return _History(name, page, messages, desks)
 
         found = await self._site.log.query(answer)
         subject = EntityRef(WORKER, worker)
-        return self._site.templates.page(
-            "worker_history.html", request, subject=subject, name=found.name, page=found.page, messages=found.messages
-        )
+        return self._site.templates.page("worker_history.html", request, subject=subject, **found._asdict())
 
 
-def page_of_worker(moment: LogAsOf, worker: WorkerId) -> WorkerPage:
-    """Return everything that a worker sees of their work, in all runs."""
+def page_of_worker(moment: LogAsOf, worker: WorkerId, limit: int = MAX_WORK) -> WorkerPage:
+    """Return what a worker sees of their work, in all runs."""
     runs = [TaskRunId(run) for (run,) in moment.db.execute(_RUNS, {"worker": worker}).fetchall()]
-    return worker_page(_LogOfMoment(moment), worker, runs)
+    return worker_page(_LogOfMoment(moment), worker, runs, limit)
+
+
+def _desk_of(moment: LogAsOf, worker: WorkerId, number: int) -> str | None:
+    unit = moment.db.get_unit(number)
+    if unit.worker_id != worker or unit.status not in VERDICTS:
+        return None
+    status = None if unit.status == UnitStatus.COMPLETED.value else unit.status
+    selected = query(worker=f"worker-{worker}", status=status, unit=number)
+    return f"/runs/{unit.task_run_id}/review/desk{selected}"
 
 
 class _LogOfMoment:

@@ -223,13 +223,14 @@ async def open_worker_page(ledger: Ledger, run: TaskRunId, token: str) -> msgspe
     return msgspec.Raw(msgspec.json.encode(worker_page(log, known.worker, runs)))
 
 
-def worker_page(log: WorkLog, worker: WorkerId, runs: Iterable[TaskRunId]) -> WorkerPage:
+def worker_page(log: WorkLog, worker: WorkerId, runs: Iterable[TaskRunId], limit: int = MAX_WORK) -> WorkerPage:
     """Return the page of a worker.
 
     Args:
         log: the log.
         worker: the worker.
         runs: the runs whose work is shown, the latest first.
+        limit: the most pieces of work that are shown.
 
     Raises:
         LogError: the log cannot be read.
@@ -241,7 +242,7 @@ def worker_page(log: WorkLog, worker: WorkerId, runs: Iterable[TaskRunId]) -> Wo
     for run in runs:
         events = [recorded.envelope.event for recorded in log.history(streams.engagement(run, worker))]
         agents = [event.agent for event in events if isinstance(event, WorkStarted)]
-        room = MAX_WORK - len(work)
+        room = limit - len(work)
         has_more = has_more or len(agents) > room
         task = _task_of(log, run)
         latest = latest or task

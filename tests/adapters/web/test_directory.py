@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from pathlib import Path
 
 from mephisto_es.adapters.log.sqlite.as_of import open_as_of
@@ -16,7 +18,7 @@ from mephisto_es.projections.queries.history.timeline import TimelineEntry
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ...sample_log import RUN, sample_history
-from .visitor import Visitor
+from .visitor import Visitor, words_of
 
 
 def line(seq: int, text: str) -> TimelineEntry:
@@ -43,8 +45,14 @@ async def test_a_worker_has_a_page_with_work_verdicts_and_money(visitor: Visitor
     with open_as_of(visitor.log.database) as moment:
         agent = next(one.agent_id for one in moment.db.find_agents(worker_id=3) if one.status == "completed")
     await visitor.send(f"/runs/{RUN}/review", {f"verdict-{agent}": "approved", f"note-{agent}": "well <done>"})
-    said = await visitor.read("/workers/3/work")
+    page = await visitor.get("/workers/3/work")
+    said = words_of(page)
     assert "well <done>" in said
+    looks = [unescape(address) for address in re.findall(r'href="(/runs/1/review/desk[^"]+)"', page.text)]
+    assert len(looks) == 5
+    for address in looks:
+        unit = address.rpartition("unit=")[2]
+        assert f"unit-{unit} · " in await visitor.read(address), "the desk shows this work first"
     assert "pay owed" in said
     await visitor.read("/workers/999/work", status=404)
 

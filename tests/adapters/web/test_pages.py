@@ -59,8 +59,8 @@ async def test_every_link_of_every_page_leads_somewhere(visitor: Visitor, databa
             continue
         for link in _LINK.findall(page.text):
             address = urljoin(page.url.path, link.replace("&amp;", "&"))
-            # Each past moment is another page: one look at them is in a test of its own.
-            if not urlsplit(address).netloc and "#" not in address and address not in seen:
+            # Each past moment and each order of rows is another page: one look at them is in tests of their own.
+            if "sort=" not in address and not urlsplit(address).netloc and "#" not in address and address not in seen:
                 seen.add(address)
                 waiting.append(address)
     assert not waiting
@@ -161,7 +161,17 @@ async def test_units_by_status_and_by_the_page(visitor: Visitor, database: Path)
     for unit, status in units:
         assert (f"unit-{unit} " in said) is (status == "completed")
     last = max(unit for unit, _ in units)
-    assert "There are none." in await visitor.read(f"/runs/{RUN}/units?after={last}")
+    assert "There are none." in await visitor.read(f"/runs/{RUN}/units?page={last}")
+    page = await visitor.get(f"/runs/{RUN}/units?q=worker-3&sort=worker&down=1")
+    assert 'value="worker-3"' in page.text
+    assert "5 units" in words_of(page)
+    assert 'aria-sort="descending"' in page.text
+    assert "31 units" in await visitor.read(f"/runs/{RUN}/units?q=zoë")
+    assert "Rows are not sorted by 'x'" in await visitor.read(f"/runs/{RUN}/units?sort=x", status=400)
+    assert "page is '0'" in await visitor.read(f"/runs/{RUN}/workers?page=0", status=400)
+    said = await visitor.read(f"/runs/{RUN}/workers?sort=submitted&q=worker-3")
+    assert "worker-3 Zoë 3 registered 5 5" in said
+    assert "1 worker" in said
 
 
 async def test_a_timeline_says_what_the_command_says(visitor: Visitor, database: Path) -> None:
