@@ -59,7 +59,7 @@ _NAME_TEXT = " || coalesce(' ' || worker_name, '')"
 
 
 class RowChoice(NamedTuple):
-    """Which rows of a list are wanted, and in which order."""
+    """The choice of rows of a list, and their order."""
 
     #: A key of the list's columns; the first one if it is empty.
     column: str = ""

@@ -146,7 +146,7 @@ class EntityPages:
         return self._site.templates.page("find.html", request, written=ambiguous.written, meant=meant)
 
     def _choice_of(self, request: Request, columns: Mapping[str, str]) -> RowChoice:
-        """Return which rows of a list an address names.
+        """Return the choice of rows that an address names.
 
         Raises:
             HTTPException: there is no such column, or the page is not a number.
