@@ -10,16 +10,16 @@ import pytest
 from mephisto_es.core.errors import UnknownEntityError
 from mephisto_es.events.ids import TaskRunId
 from mephisto_es.projections.mephisto_db.rows import UnitRow
-from mephisto_es.projections.queries.run_lists import (
+from mephisto_es.projections.queries.runs.run_status import all_runs
+from mephisto_es.projections.queries.unit_list import (
     UNIT_COLUMNS,
     WORKER_COLUMNS,
-    RowChoice,
+    RowFilter,
     WorkerLine,
     list_units,
     list_workers,
+    unit_page,
 )
-from mephisto_es.projections.queries.runs.run_status import all_runs
-from mephisto_es.projections.queries.unit_list import unit_page
 from mephisto_es.projections.queries.unit_records import unit_records
 
 from ..histories import history
@@ -53,7 +53,7 @@ def test_all_pages_are_all_units(run: TaskRunId, status: str | None) -> None:
 def test_all_workers_and_what_they_did(run: TaskRunId) -> None:
     found: list[WorkerLine] = []
     for number in count(1):
-        page = list_workers(MOMENT, run, RowChoice(page=number, size=2))
+        page = list_workers(MOMENT, run, RowFilter(page=number, size=2))
         found += page.workers
         if not page.workers:
             assert page.total == len(found)
@@ -74,7 +74,7 @@ def test_all_workers_and_what_they_did(run: TaskRunId) -> None:
 @pytest.mark.parametrize("column", UNIT_COLUMNS)
 @pytest.mark.parametrize("is_descending", [False, True])
 def test_units_are_sorted_by_any_column(column: str, is_descending: bool) -> None:
-    choice = RowChoice(column=column, is_descending=is_descending, size=10_000)
+    choice = RowFilter(column=column, is_descending=is_descending, size=10_000)
     found = list_units(MOMENT, RUNS[0], choice)
     name = {"unit": "unit_id", "agent": "agent_id", "worker": "worker_id", "worth": "pay_cents"}.get(column, column)
     name = "creation_date" if name == "created" else name
@@ -88,22 +88,22 @@ def test_units_are_sorted_by_any_column(column: str, is_descending: bool) -> Non
 
 
 def test_rows_have_all_words_that_are_searched_for() -> None:
-    units = list_units(MOMENT, RUNS[0], RowChoice(size=10_000)).units
+    units = list_units(MOMENT, RUNS[0], RowFilter(size=10_000)).units
     wanted = next(unit for unit in units if unit.worker_id is not None)
     words = (f"WORKER-{wanted.worker_id}", wanted.status)
-    found = list_units(MOMENT, RUNS[0], RowChoice(words=words, size=10_000)).units
+    found = list_units(MOMENT, RUNS[0], RowFilter(words=words, size=10_000)).units
     assert wanted in found
     assert {unit.status for unit in found} == {wanted.status}
     assert {str(unit.worker_id)[: len(str(wanted.worker_id))] for unit in found} == {str(wanted.worker_id)}
-    assert list_units(MOMENT, RUNS[0], RowChoice(words=("%",))).total == 0
+    assert list_units(MOMENT, RUNS[0], RowFilter(words=("%",))).total == 0
     name = next(one.worker_name for one in MOMENT.db.find_workers() if one.worker_id == wanted.worker_id) or ""
-    assert list_units(MOMENT, RUNS[0], RowChoice(words=(name,), searches_names=True)).total > 0
-    assert list_units(MOMENT, RUNS[0], RowChoice(words=(f" {name}",))).total == 0
+    assert list_units(MOMENT, RUNS[0], RowFilter(words=(name,), searches_names=True)).total > 0
+    assert list_units(MOMENT, RUNS[0], RowFilter(words=(f" {name}",))).total == 0
 
 
 @pytest.mark.parametrize("column", WORKER_COLUMNS)
 def test_workers_are_sorted_by_any_column(column: str) -> None:
-    found = list_workers(MOMENT, RUNS[0], RowChoice(column=column, is_descending=True, size=10_000)).workers
+    found = list_workers(MOMENT, RUNS[0], RowFilter(column=column, is_descending=True, size=10_000)).workers
     name = {"worker": "worker_id", "agent": "latest_agent"}.get(column, column)
     values = [value for line in found if (value := getattr(line, name)) is not None]
     assert values == sorted(values, reverse=True)

@@ -17,16 +17,16 @@ from ....projections.queries.entity_ref import ViewLookup
 from ....projections.queries.history.entity_events import events_about
 from ....projections.queries.history.explain import Explanation, explain_agent, explain_worker
 from ....projections.queries.history.timeline import TimelineEntry, timeline
-from ....projections.queries.run_lists import (
+from ....projections.queries.runs.progress import RunProgress, run_progress
+from ....projections.queries.unit_list import (
     UNIT_COLUMNS,
     WORKER_COLUMNS,
-    RowChoice,
+    RowFilter,
     UnitList,
     WorkerList,
     list_units,
     list_workers,
 )
-from ....projections.queries.runs.progress import RunProgress, run_progress
 from ...log.sqlite.as_of import LogAsOf
 from ..rendering import query
 from ..site import Site, run_of, seq_of
@@ -145,7 +145,7 @@ class EntityPages:
         meant = [(one, address_of(one), name) for one, name in zip(found, names, strict=True)]
         return self._site.templates.page("find.html", request, written=ambiguous.written, meant=meant)
 
-    def _choice_of(self, request: Request, columns: Mapping[str, str]) -> RowChoice:
+    def _choice_of(self, request: Request, columns: Mapping[str, str]) -> RowFilter:
         """Return the choice of rows that an address names.
 
         Raises:
@@ -157,7 +157,7 @@ class EntityPages:
             raise HTTPException(400, f"Rows are not sorted by {column!r}; choose one of {', '.join(columns)}")
         if not page.isdecimal() or not 1 <= int(page) <= MAX_PAGES:
             raise HTTPException(400, f"page is {page!r}; it must be a number from 1 to {MAX_PAGES:,}")
-        return RowChoice(
+        return RowFilter(
             column=column,
             is_descending="down" in given,
             words=tuple(given.get("q", "")[:MAX_CHARACTERS].split()),
