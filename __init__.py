@@ -21,6 +21,10 @@ if TYPE_CHECKING:
         MockArchitectArgs,
     )
     from .adapters.architects.mock_server import MockServer
+    from .adapters.architects.remote import (
+        RemoteArchitect,
+        RemoteArchitectArgs,
+    )
     from .adapters.blueprints.build_bundle import build_custom_bundle
     from .adapters.blueprints.mock import (
         MockBlueprint,
@@ -275,6 +279,10 @@ _NAMES_BY_MODULE = {
         "MockArchitectArgs",
     ),
     "adapters.architects.mock_server": ("MockServer",),
+    "adapters.architects.remote": (
+        "RemoteArchitect",
+        "RemoteArchitectArgs",
+    ),
     "adapters.blueprints.build_bundle": ("build_custom_bundle",),
     "adapters.blueprints.mock": (
         "MockBlueprint",
@@ -599,6 +607,8 @@ __all__ = [
     "ProtocolError",
     "QualificationDict",
     "QualificationRule",
+    "RemoteArchitect",
+    "RemoteArchitectArgs",
     "RemoteProcedureAgentState",
     "RemoteProcedureBlueprint",
     "RemoteProcedureTaskRunner",

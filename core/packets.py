@@ -162,6 +162,12 @@ class PagesConfirmed(Packet, frozen=True, kw_only=True, tag="pages_confirmed"):
     data: PagesData
 
 
+class WatchedPages(Packet, frozen=True, kw_only=True, tag="watched_pages"):
+    """The pages that the router reports as gone unless it hears from them: its answer to `agents`."""
+
+    data: PagesData
+
+
 class RouterReport(Packet, frozen=True, kw_only=True, tag="router_report"):
     """Something for the operator's log."""
 
@@ -182,6 +188,7 @@ Inbound = (
     | LogErrorPacket
     | ReturnStatuses
     | PagesConfirmed
+    | WatchedPages
     | RouterReport
 )
 
@@ -192,6 +199,8 @@ class AliveData(msgspec.Struct, frozen=True):
     token: str
     incarnation: str | None = None
     acked: int = 0
+    #: The run, for a router on another machine, which belongs to one run at a time.
+    run: str | None = None
 
 
 class Alive(Packet, frozen=True, kw_only=True, tag="alive"):

@@ -120,6 +120,8 @@ from mephisto_es import (
     ProtocolError,
     QualificationDict,
     QualificationRule,
+    RemoteArchitect,
+    RemoteArchitectArgs,
     RemoteProcedureAgentState,
     RemoteProcedureBlueprint,
     RemoteProcedureTaskRunner,

@@ -28,6 +28,9 @@ from ...core.abstractions.resources import RecordedResource, Resources
 from ...core.errors import LaunchError, ProtocolError, UploadGoneError
 from ...core.lifecycles.resource import ResourceState, ResourceStatus, evolve
 from ...core.packets import (
+    SYSTEM,
+    Ack,
+    AckData,
     AgentDetails,
     AgentDetailsData,
     Inbound,
@@ -99,9 +102,17 @@ class Deployment:
 
     def __post_init__(self) -> None:
         self._sender, self.received = trio.open_memory_channel[Inbound](RECEIVED_LIMIT)
+        self._incarnations: dict[str, str] = {}
 
-    async def on_message(self, channel_id: str, packet: Inbound) -> None:  # noqa: ARG002
-        """Store a packet for the test."""
+    async def on_message(self, channel_id: str, packet: Inbound) -> None:
+        """Store a packet for the test; acknowledge a submission, as an operator does."""
+        if isinstance(packet, RouterState):
+            self._incarnations[channel_id] = packet.data.incarnation
+        elif isinstance(packet, SubmitUnitPacket):
+            ack = Ack(subject_id=SYSTEM, data=AckData(self._incarnations[channel_id], packet.seq))
+            for channel in self.channels:
+                if channel.channel_id == channel_id:
+                    channel.enqueue_send(ack)
         await self._sender.send(packet)
 
     async def next(self, kind: type[AnyPacket]) -> AnyPacket:
@@ -135,6 +146,8 @@ class ArchitectContract:
 
     #: The time limit of one test.
     limit_seconds: ClassVar[float] = 120
+    #: True if the server was there before the run, and serves the next one.
+    outlives_runs: ClassVar[bool] = False
 
     def make(self, folder: Path, resources: Resources) -> Architect:
         """Return a new architect that builds in a folder, with checked settings."""
@@ -214,11 +227,14 @@ class ArchitectContract:
         assert deployment.lost == []
 
     async def test_shutdown_takes_the_server_offline_and_can_be_repeated(self, tmp_path: Path) -> None:
-        """Nothing answers afterwards, and the second call does nothing."""
+        """Nothing answers afterwards, or the page of the run is gone, and the second call does nothing."""
         async with self.deployed(tmp_path) as deployment:
             pass
         with trio.fail_after(self.limit_seconds):
-            assert not await answers(deployment.url)
+            assert await answers(deployment.url) == self.outlives_runs
+            if self.outlives_runs:
+                async with deployment.client() as page:
+                    assert PAGE not in (await page.get("/")).text
             before = dict(deployment.resources.states)
             await deployment.architect.shutdown()
         assert deployment.resources.states == before

@@ -23,7 +23,7 @@ from ...core.operations.registry import register_mephisto_abstraction
 from ..channels.backoff import Backoff
 from .heroku_cli import AppInfo, HerokuCli, HerokuError
 from .router.client import RouterClient
-from .router.limits import RouterArgs, changed_limits, check_router_limits
+from .router.limits import REMOTE_COMMIT_WAIT_SECONDS, RouterArgs, changed_limits, check_router_limits
 from .router.process import PREFIX
 from .router.program import check_node_project, copy_sources, node_folder
 from .router.secret_file import SECRET_FILE, read_secret, write_secret
@@ -54,6 +54,13 @@ class HerokuArchitectArgs(RouterArgs):
     """Settings of the Heroku architect."""
 
     server_type: str = field(default="node", metadata={"help": "Router to run; Heroku runs node."})
+    commit_wait_seconds: float = field(
+        default=REMOTE_COMMIT_WAIT_SECONDS,
+        metadata={
+            "help": "How long the answer to a submission waits until it is in the log; after that, and without an"
+            " operator, the dyno's own disk has to do."
+        },
+    )
     use_hobby: bool = field(default=False, metadata={"help": "Whether to use a dyno that never sleeps."})
     heroku_team: str | None = field(default=None, metadata={"help": "Team that owns the app."})
     heroku_app_name: str | None = field(

@@ -7,7 +7,6 @@ import socket
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
-from urllib.parse import urlsplit
 
 import trio
 from omegaconf import DictConfig
@@ -22,6 +21,7 @@ from ...core.operations.registry import register_mephisto_abstraction
 from ...core.redaction import redacted_text
 from ..channels.backoff import Backoff
 from .router.client import RouterClient
+from .router.handshake import check_root_url
 from .router.limits import RouterArgs, changed_limits, check_router_limits
 from .router.listening import in_url, listen
 from .router.process import RouterKilledError, RouterProcess
@@ -85,7 +85,8 @@ class LocalArchitect(SingleServerArchitect):
         """
         check_router_args(args.architect)
         check_router_limits(args.architect)
-        _check_public_url(args.architect.public_url)
+        if args.architect.public_url is not None:
+            check_root_url(args.architect.public_url, PUBLIC_URL_KEY)
         listen(args.architect.hostname, args.architect.port).close()
 
     async def prepare(self) -> Path:
@@ -254,27 +255,3 @@ class LocalArchitect(SingleServerArchitect):
         if self._listener is not None:
             self._listener.close()
             self._listener = None
-
-
-def _check_public_url(url: str | None) -> None:
-    """Check that pages can be opened at an address: they request everything from its root.
-
-    Raises:
-        ConfigError: they cannot.
-    """
-    if url is not None and not _is_root(url):
-        raise ConfigError(
-            f"{PUBLIC_URL_KEY} is {url!r}",
-            key=PUBLIC_URL_KEY,
-            hint="Write it like https://tasks.example.org, without a path",
-        )
-
-
-def _is_root(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        has_host = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # an invalid port, or brackets around something that is no address
-        return False
-    has_more = parts.username is not None or parts.path not in ("", "/") or parts.query or parts.fragment
-    return has_host and not has_more

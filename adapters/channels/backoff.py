@@ -36,6 +36,10 @@ class Backoff:
         self._ceiling = min(2 * self._ceiling, MAX_DELAY_SECONDS)
         return min(delay, remaining)
 
+    def restart_patience(self, now: float) -> None:
+        """Count the time limit from now on; the delays stay as long as they are."""
+        self._failing_since = now
+
     def reset(self) -> None:
         """Note a success."""
         self._failing_since = None

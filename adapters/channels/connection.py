@@ -73,7 +73,7 @@ class RouterConnection:
                 first = await self._next_packet()
         except ConnectionClosed as closed:
             if closed.reason is not None and closed.reason.code == POLICY_VIOLATION:
-                raise ProtocolError("the router refuses us: it was started with another secret") from closed
+                raise ProtocolError("the router refuses us: it has another secret, or serves another run") from closed
             raise
         if scope.cancelled_caught:
             raise ConnectionClosed(None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import trio
@@ -48,6 +48,9 @@ class WebsocketChannel(Channel):
         jitter: Callable[[], float],
         patience_seconds: float = PATIENCE_SECONDS,
         ssl_context: ssl.SSLContext | None = None,
+        run: str | None = None,
+        prepare: Callable[[], Awaitable[None]] | None = None,
+        is_backed: Callable[[], bool] = lambda: False,
     ) -> None:
         """Store the parameters; nothing is connected yet.
 
@@ -61,6 +64,10 @@ class WebsocketChannel(Channel):
             jitter: returns numbers from 0 to 1.
             patience_seconds: the time that the router may be unreachable before the channel gives up.
             ssl_context: the trusted authorities for `wss://`; by default the system's.
+            run: names the run, for a router that belongs to one run at a time.
+            prepare: awaited before each connection; raises `ConnectionFailedError` to be called again later, and
+                `ProtocolError` if the router refuses us.
+            is_backed: returns whether other routers serve the run meanwhile; then the channel does not give up.
         """
         super().__init__(channel_id, on_channel_open, on_catastrophic_disconnect, on_message)
         self.undecodable = 0
@@ -68,6 +75,9 @@ class WebsocketChannel(Channel):
         self._secret = secret
         self._backoff = Backoff(patience_seconds, jitter)
         self._ssl_context = ssl_context
+        self._run = run
+        self._prepare = prepare
+        self._is_backed = is_backed
         self._connection: RouterConnection | None = None
         self._closed = False
         self._was_open = False
@@ -121,6 +131,9 @@ class WebsocketChannel(Channel):
             if self._closed:
                 return
             delay = self._backoff.next_delay(trio.current_time())
+            if delay is None and self._is_backed():
+                self._backoff.restart_patience(trio.current_time())
+                delay = self._backoff.next_delay(trio.current_time())
             if delay is None:
                 self._give_up(problem)
                 return
@@ -130,6 +143,8 @@ class WebsocketChannel(Channel):
     async def _connect(self, task_status: trio.TaskStatus[None]) -> str:
         """Use one connection until it is lost; return the reason."""
         try:
+            if self._prepare is not None:
+                await self._prepare()
             async with dial(self._url, self._ssl_context) as socket:
                 on_packet = partial(self.on_message, self.channel_id)
                 connection = RouterConnection(socket, on_packet, self._skip)
@@ -138,9 +153,13 @@ class WebsocketChannel(Channel):
             return "the router did not answer the greeting"
         except ConnectionFailedError as error:
             return str(error)
+        except ProtocolError as error:
+            if self._is_backed():
+                return str(error)
+            raise
 
     async def _use(self, connection: RouterConnection, task_status: trio.TaskStatus[None]) -> str:
-        state = await connection.greet(Alive(subject_id=SYSTEM, data=AliveData(token=self._secret)))
+        state = await connection.greet(Alive(subject_id=SYSTEM, data=AliveData(token=self._secret, run=self._run)))
         since = trio.current_time()
         self._connection = connection
         try:

@@ -81,6 +81,7 @@ VERBS = {
     "resume": Verb("resume:resume_command", "Continue a paused run, or one whose operator died."),
     "retry": Verb("run_control:retry_command", "Ask the code of a live run again after it failed."),
     "review": Verb("review:review_command", "Accept or reject submitted work."),
+    "router": Verb("router:router_group", "Run a router on a machine that workers reach, or ask one who it is."),
     "runs": Verb("runs:runs_command", "List the runs and their progress."),
     "schema": Verb("schema:schema_command", "Print the JSON Schema of a configuration, an export, or a verb's output."),
     "seal": Verb("seal:seal_command", "Sign what is in a log, so that it cannot be rewritten unnoticed."),
@@ -104,7 +105,7 @@ DECIDING = ("end", "erase", "extend", "pause", "pay", "projects", "reopen", "ret
 GROUPS = {
     "Launch": (
         *("check", "check-config", "config", "demo", "design", "fake", "import-mephisto", "new", "plugins"),
-        *("register", "resume", "wut"),
+        *("register", "resume", "router", "wut"),
     ),
     "Watch": (
         *("blockers", "diff", "explain", "export", "files", "ledger", "operators", "preferences", "quality"),

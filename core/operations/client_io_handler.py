@@ -41,6 +41,7 @@ from ..packets import (
     SubmitMetadataPacket,
     SubmitOnboardingPacket,
     SubmitUnitPacket,
+    WatchedPages,
     WorkerPageDetailsData,
     provider_data_of,
 )
@@ -250,7 +251,9 @@ class ClientIOHandler:
                 done()
 
     def _note(
-        self, channel_id: str, packet: RouterState | ReturnStatuses | PagesConfirmed | LogErrorPacket | RouterReport
+        self,
+        channel_id: str,
+        packet: RouterState | ReturnStatuses | PagesConfirmed | WatchedPages | LogErrorPacket | RouterReport,
     ) -> None:
         """Handle a router's reports about itself, its pages and its agents."""
         match packet:
@@ -263,6 +266,8 @@ class ClientIOHandler:
                     self._progress.notify()
             case ReturnStatuses():
                 self._worker_pool.handle_updated_agent_status(packet.data)
+            case WatchedPages():
+                pass
             case PagesConfirmed():
                 self._pages.confirm(packet.data.agents)
             case LogErrorPacket():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import ssl
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -11,12 +13,19 @@ import msgspec
 import trio
 
 from ....core.errors import ProtocolError, UploadGoneError
+from ...channels.dial import ConnectionFailedError
 from ...private_files import create_private
 
 #: Longest pause within an answer.
 SILENCE_SECONDS = 30.0
 #: Time that a router has to tell its figures.
 COUNTERS_SECONDS = 5.0
+#: Bytes of a file that are sent at once.
+PIECE_BYTES = 2**18
+#: An error quotes this much of a refusal.
+QUOTE_LENGTH = 300
+#: Statuses of a web server whose router is away, or of a router that cannot store anything at the moment.
+_PASSING = {httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.GATEWAY_TIMEOUT}
 #: Suffix of a file that is not whole yet.
 PARTIAL_SUFFIX = ".partial"
 
@@ -28,18 +37,30 @@ class _Figures(msgspec.Struct):
     dropped: dict[str, int]
 
 
+class _Missing(msgspec.Struct):
+    missing: list[str]
+
+
+class _Refusal(msgspec.Struct):
+    error: str
+
+
 class RouterClient:
     """Requests to one router, with the run's secret where it is needed."""
 
-    def __init__(self, url: str, secret: str, *, through_proxy: bool = False) -> None:
+    def __init__(
+        self, url: str, secret: str, *, through_proxy: bool = False, trusted: ssl.SSLContext | None = None
+    ) -> None:
         """Keep address and secret; no request is sent yet.
 
         Args:
             url: the router's, without a slash at the end.
             secret: the run's.
             through_proxy: whether a proxy named in the environment is used.
+            trusted: the trusted authorities; by default the usual ones.
         """
-        self._url = url
+        self._trusted = trusted
+        self.url = url
         self._secret = secret
         self._through_proxy = through_proxy
 
@@ -121,13 +142,94 @@ class RouterClient:
         if answer.status_code != httpx.codes.OK:
             raise ProtocolError(f"the router did not delete {filename!r} (status {answer.status_code})")
 
+    async def claim(self, run: str, files: Mapping[str, str]) -> list[str]:
+        """Let the router belong to a run, and serve its page as soon as it has all files.
+
+        Args:
+            run: names the run.
+            files: the SHA-256 of each file, by its path in the page.
+
+        Returns:
+            The hashes of the files that it has yet to be sent.
+
+        Raises:
+            ConnectionFailedError: it does not answer.
+            ProtocolError: it refuses, for instance because it belongs to another run.
+        """
+        answer = await self._demand("POST", "/run_page", json={"run": run, "files": dict(files)})
+        try:
+            return msgspec.json.decode(answer.content, type=_Missing).missing
+        except msgspec.DecodeError as error:
+            raise ProtocolError(f"the server at {self.url} is not a router of this version") from error
+
+    async def put_page_file(self, digest: str, path: Path) -> None:
+        """Send a file of the page.
+
+        Args:
+            digest: its SHA-256.
+            path: where it is.
+
+        Raises:
+            ConnectionFailedError: the router does not answer.
+            ProtocolError: it refuses the file.
+        """
+        await self._demand("PUT", f"/run_page/{digest}", content=_pieces(path))
+
+    async def release_run(self, run: str) -> None:
+        """Let the router belong to nobody; that it belongs to another run is no error.
+
+        Raises:
+            ConnectionFailedError: it does not answer.
+            ProtocolError: it refuses, for instance because it still has packets for the operator.
+        """
+        await self._demand("POST", "/release_run", json={"run": run}, is_fine=httpx.codes.CONFLICT)
+
+    async def _demand(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        content: AsyncIterator[bytes] | None = None,
+        is_fine: int = httpx.codes.OK,
+    ) -> httpx.Response:
+        try:
+            async with self._client() as client:
+                answer = await client.request(method, path, json=json, content=content)
+        except httpx.HTTPError as error:
+            raise ConnectionFailedError(f"the router at {self.url} does not answer: {type(error).__name__}") from error
+        if answer.status_code in (httpx.codes.OK, is_fine):
+            return answer
+        if answer.status_code in _PASSING:
+            raise ConnectionFailedError(f"the router at {self.url} cannot be reached: status {answer.status_code}")
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            raise ProtocolError(f"the router at {self.url} was started with another secret")
+        raise ProtocolError(f"the router at {self.url} refuses: {_sentence(answer)}")
+
     def _client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(
-            base_url=self._url,
+            base_url=self.url,
             headers={"Authorization": f"Bearer {self._secret}"},
             timeout=SILENCE_SECONDS,
             trust_env=self._through_proxy,
+            # The usual authorities are read only where they are needed: that takes a while.
+            verify=self.url.startswith("https:") if self._trusted is None else self._trusted,
         )
+
+
+async def _pieces(path: Path) -> AsyncIterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            yield piece
+            await trio.lowlevel.checkpoint()
+
+
+def _sentence(answer: httpx.Response) -> str:
+    """Return what an answer says is wrong."""
+    try:
+        return msgspec.json.decode(answer.content, type=_Refusal).error[:QUOTE_LENGTH].rstrip(".")
+    except msgspec.DecodeError:
+        return f"status {answer.status_code}"
 
 
 def _put_in_place(partial: Path, target: Path) -> None:

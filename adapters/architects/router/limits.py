@@ -10,6 +10,8 @@ from ....core.errors import ConfigError
 
 #: A body goes to the operator in one frame of the channel, which has a limit of its own.
 MAX_BODY_BYTES = 32 * 2**20
+#: The usual `commit_wait_seconds` of a router on another machine.
+REMOTE_COMMIT_WAIT_SECONDS = 2.0
 _MIB = 2**20
 
 
@@ -36,6 +38,13 @@ class RouterArgs(ArchitectArgs):
     )
     orphan_seconds: float = field(
         default=3600.0, metadata={"help": "How long the router runs without an operator before it ends itself."}
+    )
+    commit_wait_seconds: float = field(
+        default=0.0,
+        metadata={
+            "help": "How long the answer to a submission waits until it is in the log; after that, and without an"
+            " operator, the router's own disk has to do. On another machine 2 seconds are usual."
+        },
     )
     idle_seconds: float = field(
         default=75.0,
@@ -84,6 +93,7 @@ _LIMITS = tuple(
     limit for limit in fields(RouterArgs) if limit.name not in {inherited.name for inherited in fields(ArchitectArgs)}
 )
 _TRUSTED_PROXIES = "trusted_proxies"
+_MAY_BE_ZERO = {_TRUSTED_PROXIES, "commit_wait_seconds"}
 _MAXIMA = {"max_body_bytes": MAX_BODY_BYTES, "max_packet_bytes": MAX_BODY_BYTES}
 
 
@@ -96,7 +106,7 @@ def check_router_limits(args: RouterArgs) -> None:
     for limit in _LIMITS:
         value: float = getattr(args, limit.name)
         maximum = _MAXIMA.get(limit.name, math.inf)
-        is_enough = value > 0 or (value == 0 and limit.name == _TRUSTED_PROXIES)
+        is_enough = value > 0 or (value == 0 and limit.name in _MAY_BE_ZERO)
         if not (is_enough and value <= maximum and math.isfinite(value)):
             key = f"mephisto.architect.{limit.name}"
             hint = "It must be more than 0" + ("" if maximum == math.inf else f" and at most {maximum}")

@@ -29,7 +29,7 @@ from .local_run import local
 
 DEFAULTS = {name: value for name, value in asdict(RouterArgs()).items() if name not in asdict(ArchitectArgs())}
 #: What is not for a run to say.
-PLACES = {"static", "data", "fd", "host", "port"}
+PLACES = {"static", "data", "fd", "host", "port", "version"}
 SHOW_SETTINGS = """
 import("./lib/settings.js").then(({ readSettings }) => console.log(JSON.stringify(readSettings(process.env))));
 """

@@ -20,6 +20,8 @@ import { StartError, codeOf } from "./lib/errors.js";
 import { BodyReader } from "./lib/http/bodies.js";
 import { BodyPool, poolLimits } from "./lib/http/body_pool.js";
 import { Routes } from "./lib/http/routes.js";
+import { RunPage } from "./lib/http/run_page.js";
+import { RunRoutes } from "./lib/http/run_routes.js";
 import { Uploads } from "./lib/http/uploads.js";
 import { Journal } from "./lib/journal/journal.js";
 import { lockDataDirectory } from "./lib/journal/journal_file.js";
@@ -49,16 +51,18 @@ const monotonic = () => performance.now() / 1000;
 /**
  * Run the router until it is told to stop, or no operator has been there for too long.
  *
- * @param {RouterSettings} settings
+ * @param {RouterSettings} given
  * @param {Secret} secret
  */
-async function serve(settings, secret) {
-  lockDataDirectory(settings.data);
+async function serve(given, secret) {
+  lockDataDirectory(given.data);
+  const page = new RunPage(given.static === "" ? join(given.data, "page") : null);
+  const settings = { ...given, static: given.static || page.directory };
   const { idleSeconds, maxOutboxBytes, maxPacketBytes, maxSockets } = settings;
   const newIncarnation = () => randomUUID().replaceAll("-", "");
   const journal = await Journal.open(settings.data, { maxOutboxBytes, newIncarnation });
-  const router = new Router({ settings, secret, journal, clock, monotonic, newId: randomUUID });
-  const server = createServer({ ...CONNECTIONS, ...timeouts(settings) }, routes(settings, secret, router).app());
+  const router = new Router({ settings, secret, page, journal, clock, monotonic, newId: randomUUID });
+  const server = createServer({ ...CONNECTIONS, ...timeouts(settings) }, routes(settings, secret, page, router).app());
   // A connection also stands still while its request waits for an answer.
   server.timeout = (settings.requestDeadlineSeconds + idleSeconds) * 1000;
   const { counters, hub } = router;
@@ -91,20 +95,24 @@ async function serve(settings, secret) {
 /**
  * @param {RouterSettings} settings
  * @param {Secret} secret
+ * @param {RunPage} page
  * @param {Router} router
  */
-function routes(settings, secret, router) {
+function routes(settings, secret, page, router) {
   const { idleSeconds, maxBodyBytes, maxUploadBytes, trustedProxies } = settings;
   const onFull = router.counters.drop.bind(router.counters);
   const pool = new BodyPool({ limits: poolLimits(settings), onFull, monotonic });
   const reader = (/** @type {number} */ maxBytes) =>
     new BodyReader({ limits: { maxBytes, idleSeconds, trustedProxies }, pool, monotonic });
+  const bodies = reader(maxBodyBytes);
+  const files = reader(maxUploadBytes);
   const uploads = new Uploads(join(settings.data, "uploads"), {
-    bodies: reader(maxUploadBytes),
+    bodies: files,
     maxFieldBytes: maxBodyBytes,
     newName: () => randomBytes(16).toString("hex"),
   });
-  return new Routes({ settings, secret, router, bodies: reader(maxBodyBytes), uploads, clock, monotonic });
+  const runRoutes = new RunRoutes({ secret, router, page, bodies, files });
+  return new Routes({ settings, secret, router, bodies, uploads, runRoutes, clock, monotonic });
 }
 
 /**

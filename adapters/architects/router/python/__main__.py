@@ -26,6 +26,8 @@ from .http.bodies import BodyLimits, BodyReader
 from .http.body_pool import BodyPool, pool_limits
 from .http.protocols import HttpProtocol, socket_protocol
 from .http.routes import Routes
+from .http.run_page import RunPage
+from .http.run_routes import RunRoutes
 from .http.uploads import Uploads
 from .journal.journal import Journal
 from .journal.journal_file import lock_data_directory
@@ -132,22 +134,26 @@ def _build(settings: RouterSettings, secret: Secret) -> tuple[Router, Routes]:
     journal = Journal.open(
         directory, max_outbox_bytes=settings.max_outbox_bytes, new_incarnation=lambda: uuid.uuid4().hex
     )
+    page = RunPage(None if settings.static else directory / "page")
+    settings = msgspec.structs.replace(settings, static=settings.static or page.directory)
     router = Router(
-        settings, secret, journal, clock=time.time, monotonic=time.monotonic, new_id=lambda: str(uuid.uuid4())
+        settings, secret, page, journal, clock=time.time, monotonic=time.monotonic, new_id=lambda: str(uuid.uuid4())
     )
     pool = BodyPool(pool_limits(settings), lambda resource: router.counters.drop(resource.value), time.monotonic)
     json_limits = BodyLimits(settings.max_body_bytes, settings.idle_seconds, settings.trusted_proxies)
+    files = BodyReader(json_limits._replace(max_bytes=settings.max_upload_bytes), pool)
     try:
         uploads = Uploads(
             directory / "uploads",
-            bodies=BodyReader(json_limits._replace(max_bytes=settings.max_upload_bytes), pool),
+            bodies=files,
             max_field_bytes=settings.max_body_bytes,
             new_name=lambda: secrets.token_hex(16),
         )
     except OSError as error:
         raise StartError(f"The data directory {directory} cannot be used: {error.strerror}.") from error
     bodies = BodyReader(json_limits, pool)
-    routes = Routes(settings, secret, router, bodies, uploads, clock=time.time, monotonic=time.monotonic)
+    run_routes = RunRoutes(secret, router, page, bodies, files)
+    routes = Routes(settings, secret, router, bodies, uploads, run_routes, clock=time.time, monotonic=time.monotonic)
     return router, routes
 
 

@@ -38,6 +38,8 @@ class OperatorGreeting(msgspec.Struct):
     token: str = ""
     incarnation: str | None = None
     acked: int | None = None
+    #: The operator's run, where a router belongs to one.
+    run: str | None = None
 
 
 class AgentStatuses(msgspec.Struct):
@@ -74,7 +76,7 @@ class Acknowledgement(msgspec.Struct):
 
 
 class PageList(msgspec.Struct):
-    """Data of `confirm_pages` and of `pages_confirmed`: agents by token."""
+    """Data of `confirm_pages`, `pages_confirmed` and `watched_pages`: agents by token."""
 
     agents: list[str]
 
@@ -121,10 +123,10 @@ class PacketFactory:
 
     Args:
         clock: returns seconds since the epoch.
-        busy_text: the text for a worker whose request is not answered in time.
+        busy_text: returns the text for a worker whose request is not answered in time.
     """
 
-    def __init__(self, clock: Callable[[], float], busy_text: str = BUSY) -> None:
+    def __init__(self, clock: Callable[[], float], busy_text: Callable[[], str] = lambda: BUSY) -> None:
         self._clock = clock
         self._busy_text = busy_text
 
@@ -168,7 +170,7 @@ class PacketFactory:
             "worker_id": None,
             "agent_id": None,
             "init_task_data": None,
-            "failure_reason": self._busy_text if reason == BUSY else reason,
+            "failure_reason": self._busy_text() if reason == BUSY else reason,
         }
         return self.from_router("agent_details", raw(refusal))
 

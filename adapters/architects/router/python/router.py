@@ -5,9 +5,11 @@ from collections.abc import Callable
 import anyio
 
 from .counters import Counters
+from .http.run_page import RunPage
 from .http.task_config import TaskConfigFile
 from .journal.journal import Journal
 from .log import log
+from .operator.commit_waits import CommitWaits
 from .operator.operator_link import OperatorLink
 from .operator.operator_orders import OperatorOrders
 from .operator.waiting_requests import WaitingRequests
@@ -26,6 +28,7 @@ class Router:
     Args:
         settings: its limits.
         secret: makes a socket the operator's.
+        page: knows the run that the router belongs to.
         journal: the outbox and the known agents.
         clock: returns seconds since the epoch, for timestamps on packets.
         monotonic: returns seconds since any fixed moment, for durations.
@@ -36,6 +39,7 @@ class Router:
         self,
         settings: RouterSettings,
         secret: Secret,
+        page: RunPage,
         journal: Journal,
         *,
         clock: Callable[[], float],
@@ -44,13 +48,18 @@ class Router:
     ) -> None:
         self.counters = Counters()
         self._journal = journal
-        busy_text = TaskConfigFile(settings.static).text("router.busy", BUSY)
-        packets = PacketFactory(clock, busy_text)
+        self._page = page
+        self._version = settings.version
+        config = TaskConfigFile(settings.static)
+        packets = PacketFactory(clock, lambda: config.text("router.busy", BUSY))
         self._requests = WaitingRequests(packets, settings.request_deadline_seconds, settings.max_sockets, monotonic)
         self._agents = AgentSessions(
             journal, self.counters, settings.max_kept_per_agent, settings.heartbeat_limit_seconds, monotonic
         )
-        self._link = OperatorLink(journal, packets, self.counters, settings.operator_silence_seconds, monotonic)
+        commits = CommitWaits(settings.commit_wait_seconds)
+        self._link = OperatorLink(
+            journal, packets, self.counters, settings.operator_silence_seconds, commits, monotonic
+        )
         self.webhooks = Webhooks(journal, packets, self.counters)
         orders = OperatorOrders(
             journal, self._agents, self._requests, self.webhooks, self._link, packets, self.counters
@@ -63,6 +72,7 @@ class Router:
         )
         self.hub = Hub(
             secret,
+            page,
             self._sessions,
             self.page_requests,
             self._link,
@@ -84,7 +94,12 @@ class Router:
         """Return once there has been no operator for `seconds`."""
         await self._link.wait_abandoned(seconds)
 
-    def figures(self) -> dict[str, object]:
+    def forget_run(self) -> None:
+        """Forget the agents of a run that has ended, and its provider's site."""
+        self._agents.replace_all({})
+        self.webhooks.forget()
+
+    def figures(self) -> dict[str, int | str | bool | dict[str, int]]:
         """Return what there is and what was lost, for monitoring."""
         return {
             "dropped": self.counters.dropped,
@@ -92,8 +107,10 @@ class Router:
             "operator_attached": self._link.is_attached,
             "outbox_bytes": self._journal.outbox.size_bytes,
             "outbox_length": len(self._journal.outbox),
+            "page": self._page.state,
             "refused_operators": self.counters.refused_operators,
             "sockets": self.hub.socket_count,
+            "version": self._version,
         }
 
     def close(self) -> None:

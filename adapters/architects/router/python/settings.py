@@ -15,6 +15,7 @@ from .errors import StartError
 PREFIX = "MEPHISTO_ROUTER_"
 
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Wait = Annotated[float, msgspec.Meta(ge=0)]
 Rate = Annotated[float, msgspec.Meta(gt=0)]
 Amount = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -43,13 +44,16 @@ def _variable(field: str) -> str:
 class RouterSettings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
     """All settings; each variable is the field's name in capitals, behind `PREFIX` except for host and port."""
 
-    #: Directory of the page: index.html, bundle.js, wrap_crowd_source.js, task_config.json.
-    static: str
     #: Directory of the journal and the uploads.
     data: str
+    #: Directory of the page: index.html, bundle.js, wrap_crowd_source.js, task_config.json. Without it the operator
+    #: sends the page.
+    static: str = ""
     #: Number of an inherited listening socket; without it `host` and `port` are bound.
     fd: Annotated[int, msgspec.Meta(ge=0)] | None = None
     host: str = "127.0.0.1"
+    #: Release of the package that the router is part of.
+    version: str = ""
     #: 0 takes any free port.
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
     #: How long a page waits for the operator before it is asked to try again.
@@ -62,6 +66,8 @@ class RouterSettings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable
     heartbeat_limit_seconds: Seconds = 15
     #: Time without an operator after which the process ends itself.
     orphan_seconds: Seconds = 3600
+    #: How long the answer to a submission waits for the operator's commit; then the journal's word has to do.
+    commit_wait_seconds: Wait = 0
     #: How long a client may pause: before the head of a request, within its body, before a socket's first packet.
     idle_seconds: Seconds = 75
     #: Size of a JSON body, and of all text fields of a form together.
@@ -98,7 +104,7 @@ def read_settings(environment: Mapping[str, str]) -> RouterSettings:
         settings = msgspec.convert(dict(environment), RouterSettings, strict=False)
     except msgspec.ValidationError as error:
         raise StartError(f"The router cannot start with this environment: {error}.") from error
-    if not Path(settings.static).is_dir():
+    if settings.static and not Path(settings.static).is_dir():
         raise StartError(f"{PREFIX}STATIC names {settings.static}, which is not a directory.")
     return settings
 

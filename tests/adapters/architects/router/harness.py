@@ -265,8 +265,11 @@ class OperatorLink(Peer):
         super().__init__(stream, socket_)
         self.state: Data = {}
 
-    async def greet(self, secret: str, incarnation: str | None = None, acked: int | None = None) -> None:
-        await self.send("alive", "mephisto", {"token": secret, "incarnation": incarnation, "acked": acked})
+    async def greet(
+        self, secret: str, incarnation: str | None = None, acked: int | None = None, run: str | None = None
+    ) -> None:
+        greeting = {"token": secret, "incarnation": incarnation, "acked": acked, "run": run}
+        await self.send("alive", "mephisto", greeting)
         self.state = (await self.expect("router_state")).data
 
     async def agents(self, statuses: Mapping[str, str]) -> None:
@@ -450,6 +453,7 @@ class RouterHarness:
         *,
         after: OperatorLink | None = None,
         acked: int | None = None,
+        run: str | None = None,
     ) -> OperatorLink:
         """The operator's socket, attached.
 
@@ -458,9 +462,10 @@ class RouterHarness:
             after: The link before this one, which this one goes on from; without it the router
                 forgets the agents that there were before.
             acked: What the operator says it has committed.
+            run: The run it says it drives.
         """
         operator = await self._connected(OperatorLink)
-        await operator.greet(self.router.secret, after.state["incarnation"] if after else None, acked)
+        await operator.greet(self.router.secret, after.state["incarnation"] if after else None, acked, run)
         if agents is not None:
             if after is None:
                 await operator.agents({})

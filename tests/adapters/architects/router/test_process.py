@@ -57,7 +57,6 @@ def test_the_secret_may_come_in_a_file(make_router: MakeRouter, tmp_path: Path) 
         ({"MEPHISTO_ROUTER_SECRET": None}, "MEPHISTO_ROUTER_SECRET"),
         ({"MEPHISTO_ROUTER_SECRET": ""}, "MEPHISTO_ROUTER_SECRET"),
         ({"MEPHISTO_ROUTER_SECRET": None, "MEPHISTO_ROUTER_SECRET_FILE": "/not/there"}, "/not/there"),
-        ({"MEPHISTO_ROUTER_STATIC": None}, "MEPHISTO_ROUTER_STATIC"),
         ({"MEPHISTO_ROUTER_STATIC": "/not/there"}, "/not/there"),
         ({"MEPHISTO_ROUTER_DATA": None}, "MEPHISTO_ROUTER_DATA"),
         ({"MEPHISTO_ROUTER_DATA": "/dev/null/data"}, "/dev/null/data"),

@@ -51,6 +51,7 @@ export const BUSY = "The task server is busy at the moment, please try again in 
  * @property {string | null} token
  * @property {string | null} incarnation
  * @property {number | null} acked
+ * @property {string | null} run the operator's run, where a router belongs to one
  */
 
 /**
@@ -92,7 +93,7 @@ export const BUSY = "The task server is busy at the moment, please try again in 
  */
 
 /**
- * Data of `confirm_pages` and of `pages_confirmed`: agents by token.
+ * Data of `confirm_pages`, `pages_confirmed` and `watched_pages`: agents by token.
  *
  * @typedef {object} PageList
  * @property {string[]} agents
@@ -165,7 +166,8 @@ export function readPackets(text) {
  * @throws {MalformedJsonError}
  */
 export function readOperatorGreeting(data) {
-  return read(data, { token: optional(readText), incarnation: optional(readText), acked: optional(readInteger) });
+  const text = optional(readText);
+  return read(data, { token: text, incarnation: text, acked: optional(readInteger), run: text });
 }
 
 /**
@@ -253,9 +255,9 @@ export class PacketFactory {
 
   /**
    * @param {() => number} clock returns seconds since the epoch
-   * @param {string} busyText the text for a worker whose request is not answered in time
+   * @param {() => string} busyText returns the text for a worker whose request is not answered in time
    */
-  constructor(clock, busyText = BUSY) {
+  constructor(clock, busyText = () => BUSY) {
     this.#clock = clock;
     this.#busyText = busyText;
   }
@@ -320,7 +322,7 @@ export class PacketFactory {
       worker_id: null,
       agent_id: null,
       init_task_data: null,
-      failure_reason: reason === BUSY ? this.#busyText : reason,
+      failure_reason: reason === BUSY ? this.#busyText() : reason,
     };
     return this.fromRouter("agent_details", raw(refusal));
   }

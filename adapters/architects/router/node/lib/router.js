@@ -4,6 +4,7 @@ import { Counters } from "./counters.js";
 import { codeOf } from "./errors.js";
 import { log } from "./log.js";
 import { TaskConfigFile } from "./http/task_config.js";
+import { CommitWaits } from "./operator/commit_waits.js";
 import { OperatorLink } from "./operator/operator_link.js";
 import { OperatorOrders } from "./operator/operator_orders.js";
 import { WaitingRequests } from "./operator/waiting_requests.js";
@@ -16,6 +17,8 @@ import { Hub } from "./sockets/hub.js";
 
 /** The parts of a running router. */
 export class Router {
+  #page;
+  #version;
   #journal;
   #requests;
   #agents;
@@ -26,14 +29,16 @@ export class Router {
    * @param {object} parts
    * @param {import("./settings.js").RouterSettings} parts.settings its limits
    * @param {import("./settings.js").Secret} parts.secret makes a socket the operator's
+   * @param {import("./http/run_page.js").RunPage} parts.page knows the run that the router belongs to
    * @param {import("./journal/journal.js").Journal} parts.journal the outbox and the known agents
    * @param {() => number} parts.clock returns seconds since the epoch, for timestamps on packets
    * @param {() => number} parts.monotonic returns seconds since any fixed moment, for durations
    * @param {() => string} parts.newId makes request ids
    */
-  constructor({ settings, secret, journal, clock, monotonic, newId }) {
+  constructor({ settings, secret, page, journal, clock, monotonic, newId }) {
     const counters = new Counters();
-    const packets = new PacketFactory(clock, new TaskConfigFile(settings.static).text("router.busy", BUSY));
+    const config = new TaskConfigFile(settings.static);
+    const packets = new PacketFactory(clock, () => config.text("router.busy", BUSY));
     const requests = new WaitingRequests({
       packets,
       deadlineSeconds: settings.requestDeadlineSeconds,
@@ -52,6 +57,7 @@ export class Router {
       packets,
       counters,
       silenceSeconds: settings.operatorSilenceSeconds,
+      commits: new CommitWaits(settings.commitWaitSeconds),
       monotonic,
     });
     const webhooks = new Webhooks({ journal, packets, counters });
@@ -63,6 +69,7 @@ export class Router {
     this.pageRequests = new PageRequests({ journal, agents, requests, link, packets, counters, newId });
     this.hub = new Hub({
       secret,
+      page,
       sessions,
       requests: this.pageRequests,
       link,
@@ -71,6 +78,8 @@ export class Router {
       maxPacketBytes: settings.maxPacketBytes,
       maxUnknown: Math.max(1, Math.floor(settings.maxSockets / 4)),
     });
+    this.#page = page;
+    this.#version = settings.version;
     this.#journal = journal;
     this.#requests = requests;
     this.#agents = agents;
@@ -98,6 +107,12 @@ export class Router {
     await this.#link.waitAbandoned(seconds);
   }
 
+  /** Forget the agents of a run that has ended, and its provider's site. */
+  forgetRun() {
+    this.#agents.replaceAll(new Map());
+    this.webhooks.forget();
+  }
+
   /** Return what there is and what was lost, for monitoring. */
   figures() {
     return {
@@ -106,8 +121,10 @@ export class Router {
       operator_attached: this.#link.isAttached,
       outbox_bytes: this.#journal.outbox.sizeBytes,
       outbox_length: this.#journal.outbox.length,
+      page: this.#page.state,
       refused_operators: this.counters.refusedOperators,
       sockets: this.hub.socketCount,
+      version: this.#version,
     };
   }
 

@@ -17,9 +17,11 @@ const MAX_PORT = 65_535;
  * All settings; each variable is the field's name in capitals, behind `PREFIX` except for host and port.
  *
  * @typedef {object} RouterSettings
- * @property {string} static directory of the page: index.html, bundle.js, wrap_crowd_source.js, task_config.json
+ * @property {string} static directory of the page: index.html, bundle.js, wrap_crowd_source.js, task_config.json;
+ *   without it the operator sends the page
  * @property {string} data directory of the journal and the uploads
  * @property {number | null} fd number of an inherited listening socket; without it `host` and `port` are bound
+ * @property {string} version release of the package that the router is part of
  * @property {string} host
  * @property {number} port 0 takes any free port
  * @property {number} requestDeadlineSeconds how long a page waits for the operator before it is asked to try again
@@ -27,6 +29,8 @@ const MAX_PORT = 65_535;
  * @property {number} operatorSilenceSeconds silence after which an attached operator counts as away
  * @property {number} heartbeatLimitSeconds silence (or absence) after which an agent is reported as disconnected
  * @property {number} orphanSeconds time without an operator after which the process ends itself
+ * @property {number} commitWaitSeconds how long the answer to a submission waits for the operator's commit; then the
+ *   journal's word has to do
  * @property {number} idleSeconds how long a client may pause: before the head of a request, within its body, before a
  *   socket's first packet
  * @property {number} maxBodyBytes size of a JSON body, and of all text fields of a form together
@@ -74,6 +78,7 @@ export function readSettings(env) {
     static: pageDirectory(env),
     data: required(env, "DATA", "the directory of the journal and the uploads"),
     fd: env[`${PREFIX}FD`] === undefined ? null : integer(env, `${PREFIX}FD`, 0, 0),
+    version: env[`${PREFIX}VERSION`] ?? "",
     host: env.HOST || "127.0.0.1",
     port: integer(env, "PORT", 0, 0, MAX_PORT),
     requestDeadlineSeconds: positive(env, "REQUEST_DEADLINE_SECONDS", 25),
@@ -81,6 +86,7 @@ export function readSettings(env) {
     operatorSilenceSeconds: positive(env, "OPERATOR_SILENCE_SECONDS", 30),
     heartbeatLimitSeconds: positive(env, "HEARTBEAT_LIMIT_SECONDS", 15),
     orphanSeconds: positive(env, "ORPHAN_SECONDS", 3600),
+    commitWaitSeconds: positive(env, "COMMIT_WAIT_SECONDS", 0, { orZero: true }),
     idleSeconds: positive(env, "IDLE_SECONDS", 75),
     maxBodyBytes: amount(env, "MAX_BODY_BYTES", 10 * MIB),
     maxUploadBytes: amount(env, "MAX_UPLOAD_BYTES", 1024 * MIB),
@@ -124,8 +130,8 @@ function digest(text) {
 
 /** @param {NodeJS.ProcessEnv} env */
 function pageDirectory(env) {
-  const directory = required(env, "STATIC", "the directory of the task's page");
-  if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory()) {
+  const directory = env[`${PREFIX}STATIC`] ?? "";
+  if (directory !== "" && !statSync(directory, { throwIfNoEntry: false })?.isDirectory()) {
     throw new StartError(`${PREFIX}STATIC names ${directory}, which is not a directory.`);
   }
   return directory;
@@ -146,10 +152,12 @@ function required(env, name, meaning) {
  * @param {NodeJS.ProcessEnv} env
  * @param {string} name
  * @param {number} fallback
+ * @param {object} [options]
+ * @param {boolean} [options.orZero]
  */
-function positive(env, name, fallback) {
+function positive(env, name, fallback, { orZero = false } = {}) {
   const value = number(env, PREFIX + name, fallback);
-  if (!(value > 0 && Number.isFinite(value))) {
+  if (!((value > 0 || (orZero && value === 0)) && Number.isFinite(value))) {
     throw new StartError(`${PREFIX}${name} is ${show(env, PREFIX + name)}; it must be a positive number.`);
   }
   return value;

@@ -33,6 +33,7 @@ from .request_bodies import (
     read_worker_page,
 )
 from .request_limits import RequestLimits
+from .run_routes import RunRoutes, check_operator
 from .task_config import PageFiles, TaskConfigFile
 from .uploads import Uploads
 
@@ -68,6 +69,7 @@ class Routes:
         router: what requests are turned into calls of.
         bodies: reads JSON.
         uploads: where forms go.
+        run_routes: what an operator on another machine asks for.
         clock: returns seconds since the epoch.
         monotonic: returns seconds since any fixed moment.
     """
@@ -79,6 +81,7 @@ class Routes:
         router: Router,
         bodies: BodyReader,
         uploads: Uploads,
+        run_routes: RunRoutes,
         *,
         clock: Callable[[], float],
         monotonic: Callable[[], float],
@@ -87,6 +90,7 @@ class Routes:
         self._router = router
         self._pages = router.page_requests
         self._uploads = uploads
+        self._run_routes = run_routes
         self._clock = clock
         self._bodies = bodies
         self._sockets = SocketEndpoint(router.hub, router.counters, settings.max_sockets, settings.idle_seconds)
@@ -115,6 +119,7 @@ class Routes:
                 Route("/counters", self.counters, methods=["GET"]),
                 Route("/download_file/{name}", self.download_file, methods=["GET"]),
                 Route("/download_file/{name}", self.delete_file, methods=["DELETE"]),
+                *self._run_routes.routes(),
                 Mount("/", self._files),
             ],
             exception_handlers=dict.fromkeys((*EXPECTED_ERRORS, Exception), answer_error),
@@ -222,12 +227,12 @@ class Routes:
 
     async def counters(self, request: Request) -> Response:
         """GET /counters: return the router's figures, to the operator only."""
-        self._check_secret(request)
+        check_operator(self._secret, request)
         return Response(encode(self._router.figures()), media_type=JSON)
 
     async def download_file(self, request: Request) -> Response:
         """GET /download_file/<name>: return an uploaded file, to the operator only."""
-        self._check_secret(request)
+        check_operator(self._secret, request)
         path = self._uploads.path(request.path_params["name"])
         if path is None:
             raise RefusalError(404, "There is no such file.")
@@ -235,7 +240,7 @@ class Routes:
 
     async def delete_file(self, request: Request) -> Response:
         """DELETE /download_file/<name>: delete an uploaded file that the operator has stored."""
-        self._check_secret(request)
+        check_operator(self._secret, request)
         await self._uploads.delete(request.path_params["name"])
         return DELETED
 
@@ -279,11 +284,6 @@ class Routes:
 
     async def _read(self, request: Request, read: Callable[[bytes], T]) -> T:
         return read(await self._bodies.read_body(request))
-
-    def _check_secret(self, request: Request) -> None:
-        scheme, _, offered = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not self._secret.matches(offered):
-            raise RefusalError(401, "Only the operator may ask for this.")
 
 
 async def _answer_if_there(request: Request, ask: Callable[[], Awaitable[bytes]]) -> Response:

@@ -72,14 +72,21 @@ class TaskConfigFile:
         self._path = os.path.join(directory, "task_config.json")
         self._stamp: tuple[int, int] | None = None
         self._answers: dict[str, ConfigAnswer] = {}
+        self._texts_stamp: tuple[int, int] | None = None
+        self._texts: dict[str, str] = {}
 
     def text(self, key: str, default: str) -> str:
         """Return a text of the catalogue in the run's language; the default if the page has its own."""
         try:
-            with open(self._path, "rb") as file:
-                return msgspec.json.decode(file.read(), type=_Texts).texts.get(key, default)
+            stat = os.stat(self._path)
+            stamp = (stat.st_mtime_ns, stat.st_size)
+            if stamp != self._texts_stamp:
+                with open(self._path, "rb") as file:
+                    self._texts = msgspec.json.decode(file.read(), type=_Texts).texts
+                self._texts_stamp = stamp
         except (OSError, msgspec.DecodeError):
             return default
+        return self._texts.get(key, default)
 
     def answer(self, version: str | None) -> ConfigAnswer | None:
         """Return the answer to a page, or None if there is no file.

@@ -45,10 +45,12 @@ OnFailed = Callable[[OSError], None]
 class _JournalBatch:
     """Packets that become durable together, and the event that says so."""
 
-    __slots__ = ("is_durable", "packets", "settled")
+    __slots__ = ("first_seq", "is_durable", "packets", "settled")
 
     def __init__(self) -> None:
         self.packets: list[bytes] = []
+        #: Number of the first packet, once it is durable.
+        self.first_seq = 0
         self.settled = anyio.Event()
         self.is_durable = False
 
@@ -117,8 +119,8 @@ class Journal:
         except OSError as error:
             raise StartError(f"The data directory {directory} cannot be used: {error.strerror}.") from error
 
-    async def record(self, packet: bytes) -> None:
-        """Accept a packet of a worker; return when it is durable.
+    async def record(self, packet: bytes) -> int:
+        """Accept a packet of a worker; return its number when it is durable.
 
         Cancelling ends only the wait: the packet stays in the outbox.
 
@@ -130,9 +132,11 @@ class Journal:
             JournalUnwritableError: it was not accepted, because writing failed.
         """
         batch = self._accept(packet)
+        index = len(batch.packets) - 1
         await batch.settled.wait()
         if not batch.is_durable:
             raise JournalUnwritableError
+        return batch.first_seq + index
 
     def record_nowait(self, packet: bytes) -> None:
         """Accept a packet of a worker without waiting for the disk.
@@ -230,6 +234,7 @@ class Journal:
             on_failed(error)
         else:
             batch.is_durable = True
+            batch.first_seq = self.outbox.next_seq
             for packet in batch.packets:
                 self.outbox.add(packet)
             if batch.packets:

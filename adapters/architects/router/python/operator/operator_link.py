@@ -11,6 +11,7 @@ from ..journal.journal import Journal
 from ..json_text import raw
 from ..packets import OperatorGreeting, PacketFactory
 from ..sockets.connection import SERVICE_RESTART, Connection
+from .commit_waits import CommitWaits
 
 #: The outbox is read in pieces of this size.
 PIECE_BYTES = 256 * 2**10
@@ -38,6 +39,7 @@ class OperatorLink:
         packets: makes packets.
         counters: counts packets that nobody could be sent.
         silence_seconds: silence after which the operator is away.
+        commits: answers that wait for the operator's commit.
         monotonic: returns seconds since any fixed moment.
     """
 
@@ -47,8 +49,10 @@ class OperatorLink:
         packets: PacketFactory,
         counters: Counters,
         silence_seconds: float,
+        commits: CommitWaits,
         monotonic: Callable[[], float],
     ) -> None:
+        self._commits = commits
         self._journal = journal
         self._packets = packets
         self._counters = counters
@@ -99,7 +103,7 @@ class OperatorLink:
         self.hear()
         self._notify()
         if greeting.incarnation == journal.incarnation and greeting.acked is not None:
-            journal.acknowledge(greeting.acked)
+            self.acknowledge(greeting.acked)
         journal.reopen()
         self._clear_queue()
         first = journal.outbox.first_unacknowledged
@@ -113,8 +117,19 @@ class OperatorLink:
         if self._connection is connection:
             self._connection = None
             self._away_since = self._monotonic()
+            self._commits.give_up_all()
             self._clear_queue()
             self._notify()
+
+    def acknowledge(self, seq: int) -> None:
+        """Remove everything up to `seq` from the outbox: the operator has committed it."""
+        self._journal.acknowledge(seq)
+        self._commits.settle(seq)
+
+    async def wait_committed(self, seq: int) -> None:
+        """Return once the operator has committed a packet; without an operator, or after a while, at once."""
+        if self.is_attached and self._journal.outbox.acknowledged < seq:
+            await self._commits.wait(seq)
 
     def pause(self) -> None:
         """Note that the operator is about to leave in order."""

@@ -11,6 +11,7 @@ from ..packets import (
     Acknowledgement,
     AgentAnswer,
     PacketFactory,
+    PageList,
     WirePacket,
     read_acknowledgement,
     read_agent_answer,
@@ -92,6 +93,7 @@ class OperatorOrders:
             case "agents":
                 for session in self._agents.replace_all(read_agent_statuses(data).agents):
                     self._agents.send(session, self._packets.status(session.token, session.status))
+                self._link.send(self._packets.from_router("watched_pages", raw(PageList(self._agents.watched))))
             case "confirm_pages":
                 for token in read_page_list(data).agents:
                     self._agents.ask(token)
@@ -132,7 +134,7 @@ class OperatorOrders:
     def _acknowledge(self, ack: Acknowledgement) -> None:
         if ack.incarnation != self._journal.incarnation or ack.seq >= self._journal.outbox.next_seq:
             raise MalformedJsonError(f"{ack.seq} of {ack.incarnation} was never sent from here")
-        self._journal.acknowledge(ack.seq)
+        self._link.acknowledge(ack.seq)
 
     def _send_state(self) -> None:
         self._link.send(self._packets.from_router("router_state", raw(self._journal.state)))

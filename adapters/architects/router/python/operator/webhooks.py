@@ -51,6 +51,10 @@ class Webhooks:
         """Accept requests that are signed under some terms, in place of earlier ones."""
         self._terms = terms
 
+    def forget(self) -> None:
+        """Accept nothing more."""
+        self._terms = None
+
     async def record(self, headers: Mapping[str, str], body: bytes) -> None:
         """Record an event of the site; return when it is durable. One that comes again is not recorded again.
 

@@ -62,6 +62,11 @@ class AgentSessions:
         """Return the agent of a token, or None if it is not known."""
         return self._sessions.get(token) if isinstance(token, str) else None
 
+    @property
+    def watched(self) -> list[str]:
+        """The agents whose pages are reported as gone unless they are heard."""
+        return [token for token, session in self._sessions.items() if session.is_claimed and self._silence.has(token)]
+
     def reported_statuses(self) -> dict[str, str]:
         """Return the statuses of all agents, as the operator sees them."""
         return {token: session.reported_status for token, session in self._sessions.items()}

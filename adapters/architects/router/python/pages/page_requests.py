@@ -105,13 +105,14 @@ class PageRequests:
         return await self._wait_answer(request_id, None)
 
     async def submit(self, packet_type: str, token: str, data: Raw, client_timestamp: Timestamp) -> None:
-        """Record what a worker made; return when it is durable.
+        """Record what a worker made; return when it is durable, and the operator has committed it or is too slow.
 
         Raises:
             UnknownAgentError: nothing was recorded, nor with the errors of `Journal.record`.
         """
         self.check_known(token)
-        await self._journal.record(self._packets.from_worker(packet_type, token, data, client_timestamp))
+        seq = await self._journal.record(self._packets.from_worker(packet_type, token, data, client_timestamp))
+        await self._link.wait_committed(seq)
 
     def status_of(self, token: str) -> str:
         """Return the status of an agent, as the operator gave it.

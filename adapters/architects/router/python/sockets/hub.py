@@ -6,6 +6,7 @@ from msgspec import Raw
 
 from ..counters import Counters
 from ..errors import MalformedJsonError
+from ..http.run_page import RunPage
 from ..json_text import strict_json
 from ..log import log
 from ..operator.operator_link import OperatorLink
@@ -22,6 +23,7 @@ class Hub:
 
     Args:
         secret: makes a socket the operator's.
+        page: knows whose operator may attach.
         sessions: handles packets of pages.
         requests: has requests for a new operator.
         link: the operator's socket.
@@ -35,6 +37,7 @@ class Hub:
     def __init__(
         self,
         secret: Secret,
+        page: RunPage,
         sessions: PageSessions,
         requests: PageRequests,
         link: OperatorLink,
@@ -44,6 +47,7 @@ class Hub:
         max_unknown: int,
     ) -> None:
         self._secret = secret
+        self._page = page
         self._sessions = sessions
         self._requests = requests
         self._link = link
@@ -144,11 +148,13 @@ class Hub:
             greeting = read_operator_greeting(packet.data if isinstance(packet.data, Raw) else b"{}")
         except MalformedJsonError:
             greeting = OperatorGreeting()
-        if packet.packet_type == "alive" and self._secret.matches(greeting.token):
+        is_operator = packet.packet_type == "alive" and self._secret.matches(greeting.token)
+        if is_operator and self._page.admits(greeting.run):
             self._link.attach(connection, greeting)
             self._sessions.on_operator_attached()
             self._requests.on_operator_attached()
             return
         self._counters.refuse_operator()
-        log("operator_refused", reason="it does not have the run's secret")
+        reason = "it is not that of the run" if is_operator else "it does not have the run's secret"
+        log("operator_refused", reason=reason)
         connection.close(POLICY_VIOLATION)

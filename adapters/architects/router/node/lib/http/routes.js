@@ -20,6 +20,7 @@ import {
   readWorkerPage,
 } from "./request_bodies.js";
 import { RequestLimits } from "./request_limits.js";
+import { checkOperator } from "./run_routes.js";
 import { TaskConfigFile } from "./task_config.js";
 
 const JSON_TYPE = "application/json; charset=utf-8";
@@ -44,6 +45,7 @@ export class Routes {
   #router;
   #pages;
   #uploads;
+  #runRoutes;
   #clock;
   #bodies;
   #config;
@@ -56,15 +58,17 @@ export class Routes {
    * @param {import("../router.js").Router} parts.router what requests are turned into calls of
    * @param {import("./bodies.js").BodyReader} parts.bodies reads JSON
    * @param {import("./uploads.js").Uploads} parts.uploads where forms go
+   * @param {import("./run_routes.js").RunRoutes} parts.runRoutes what an operator on another machine asks for
    * @param {() => number} parts.clock returns seconds since the epoch
    * @param {() => number} parts.monotonic returns seconds since any fixed moment
    */
-  constructor({ settings, secret, router, bodies, uploads, clock, monotonic }) {
+  constructor({ settings, secret, router, bodies, uploads, runRoutes, clock, monotonic }) {
     this.#settings = settings;
     this.#secret = secret;
     this.#router = router;
     this.#pages = router.pageRequests;
     this.#uploads = uploads;
+    this.#runRoutes = runRoutes;
     this.#clock = clock;
     this.#bodies = bodies;
     this.#config = new TaskConfigFile(settings.static);
@@ -101,6 +105,7 @@ export class Routes {
     app.get("/counters", (request, response) => this.counters(request, response));
     app.get("/download_file/:name", (request, response) => this.downloadFile(request, response));
     app.delete("/download_file/:name", (request, response) => this.deleteFile(request, response));
+    app.use(this.#runRoutes.routes());
     app.use(express.static(this.#settings.static, { redirect: false }));
     app.use(() => {
       throw new RefusalError(404, "Not Found.");
@@ -276,7 +281,7 @@ export class Routes {
    * @param {Response} response
    */
   counters(request, response) {
-    this.#checkSecret(request);
+    checkOperator(this.#secret, request);
     response.json(this.#router.figures());
   }
 
@@ -287,7 +292,7 @@ export class Routes {
    * @param {Response} response
    */
   async downloadFile(request, response) {
-    this.#checkSecret(request);
+    checkOperator(this.#secret, request);
     const path = this.#uploads.path(String(request.params.name));
     if (path === null) throw new RefusalError(404, "There is no such file.");
     response.type("application/octet-stream");
@@ -303,7 +308,7 @@ export class Routes {
    * @param {Response} response
    */
   async deleteFile(request, response) {
-    this.#checkSecret(request);
+    checkOperator(this.#secret, request);
     await this.#uploads.delete(String(request.params.name));
     response.json({ status: "Deleted" });
   }
@@ -369,12 +374,6 @@ export class Routes {
   /** @param {Request} request */
   async #read(request) {
     return strictJson(await this.#bodies.readBody(request));
-  }
-
-  /** @param {Request} request */
-  #checkSecret(request) {
-    const [, offered] = /^Bearer (.+)$/i.exec(request.get("Authorization") ?? "") ?? [];
-    if (!this.#secret.matches(offered)) throw new RefusalError(401, "Only the operator may ask for this.");
   }
 }
 

@@ -31,6 +31,9 @@ export class TaskConfigFile {
   #stamp = "";
   /** @type {ConfigAnswer[]} by version, in the order of `SUPPORTED_VERSIONS` */
   #answers = [];
+  #textsStamp = "";
+  /** @type {Record<string, unknown>} */
+  #texts = {};
 
   /** @param {string} directory where it is */
   constructor(directory) {
@@ -46,11 +49,15 @@ export class TaskConfigFile {
    */
   text(key, byDefault) {
     try {
-      const { texts } = JSON.parse(readFileSync(this.#path, "utf8"));
-      return typeof texts?.[key] === "string" ? texts[key] : byDefault;
+      const stat = statSync(this.#path);
+      const stamp = `${stat.mtimeMs}-${stat.size}`;
+      if (stamp !== this.#textsStamp) this.#texts = JSON.parse(readFileSync(this.#path, "utf8")).texts ?? {};
+      this.#textsStamp = stamp;
     } catch {
       return byDefault; // no file, or one that is answered with an error
     }
+    const text = this.#texts[key];
+    return typeof text === "string" ? text : byDefault;
   }
 
   /**

@@ -31,6 +31,8 @@ class JournalBatch {
   /** @type {string[]} */
   packets = [];
   isDurable = false;
+  /** Number of the first packet, once it is durable. */
+  firstSeq = 0;
   /** @type {() => void} */
   settle = () => {};
   /** @type {Promise<void>} */
@@ -124,14 +126,16 @@ export class Journal {
    * Accept a packet of a worker.
    *
    * @param {string} packet its JSON, on one line
-   * @returns {Promise<void>} fulfilled when it is durable
+   * @returns {Promise<number>} its number, once it is durable
    * @throws {OutboxFullError} it was not accepted, because too much waits for the operator
    * @throws {JournalUnwritableError} it was not accepted, because writing failed
    */
   async record(packet) {
     const batch = this.#accept(packet);
+    const index = batch.packets.length - 1;
     await batch.settled;
     if (!batch.isDurable) throw new JournalUnwritableError();
+    return batch.firstSeq + index;
   }
 
   /**
@@ -277,6 +281,7 @@ export class Journal {
     try {
       await this.#append(agents, pages, batch.packets);
       batch.isDurable = true;
+      batch.firstSeq = this.outbox.nextSeq;
       for (const packet of batch.packets) this.outbox.add(packet);
     } catch (error) {
       this.#changedAgents = new Map([...agents, ...this.#changedAgents]);

@@ -33,6 +33,7 @@ export class OperatorLink {
   #packets;
   #counters;
   #silenceSeconds;
+  #commits;
   #monotonic;
   /** @type {Connection | null} */
   #connection = null;
@@ -56,13 +57,15 @@ export class OperatorLink {
    * @param {import("../packets.js").PacketFactory} parts.packets makes packets
    * @param {import("../counters.js").Counters} parts.counters counts packets that nobody could be sent
    * @param {number} parts.silenceSeconds silence after which the operator is away
+   * @param {import("./commit_waits.js").CommitWaits} parts.commits answers that wait for the operator's commit
    * @param {() => number} parts.monotonic returns seconds since any fixed moment
    */
-  constructor({ journal, packets, counters, silenceSeconds, monotonic }) {
+  constructor({ journal, packets, counters, silenceSeconds, commits, monotonic }) {
     this.#journal = journal;
     this.#packets = packets;
     this.#counters = counters;
     this.#silenceSeconds = silenceSeconds;
+    this.#commits = commits;
     this.#monotonic = monotonic;
     this.#awaySince = this.#heardAt = monotonic();
   }
@@ -105,7 +108,7 @@ export class OperatorLink {
     this.hear();
     this.#onChanged?.();
     if (greeting.incarnation === this.#journal.incarnation && greeting.acked !== null) {
-      this.#journal.acknowledge(greeting.acked);
+      this.acknowledge(greeting.acked);
     }
     this.#journal.reopen();
     this.#clearQueue();
@@ -125,8 +128,28 @@ export class OperatorLink {
     if (this.#connection !== connection) return;
     this.#connection = null;
     this.#awaySince = this.#monotonic();
+    this.#commits.giveUpAll();
     this.#clearQueue();
     this.#onChanged?.();
+  }
+
+  /**
+   * Remove everything up to a number from the outbox: the operator has committed it.
+   *
+   * @param {number} seq
+   */
+  acknowledge(seq) {
+    this.#journal.acknowledge(seq);
+    this.#commits.settle(seq);
+  }
+
+  /**
+   * Wait until the operator has committed a packet; without an operator, or after a while, no longer.
+   *
+   * @param {number} seq
+   */
+  async waitCommitted(seq) {
+    if (this.isAttached && this.#journal.outbox.acknowledged < seq) await this.#commits.wait(seq);
   }
 
   /** Note that the operator is about to leave in order. */

@@ -96,6 +96,7 @@ export class OperatorOrders {
         for (const session of this.#agents.replaceAll(readAgentStatuses(data).agents)) {
           this.#agents.send(session, this.#packets.status(session.token, session.status));
         }
+        this.#link.send(this.#packets.fromRouter("watched_pages", raw({ agents: this.#agents.watched })));
         break;
       case "confirm_pages":
         for (const token of readPageList(data).agents) this.#agents.ask(token);
@@ -157,7 +158,7 @@ export class OperatorOrders {
     if (incarnation !== this.#journal.incarnation || seq >= this.#journal.outbox.nextSeq) {
       throw new MalformedJsonError(`${seq} of ${incarnation} was never sent from here`);
     }
-    this.#journal.acknowledge(seq);
+    this.#link.acknowledge(seq);
   }
 
   #sendState() {

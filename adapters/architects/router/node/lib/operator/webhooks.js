@@ -57,6 +57,11 @@ export class Webhooks {
     this.#terms = terms;
   }
 
+  /** Accept nothing more. */
+  forget() {
+    this.#terms = null;
+  }
+
   /**
    * Record an event of the site; resolves when it is durable. One that comes again is not recorded again.
    *

@@ -67,6 +67,12 @@ export class AgentSessions {
     return (typeof token === "string" && this.#sessions.get(token)) || null;
   }
 
+  /** The agents whose pages are reported as gone unless they are heard. */
+  get watched() {
+    const watched = [...this.#sessions].filter(([token, { isClaimed }]) => isClaimed && this.#silence.has(token));
+    return watched.map(([token]) => token);
+  }
+
   /** Return the statuses of all agents, as the operator sees them. */
   reportedStatuses() {
     return Object.fromEntries([...this.#sessions].map(([token, session]) => [token, session.reportedStatus]));

@@ -98,18 +98,19 @@ export class PageRequests {
   }
 
   /**
-   * Record what a worker made.
+   * Record what a worker made; resolves when it is durable, and the operator has committed it or is too slow.
    *
    * @param {string} packetType
    * @param {string} token
    * @param {Raw} data
    * @param {Timestamp} clientTimestamp
-   * @returns {Promise<void>} fulfilled when it is durable
+   * @returns {Promise<void>}
    * @throws {UnknownAgentError} nothing was recorded, nor with the errors of `Journal.record`
    */
   async submit(packetType, token, data, clientTimestamp) {
     this.checkKnown(token);
-    await this.#journal.record(this.#packets.fromWorker(packetType, token, data, clientTimestamp));
+    const seq = await this.#journal.record(this.#packets.fromWorker(packetType, token, data, clientTimestamp));
+    await this.#link.waitCommitted(seq);
   }
 
   /**

@@ -13,6 +13,7 @@ import { POLICY_VIOLATION, SERVICE_RESTART, TOO_BIG } from "./connection.js";
 /** All open sockets. */
 export class Hub {
   #secret;
+  #page;
   #sessions;
   #requests;
   #link;
@@ -28,6 +29,7 @@ export class Hub {
   /**
    * @param {object} parts
    * @param {import("../settings.js").Secret} parts.secret makes a socket the operator's
+   * @param {import("../http/run_page.js").RunPage} parts.page knows whose operator may attach
    * @param {import("../pages/page_sessions.js").PageSessions} parts.sessions handles packets of pages
    * @param {import("../pages/page_requests.js").PageRequests} parts.requests has requests for a new operator
    * @param {import("../operator/operator_link.js").OperatorLink} parts.link the operator's socket
@@ -37,8 +39,9 @@ export class Hub {
    * @param {number} parts.maxUnknown sockets on which nobody is known yet; when there are more, the oldest is closed.
    *   Pages greet at once, so that these are others.
    */
-  constructor({ secret, sessions, requests, link, orders, counters, maxPacketBytes, maxUnknown }) {
+  constructor({ secret, page, sessions, requests, link, orders, counters, maxPacketBytes, maxUnknown }) {
     this.#secret = secret;
+    this.#page = page;
     this.#sessions = sessions;
     this.#requests = requests;
     this.#link = link;
@@ -160,14 +163,17 @@ export class Hub {
    */
   #checkOperator(connection, packet) {
     const greeting = greetingOf(packet);
-    if (packet.packet_type === "alive" && greeting !== null && this.#secret.matches(greeting.token)) {
+    const isOperator = packet.packet_type === "alive" && this.#secret.matches(greeting?.token);
+    if (greeting !== null && isOperator && this.#page.admits(greeting.run)) {
       this.#link.attach(connection, greeting);
       this.#sessions.onOperatorAttached();
       this.#requests.onOperatorAttached();
       return;
     }
     this.#counters.refuseOperator();
-    log("operator_refused", { reason: "it does not have the run's secret" });
+    log("operator_refused", {
+      reason: isOperator ? "it is not that of the run" : "it does not have the run's secret",
+    });
     connection.close(POLICY_VIOLATION);
   }
 }
