@@ -102,3 +102,19 @@ class WebhookKey(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         """Return a text without the key."""
         return f"WebhookKey({self.signature_header!r})"
+
+
+class AliveData(msgspec.Struct, frozen=True):
+    """The proof that we are the operator, and what we have of the router's outbox."""
+
+    token: str
+    incarnation: str | None = None
+    acked: int = 0
+    #: The run, for a router on another machine, which belongs to one run at a time.
+    run: str | None = None
+
+
+class AgentsData(msgspec.Struct, frozen=True):
+    """The status of every agent the router has to know, by token."""
+
+    agents: dict[str, str]

@@ -10,6 +10,8 @@ import msgspec
 from .errors import ProtocolError
 from .opaque_json import check_grammar, check_values
 from .packet_data import (
+    AgentsData,
+    AliveData,
     PagesData,
     PausingData,
     ProviderData,
@@ -193,26 +195,10 @@ Inbound = (
 )
 
 
-class AliveData(msgspec.Struct, frozen=True):
-    """The proof that we are the operator, and what we have of the router's outbox."""
-
-    token: str
-    incarnation: str | None = None
-    acked: int = 0
-    #: The run, for a router on another machine, which belongs to one run at a time.
-    run: str | None = None
-
-
 class Alive(Packet, frozen=True, kw_only=True, tag="alive"):
     """The first packet on an operator's socket."""
 
     data: AliveData
-
-
-class AgentsData(msgspec.Struct, frozen=True):
-    """The status of every agent the router has to know, by token."""
-
-    agents: dict[str, str]
 
 
 class Agents(Packet, frozen=True, kw_only=True, tag="agents"):

@@ -38,6 +38,7 @@ THREADED = {
     "core/operations/task_code/loop_watchdog.py",
     "adapters/architects/router/python/journal/journal.py",
     "adapters/architects/router/python/http/bodies.py",
+    "adapters/architects/router/python/http/run_routes.py",
     "adapters/architects/router/python/http/uploads.py",
     "adapters/architects/router/client.py",
     "adapters/web/log_access.py",

@@ -12,7 +12,8 @@ from trio_websocket import ConnectionClosed
 from ...core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
 from ...core.errors import ProtocolError
 from ...core.operations.logger_core import get_logger
-from ...core.packets import SYSTEM, Alive, AliveData, Outbound
+from ...core.packet_data import AliveData
+from ...core.packets import SYSTEM, Alive, Outbound
 from .backoff import Backoff
 from .connection import RouterConnection
 from .dial import ConnectionFailedError, dial

@@ -19,13 +19,12 @@ from ...events.engagement import RefusalReason
 from ...events.ids import TaskRunId
 from ..abstractions.channel import Channel
 from ..ledger import Ledger
-from ..packet_data import PagesData, PausingData, WebhookKey
+from ..packet_data import AgentsData, PagesData, PausingData, WebhookKey
 from ..packets import (
     SYSTEM,
     AgentDetails,
     AgentDetailsData,
     Agents,
-    AgentsData,
     ClientBoundLiveUpdate,
     ConfirmPages,
     Drain,
