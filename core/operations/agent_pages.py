@@ -38,6 +38,7 @@ from ..packets import (
     WorkerPageDetailsData,
 )
 from ..signal import Signal
+from .page_presence import Absence, PagePresence
 from .texts.catalogue import Texts
 
 #: Updates per page that are sent again when a channel opens.
@@ -56,6 +57,7 @@ class AgentPages:
         self._channels: dict[str, Channel] = {}
         #: Channels whose routers have been brought up to date.
         self._synced_channels: set[str] = set()
+        self._presence = PagePresence()
         #: The last updates sent to each page, by the token of its agent.
         self._sent: dict[str, deque[bytes]] = {}
         #: The channel that each open request of a page came from.
@@ -72,10 +74,19 @@ class AgentPages:
     def add_channel(self, channel: Channel) -> None:
         """Send through one more channel, from its first opening on."""
         self._channels[channel.channel_id] = channel
+        self._presence.add_channel(channel.channel_id)
+
+    def lose_channel(self, channel_id: str) -> bool:
+        """Send nothing more through a channel that has given up; return whether another one is left."""
+        self._presence.lose_channel(channel_id)
+        self._synced_channels.discard(channel_id)
+        self._channels.pop(channel_id, None)
+        return bool(self._channels)
 
     def sync(self, channel_id: str) -> None:
         """Bring the router behind a channel that has just opened up to date, once the current state is durable."""
         self._synced_channels.discard(channel_id)
+        self._presence.restart(channel_id)
         self._ledger.call_when_durable(partial(self._send_current_state, channel_id))
 
     def drain(self) -> None:
@@ -119,6 +130,25 @@ class AgentPages:
             missing.difference_update(tokens)
         self._confirmed.notify()
 
+    # Presence -------------------------------------------------------------------------------------------------------
+
+    def list_pages(self, channel_id: str, tokens: Collection[str]) -> None:
+        """Note all pages that a router watches."""
+        self._presence.list_pages(channel_id, tokens)
+
+    def see(self, token: str, channel_id: str) -> None:
+        """Note that a page has shown itself at a router; if it has moved there, its recent updates follow it."""
+        if self._presence.see(token, channel_id) and channel_id in self._synced_channels and len(self._channels) > 1:
+            self._send_recent(token, self._channels[channel_id])
+
+    def miss(self, token: str, channel_id: str) -> Absence:
+        """Note that a router misses a page; return what that means."""
+        return self._presence.miss(token, channel_id)
+
+    def settle(self, token: str) -> bool:
+        """Return whether a page is gone of which that was unclear."""
+        return self._presence.settle(token)
+
     # Requests of pages ----------------------------------------------------------------------------------------------
 
     def is_open(self, request_id: str) -> bool:
@@ -131,6 +161,8 @@ class AgentPages:
 
     def answer(self, request_id: str, details: AgentDetailsData) -> None:
         """Answer a page's request for an agent, through the channel that the request came from."""
+        if details.agent_id is not None and request_id in self._requests:
+            self._presence.answer(details.agent_id, self._requests[request_id])
         self._answer(request_id, AgentDetails(subject_id=request_id, data=details))
 
     def answer_worker_page(self, details: WorkerPageDetailsData) -> None:
@@ -160,6 +192,7 @@ class AgentPages:
         """Stop keeping the updates of an agent's page."""
         self._sent.pop(token, None)
         self._told.pop(token, None)
+        self._presence.drop(token)
 
     def tell(self, token: str, status: str) -> None:
         """Send an agent's page a status that its lifecycle does not have, until `send_status` is called again."""
@@ -170,20 +203,26 @@ class AgentPages:
         """Send a live update to an agent's page."""
         if token in self._sent:
             self._sent[token].append(update)
-        self._send_to_synced(ClientBoundLiveUpdate(subject_id=token, data=msgspec.Raw(update)))
+        # Only to the routers that have the page, if any is known to: the others would keep it in vain.
+        places = self._presence.places(token) & self._synced_channels or self._synced_channels
+        self._send_to(places, ClientBoundLiveUpdate(subject_id=token, data=msgspec.Raw(update)))
 
     def send_status(self, token: str, status: str) -> None:
         """Send an agent's new status to its page."""
         self._told.pop(token, None)
-        self._send_to_synced(UpdateStatus(subject_id=token, data=UpdateStatusData(status)))
+        self._send_to(self._synced_channels, UpdateStatus(subject_id=token, data=UpdateStatusData(status)))
 
     # ----------------------------------------------------------------------------------------------------------------
 
-    def _send_to_synced(self, packet: ClientBoundLiveUpdate | UpdateStatus) -> None:
+    def _send_to(self, channels: set[str], packet: ClientBoundLiveUpdate | UpdateStatus) -> None:
         for channel_id, channel in self._channels.items():
             # A router that is not up to date yet gets this with the current state, in the right order.
-            if channel_id in self._synced_channels:
+            if channel_id in channels:
                 channel.enqueue_send(packet)
+
+    def _send_recent(self, token: str, channel: Channel) -> None:
+        for update in self._sent.get(token, ()):
+            channel.enqueue_send(ClientBoundLiveUpdate(subject_id=token, data=msgspec.Raw(update)))
 
     def _send_to_all(self, packet: Outbound) -> None:
         # Only the router that holds the page's socket passes the packet on.
@@ -193,9 +232,9 @@ class AgentPages:
     def _send_current_state(self, channel_id: str) -> None:
         channel = self._channels[channel_id]
         channel.enqueue_send(Agents(subject_id=SYSTEM, data=AgentsData(self._statuses_by_token())))
-        for token, updates in self._sent.items():
-            for update in updates:
-                channel.enqueue_send(ClientBoundLiveUpdate(subject_id=token, data=msgspec.Raw(update)))
+        for token in self._sent:
+            if self._presence.places(token) <= {channel_id}:
+                self._send_recent(token, channel)
         self._synced_channels.add(channel_id)
         if self._webhooks is not None:
             channel.enqueue_send(ExpectWebhooks(subject_id=SYSTEM, data=self._webhooks))

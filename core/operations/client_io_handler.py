@@ -6,8 +6,8 @@ durable. A request for an agent goes to the worker pool, which answers through `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple, assert_never
+from collections.abc import Callable
+from typing import NamedTuple
 
 import trio
 
@@ -28,20 +28,15 @@ from ..packets import (
     AgentDetailsData,
     Inbound,
     LiveUpdatePacket,
-    LogErrorPacket,
-    PagesConfirmed,
     ProviderEventPacket,
     RegisterAgent,
     RequestWorkerPage,
-    ReturnStatuses,
     ReturnUnitPacket,
-    RouterReport,
     RouterState,
     SubmitAppealPacket,
     SubmitMetadataPacket,
     SubmitOnboardingPacket,
     SubmitUnitPacket,
-    WatchedPages,
     WorkerPageDetailsData,
     provider_data_of,
 )
@@ -51,6 +46,7 @@ from .agent_pages import AgentPages
 from .configuration.task_settings import TaskSettings
 from .logger_core import get_logger
 from .packet_commands import OutboxPackets, PacketCommands, notice_of_limit
+from .router_reports import Report, RouterReports
 from .run_context import RunContext
 from .services.consents import WithdrawConsentData
 from .services.worker_page import open_worker_page, withdraw_on_page
@@ -71,8 +67,8 @@ SHORT_DRAIN_SECONDS = 10.0
 REGISTRATION_LIMIT = 256
 #: Times that one page is told that it may send no more live updates.
 MAX_NOTICES = 100
-#: Bytes of a page's error report that are logged.
-QUOTE_BYTES = 2000
+#: Seconds that the other routers have to be reached, once one is.
+OTHERS_SECONDS = 20.0
 
 logger = get_logger(__name__)
 
@@ -130,6 +126,7 @@ class ClientIOHandler:
         self._pages = pages
         self._on_channel_lost = on_channel_lost
         self._on_provider_event = on_provider_event
+        self._reports = RouterReports(context.nursery, pages, worker_pool)
         self._commands = PacketCommands(
             context.task_run,
             ids,
@@ -157,13 +154,46 @@ class ClientIOHandler:
         Raises:
             ProtocolError: a router refuses the connection.
         """
-        for channel in self._architect.get_channels(self._pages.sync, self._on_channel_lost, self._on_message):
+        channels = self._architect.get_channels(self._pages.sync, self._lose_channel, self._on_message)
+        for channel in channels:
             sender, receiver = trio.open_memory_channel[_Received](IN_FLIGHT_LIMIT)
             self._channels[channel.channel_id] = channel
             self._pages.add_channel(channel)
             self._acking[channel.channel_id] = sender
             self._nursery.start_soon(self._acknowledge, channel, receiver)
-            await self._nursery.start(self._run_channel, channel)
+        opened, failed, changed = set[str](), dict[str, ProtocolError](), Signal()
+
+        async def open_channel(channel: Channel) -> None:
+            try:
+                await self._nursery.start(self._run_channel, channel)
+            except ProtocolError as error:
+                failed[channel.channel_id] = error
+            else:
+                opened.add(channel.channel_id)
+            changed.notify()
+
+        for channel in channels:
+            self._nursery.start_soon(open_channel, channel)
+        while len(failed) < len(channels) and not opened:
+            await changed.wait()
+        with trio.move_on_after(OTHERS_SECONDS):
+            while len(opened) + len(failed) < len(channels):
+                await changed.wait()
+        for channel_id, error in failed.items():
+            if not opened:
+                raise error
+            logger.error("a router refuses us", channel=channel_id, reason=str(error))
+            self._lose_channel(channel_id)
+
+    def _lose_channel(self, channel_id: str) -> None:
+        """Continue with the routers that are left when one cannot be reached any more."""
+        is_left = self._pages.lose_channel(channel_id)
+        del self._channels[channel_id]
+        self._progress.notify()
+        if is_left:
+            logger.error("a router is lost; the run continues with the others", channel=channel_id)
+        else:
+            self._on_channel_lost(channel_id)
 
     async def _run_channel(self, channel: Channel, *, task_status: trio.TaskStatus[None]) -> None:
         closed = self._closed[channel.channel_id] = trio.Event()
@@ -250,11 +280,7 @@ class ClientIOHandler:
                 self._note(channel_id, packet)
                 done()
 
-    def _note(
-        self,
-        channel_id: str,
-        packet: RouterState | ReturnStatuses | PagesConfirmed | WatchedPages | LogErrorPacket | RouterReport,
-    ) -> None:
+    def _note(self, channel_id: str, packet: RouterState | Report) -> None:
         """Handle a router's reports about itself, its pages and its agents."""
         match packet:
             case RouterState():
@@ -264,19 +290,8 @@ class ClientIOHandler:
                     last = 0 if packet.data.first_unacked is None else packet.data.next_seq - 1
                     self._last[channel_id] = AckData(packet.data.incarnation, last)
                     self._progress.notify()
-            case ReturnStatuses():
-                self._worker_pool.handle_updated_agent_status(packet.data)
-            case WatchedPages():
-                pass
-            case PagesConfirmed():
-                self._pages.confirm(packet.data.agents)
-            case LogErrorPacket():
-                error = bytes(packet.data)[:QUOTE_BYTES].decode(errors="replace")
-                logger.warning("a worker's page reported an error", error=error)
-            case RouterReport():
-                log_router_report(packet.data)
             case _:
-                assert_never(packet)
+                self._reports.handle(channel_id, packet)
 
     async def _register_agent(self, packet: RegisterAgent, done: Callable[[], None]) -> None:
         request_id = packet.data.request_id
@@ -358,27 +373,6 @@ class ClientIOHandler:
 
     def _count(self, reason: str) -> None:
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
-
-
-def log_router_report(data: Mapping[str, str | int | float | bool | None]) -> None:
-    """Log what a router reports, in words if it is known here.
-
-    Args:
-        data: the report. A page names the version of mephisto-task that it was built with; other programs name none.
-    """
-    if data.get("what") != "version_mismatch":
-        logger.warning("the router reports", **{f"report_{key}": value for key, value in data.items()})
-    elif data.get("version") is None:
-        logger.info(
-            "task_config.json was read without a version of mephisto-task, as curl does; if a page of yours read it, "
-            "build the page with mephisto-task 2.0.4"
-        )
-    else:
-        logger.warning(
-            "a page was built with a version of mephisto-task that is not supported, and may not work; build it again "
-            "with mephisto-task 2.0.4",
-            version=data["version"],
-        )
 
 
 def _update_limits(settings: TaskSettings) -> UpdateLimits:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -362,15 +362,13 @@ class WorkerPool:
         is_nobody_at_work = index.live_agents <= index.waiting.keys()
         return is_nobody_at_work and self.onboardings.are_all_undecided and self.submissions.all_answered
 
-    def handle_updated_agent_status(self, status_map: Mapping[str, str]) -> None:
-        """End the agents whose pages have gone for good, according to a router."""
-        nursery = self._context.nursery
-        for token, status in status_map.items():
-            state = self._ledger.state.agent_by_token(token) if status == GONE else None
-            if isinstance(state, AgentRecord):
-                nursery.start_soon(self.agents.end_agent, state.agent, AgentDisconnected(reason=PAGE_GONE))
-            elif isinstance(state, OnboardingRecord) and state.status is OnboardingStatus.ONBOARDING:
-                nursery.start_soon(self.onboardings.end_agent, state.agent, OnboardingDisconnected(reason=PAGE_GONE))
+    def end_gone(self, token: str) -> None:
+        """End the agent whose page has gone for good."""
+        nursery, state = self._context.nursery, self._ledger.state.agent_by_token(token)
+        if isinstance(state, AgentRecord):
+            nursery.start_soon(self.agents.end_agent, state.agent, AgentDisconnected(reason=PAGE_GONE))
+        elif isinstance(state, OnboardingRecord) and state.status is OnboardingStatus.ONBOARDING:
+            nursery.start_soon(self.onboardings.end_agent, state.agent, OnboardingDisconnected(reason=PAGE_GONE))
 
     async def end_idle(self, reason: str) -> None:
         """End all onboardings and all agents that wait for partners; returns once that is durable.

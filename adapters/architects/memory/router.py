@@ -102,6 +102,8 @@ class MemoryRouter:
         self._kept: dict[str, deque[Json]] = {}
         #: Agents whose pages were closed.
         self._closed_pages: set[str] = set()
+        #: Agents whose pages had a socket, until they are reported as gone.
+        self._watched: set[str] = set()
         #: The text for pages that request work while the operator is away; None if it did not leave in order.
         self.paused_reason: str | None = None
         #: How webhooks of the provider's site are recognized.
@@ -229,12 +231,16 @@ class MemoryRouter:
         self._check(token)
         now = {"packet_type": "update_status", "subject_id": token, "data": {"status": self.statuses[token]}}
         self._closed_pages.discard(token)
+        self._watched.add(token)
+        status = {token: self.statuses[token]}
+        self._send({"packet_type": "return_statuses", "subject_id": SYSTEM, "data": status})
         socket = self._sockets[token] = MemoryPageSocket([now, *self._kept.pop(token, ())])
         return socket
 
     def disconnect(self, token: str) -> None:
         """Close a page's socket for good; the operator is notified."""
         self.vanish(token)
+        self._watched.discard(token)
         self._send({"packet_type": "return_statuses", "subject_id": SYSTEM, "data": {token: "disconnect"}})
 
     def report_provider_event(self) -> None:
@@ -323,6 +329,8 @@ class MemoryRouter:
         match packet["packet_type"]:
             case "agents":
                 self.statuses = dict(data["agents"])
+                watched = sorted(self._watched & self.statuses.keys())
+                self._send({"packet_type": "watched_pages", "subject_id": SYSTEM, "data": {"agents": watched}})
             case "agent_details" | "worker_page":
                 self._answer(subject, data)
             case "update_status":

@@ -12,7 +12,6 @@ from structlog.typing import FilteringBoundLogger
 
 from mephisto_es.core.errors import ConfigError
 from mephisto_es.core.operations import logger_core
-from mephisto_es.core.operations.client_io_handler import log_router_report
 from mephisto_es.core.operations.logger_core import (
     LOG_FORMAT_VARIABLE,
     LogFormat,
@@ -22,6 +21,7 @@ from mephisto_es.core.operations.logger_core import (
     set_mephisto_log_level,
     warn_once,
 )
+from mephisto_es.core.operations.router_reports import log_router_report
 
 Lines = Callable[[], list[dict[str, object]]]
 

@@ -1,0 +1,89 @@
+"""Handles what the routers of a run report about themselves and about their pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import assert_never
+
+import trio
+
+from ..packets import LogErrorPacket, PagesConfirmed, ReturnStatuses, RouterReport, WatchedPages
+from .agent_pages import AgentPages
+from .logger_core import get_logger
+from .page_presence import Absence
+from .worker_pool import GONE, WorkerPool
+
+#: Seconds in which a page that one router misses may show itself at another one that is not connected.
+UNCLEAR_SECONDS = 60.0
+#: Bytes of a page's error report that are logged.
+QUOTE_BYTES = 2000
+
+Report = ReturnStatuses | PagesConfirmed | WatchedPages | LogErrorPacket | RouterReport
+
+logger = get_logger(__name__)
+
+
+class RouterReports:
+    """The reports of all routers of one run."""
+
+    def __init__(self, nursery: trio.Nursery, pages: AgentPages, worker_pool: WorkerPool) -> None:
+        self._nursery = nursery
+        self._pages = pages
+        self._worker_pool = worker_pool
+
+    def handle(self, channel_id: str, packet: Report) -> None:
+        """Handle a report of the router behind a channel."""
+        match packet:
+            case ReturnStatuses():
+                for token, status in packet.data.items():
+                    if status == GONE:
+                        self._miss_page(token, channel_id)
+                    else:
+                        self._pages.see(token, channel_id)
+            case WatchedPages():
+                self._pages.list_pages(channel_id, packet.data.agents)
+            case PagesConfirmed():
+                self._pages.confirm(packet.data.agents)
+            case LogErrorPacket():
+                error = bytes(packet.data)[:QUOTE_BYTES].decode(errors="replace")
+                logger.warning("a worker's page reported an error", error=error)
+            case RouterReport():
+                log_router_report(packet.data)
+            case _:
+                assert_never(packet)
+
+    def _miss_page(self, token: str, channel_id: str) -> None:
+        """End the agent whose page a router misses, unless the page is at another router."""
+        match self._pages.miss(token, channel_id):
+            case Absence.GONE:
+                self._worker_pool.end_gone(token)
+            case Absence.UNCLEAR:
+                self._nursery.start_soon(self._settle_absence, token)
+            case Absence.ELSEWHERE:
+                pass
+
+    async def _settle_absence(self, token: str) -> None:
+        await trio.sleep(UNCLEAR_SECONDS)
+        if self._pages.settle(token):
+            self._worker_pool.end_gone(token)
+
+
+def log_router_report(data: Mapping[str, str | int | float | bool | None]) -> None:
+    """Log what a router reports, in words if it is known here.
+
+    Args:
+        data: the report. A page names the version of mephisto-task that it was built with; other programs name none.
+    """
+    if data.get("what") != "version_mismatch":
+        logger.warning("the router reports", **{f"report_{key}": value for key, value in data.items()})
+    elif data.get("version") is None:
+        logger.info(
+            "task_config.json was read without a version of mephisto-task, as curl does; if a page of yours read it, "
+            "build the page with mephisto-task 2.0.4"
+        )
+    else:
+        logger.warning(
+            "a page was built with a version of mephisto-task that is not supported, and may not work; build it again "
+            "with mephisto-task 2.0.4",
+            version=data["version"],
+        )
