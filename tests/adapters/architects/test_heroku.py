@@ -62,6 +62,7 @@ async def test_config_and_secret_are_set_without_being_shown(tmp_path: Path, fak
         await architect.shutdown()
     assert config == {
         "KEY": "a b's value",
+        "MEPHISTO_ROUTER_COMMIT_WAIT_SECONDS": "2.0",
         "MEPHISTO_ROUTER_MAX_BODY_BYTES": "1000",
         "MEPHISTO_ROUTER_TRUSTED_PROXIES": "1",
     }
