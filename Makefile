@@ -10,7 +10,7 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-ch
 PYTEST = $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-prolific demo-connect test lint coverage matrix docs bench desk simulate uploads pauses notices torture sites datasets hostile powercut mutants damage constraints sbom
+.PHONY: help demo demo-prolific demo-connect test lint coverage matrix docs bench desk simulate uploads pauses notices routers torture sites datasets hostile powercut mutants damage constraints sbom
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,10 @@ desk: $(VENV)/installed-for-tests ## Review 200 pictures in Chromium, by keyboar
 N ?= 100
 simulate: $(VENV)/installed-for-tests ## Run the operator with faults from N=100 fresh seeds; a seed that fails is printed.
 	$(VENV)/bin/python -m tests.simulation $(N)
+
+routers: $(VENV)/installed-for-tests ## Kill one of two routers twenty times while 200 people work, and cut the network to the operator.
+	$(VENV)/bin/python -m tests.routers
+	$(VENV)/bin/python -m tests.routers --node --seed 1
 
 uploads: $(VENV)/installed-for-tests ## Upload 200 MB to every kind of server, also while its operator is away.
 	UPLOAD_MEGABYTES=200 $(PYTEST) tests/adapters/architects/test_uploaded_files.py
