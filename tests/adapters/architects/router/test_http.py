@@ -492,7 +492,7 @@ async def test_broken_json_is_400_in_json(
     assert answer.status_code == 400
     error_of(answer)
     await operator.settled()
-    assert {packet.packet_type for packet in operator.inbox.received} == {"return_statuses"}
+    assert {packet.packet_type for packet in operator.inbox.received} == {"return_statuses", "watched_pages"}
 
 
 @pytest.mark.parametrize(

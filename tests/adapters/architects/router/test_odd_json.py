@@ -171,9 +171,13 @@ def plain(text: bytes) -> str:
     return re.sub(r'"request_id":"[^"]*"', '"request_id":""', without_spaces)
 
 
+Members = dict[str, msgspec.Raw]
+
+
 def packet_of(operator: OperatorLink, packet_type: str) -> dict[str, msgspec.Raw]:
     """Return the last packet of a type as the texts of its parts."""
-    packets = [msgspec.json.decode(frame, type=dict[str, msgspec.Raw]) for frame in operator.frames]
+    frames = (msgspec.json.decode(frame, type=Members | list[Members]) for frame in operator.frames)
+    packets = [packet for frame in frames for packet in (frame if isinstance(frame, list) else [frame])]
     return [packet for packet in packets if bytes(packet["packet_type"]) == f'"{packet_type}"'.encode()][-1]
 
 
