@@ -62,7 +62,7 @@ class RunPage:
 
     @property
     def state(self) -> str:
-        """Whether the router has a page of its own, or that of a run, or none."""
+        """A word for whose page the router has: its own, that of a run, or none."""
         if self._folder is None:
             return "own"
         return "none" if self._run is None else "of a run"

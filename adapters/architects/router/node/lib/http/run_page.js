@@ -64,7 +64,7 @@ export class RunPage {
     return this.#folder === null ? "" : join(this.#folder, CURRENT);
   }
 
-  /** Whether the router has a page of its own, or that of a run, or none. */
+  /** A word for whose page the router has: its own, that of a run, or none. */
   get state() {
     if (this.#folder === null) return "own";
     return this.#run === null ? "none" : "of a run";
