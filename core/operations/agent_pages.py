@@ -38,7 +38,7 @@ from ..packets import (
     WorkerPageDetailsData,
 )
 from ..signal import Signal
-from .page_presence import Absence, PagePresence
+from .page_presence import PageAbsence, PagePresence
 from .texts.catalogue import Texts
 
 #: Updates per page that are sent again when a channel opens.
@@ -141,7 +141,7 @@ class AgentPages:
         if self._presence.see(token, channel_id) and channel_id in self._synced_channels and len(self._channels) > 1:
             self._send_recent(token, self._channels[channel_id])
 
-    def miss(self, token: str, channel_id: str) -> Absence:
+    def miss(self, token: str, channel_id: str) -> PageAbsence:
         """Note that a router misses a page; return what that means."""
         return self._presence.miss(token, channel_id)
 

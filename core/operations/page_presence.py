@@ -10,7 +10,7 @@ from collections.abc import Collection
 from enum import Enum, auto
 
 
-class Absence(Enum):
+class PageAbsence(Enum):
     """The meaning of a router's report that it misses a page."""
 
     #: The page is gone.
@@ -70,7 +70,7 @@ class PagePresence:
         """Note that a page has been given its agent through a router; it need not open a socket."""
         self._answered[token] = channel_id
 
-    def miss(self, token: str, channel_id: str) -> Absence:
+    def miss(self, token: str, channel_id: str) -> PageAbsence:
         """Note that a router misses a page; return what that means.
 
         If it is unclear, `settle` says later whether the page is gone.
@@ -80,14 +80,14 @@ class PagePresence:
         watchers.discard(channel_id)
         others = self._channels - {channel_id}
         if watchers & self._heard:
-            return Absence.ELSEWHERE
+            return PageAbsence.ELSEWHERE
         asked_elsewhere = self._answered.get(token, channel_id) in others
         if asked_elsewhere and not was_watched:
-            return Absence.ELSEWHERE
+            return PageAbsence.ELSEWHERE
         if asked_elsewhere or not others <= self._heard:
             self._unclear.add(token)
-            return Absence.UNCLEAR
-        return Absence.GONE
+            return PageAbsence.UNCLEAR
+        return PageAbsence.GONE
 
     def settle(self, token: str) -> bool:
         """Return whether a page is gone of which that was unclear."""

@@ -10,7 +10,7 @@ import trio
 from ..packets import LogErrorPacket, PagesConfirmed, ReturnStatuses, RouterReport, WatchedPages
 from .agent_pages import AgentPages
 from .logger_core import get_logger
-from .page_presence import Absence
+from .page_presence import PageAbsence
 from .worker_pool import GONE, WorkerPool
 
 #: Seconds in which a page that one router misses may show itself at another one that is not connected.
@@ -55,11 +55,11 @@ class RouterReports:
     def _miss_page(self, token: str, channel_id: str) -> None:
         """End the agent whose page a router misses, unless the page is at another router."""
         match self._pages.miss(token, channel_id):
-            case Absence.GONE:
+            case PageAbsence.GONE:
                 self._worker_pool.end_gone(token)
-            case Absence.UNCLEAR:
+            case PageAbsence.UNCLEAR:
                 self._nursery.start_soon(self._settle_absence, token)
-            case Absence.ELSEWHERE:
+            case PageAbsence.ELSEWHERE:
                 pass
 
     async def _settle_absence(self, token: str) -> None:

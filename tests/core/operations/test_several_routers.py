@@ -14,7 +14,7 @@ from mephisto_es.core.abstractions.agent import Agent
 from mephisto_es.core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
 from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.abstractions.work.handles import Unit
-from mephisto_es.core.operations.page_presence import Absence, PagePresence
+from mephisto_es.core.operations.page_presence import PageAbsence, PagePresence
 from mephisto_es.core.operations.registry import register_mephisto_abstraction
 
 from .operator_harness import HarnessTaskState, OperatorHarness, ask, config, items, open_harness, until
@@ -171,42 +171,42 @@ def test_a_page_is_gone_when_the_last_router_that_watched_it_misses_it() -> None
     assert pages.see("t", "a")
     assert not pages.see("t", "a")
     assert pages.see("t", "b")
-    assert pages.miss("t", "a") is Absence.ELSEWHERE
+    assert pages.miss("t", "a") is PageAbsence.ELSEWHERE
     assert pages.places("t") == {"b"}
-    assert pages.miss("t", "b") is Absence.GONE
-    assert presence("a", "b").miss("t", "a") is Absence.GONE  # nobody has ever seen it
+    assert pages.miss("t", "b") is PageAbsence.GONE
+    assert presence("a", "b").miss("t", "a") is PageAbsence.GONE  # nobody has ever seen it
 
 
 def test_a_router_that_has_not_said_what_it_watches_may_have_any_page() -> None:
     pages = presence("a")
     pages.see("t", "a")
-    assert pages.miss("t", "a") is Absence.UNCLEAR
+    assert pages.miss("t", "a") is PageAbsence.UNCLEAR
     assert pages.settle("t")
     assert not pages.settle("t")
     pages.miss("t", "a")
     pages.see("t", "b")
     assert not pages.settle("t")
     pages.list_pages("b", ["t"])
-    assert pages.miss("t", "a") is Absence.ELSEWHERE
+    assert pages.miss("t", "a") is PageAbsence.ELSEWHERE
     # It is restarted, and does not say anything: what it had before it may have lost.
     pages.restart("b")
-    assert pages.miss("t", "a") is Absence.UNCLEAR
+    assert pages.miss("t", "a") is PageAbsence.UNCLEAR
     pages.list_pages("b", [])
-    assert pages.miss("t", "a") is Absence.GONE
+    assert pages.miss("t", "a") is PageAbsence.GONE
     pages.see("t", "b")
     pages.lose_channel("b")
     assert pages.places("t") == set()
-    assert pages.miss("t", "a") is Absence.GONE
+    assert pages.miss("t", "a") is PageAbsence.GONE
 
 
 def test_a_page_that_asked_again_elsewhere_and_needs_no_socket_is_not_gone() -> None:
     pages = presence("a", "b")
     pages.answer("t", "b")
-    assert pages.miss("t", "a") is Absence.ELSEWHERE
-    assert pages.miss("t", "b") is Absence.GONE
+    assert pages.miss("t", "a") is PageAbsence.ELSEWHERE
+    assert pages.miss("t", "b") is PageAbsence.GONE
     # One that has had a socket needs one: it has a while to open it there.
     pages.see("t", "a")
     pages.answer("t", "b")
-    assert pages.miss("t", "a") is Absence.UNCLEAR
+    assert pages.miss("t", "a") is PageAbsence.UNCLEAR
     pages.drop("t")
     assert not pages.settle("t")

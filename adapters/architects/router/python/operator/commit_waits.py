@@ -1,4 +1,7 @@
-"""Lets answers to workers wait until the operator has committed what they handed in."""
+"""Lets answers to workers wait until the operator has committed what they handed in.
+
+What is waited for is in the journal already: if the operator is slow, or away, the answer relies on that.
+"""
 
 import anyio
 

@@ -1,5 +1,9 @@
 // @ts-check
-/** Lets answers to workers wait until the operator has committed what they handed in. */
+/**
+ * Lets answers to workers wait until the operator has committed what they handed in.
+ *
+ * What is waited for is in the journal already: if the operator is slow, or away, the answer relies on that.
+ */
 
 /** Answers that wait, by the number of their packet. */
 export class CommitWaits {
