@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import get_args
 
 from .agent import AgentEvent
+from .assignment import AssignmentEvent
 from .base import Event
 from .engagement import EngagementEvent
 from .onboarding import OnboardingEvent
 from .payment import PaymentEvent
 from .records import (
-    AssignmentCreated,
     ProjectCreated,
     QualificationCreated,
     RecordEvent,
@@ -28,6 +28,7 @@ AnyEvent = (
     | WorkerEvent
     | TaskRunEvent
     | ResourceEvent
+    | AssignmentEvent
     | UnitEvent
     | AgentEvent
     | OnboardingEvent
@@ -43,7 +44,7 @@ _EVENTS_IN: dict[str, object] = {
     "worker": WorkerEvent,
     "task_run": TaskRunEvent,
     "resource": ResourceEvent,
-    "assignment": AssignmentCreated,
+    "assignment": AssignmentEvent,
     "unit": UnitEvent,
     "agent": AgentEvent,
     "onboarding_agent": OnboardingEvent,

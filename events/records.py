@@ -1,9 +1,9 @@
-"""Events of the directory's records: projects, tasks, requesters, qualifications; and of assignments."""
+"""Events of the directory's records: projects, tasks, requesters, qualifications."""
 
 from __future__ import annotations
 
-from .base import Event, PayloadRef
-from .ids import AssignmentId, ProjectId, QualificationId, RequesterId, TaskId
+from .base import Event
+from .ids import ProjectId, QualificationId, RequesterId, TaskId
 
 
 class ProjectCreated(Event, frozen=True, kw_only=True, tag="project_created"):
@@ -42,15 +42,6 @@ class QualificationCreated(Event, frozen=True, kw_only=True, tag="qualification_
     name: str
 
 
-class AssignmentCreated(Event, frozen=True, kw_only=True, tag="assignment_created"):
-    """A piece of input data was taken from the run's source."""
-
-    assignment: AssignmentId
-    #: Place in the run's data: 0, 1, 2 ...
-    number: int
-    data: PayloadRef
-
-
 TaskEvent = TaskRegistered | TaskPutInProject
 
-RecordEvent = ProjectCreated | RequesterRegistered | QualificationCreated | AssignmentCreated
+RecordEvent = ProjectCreated | RequesterRegistered | QualificationCreated

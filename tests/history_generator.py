@@ -11,6 +11,7 @@ from random import Random
 
 from mephisto_es.core.commands.admission import Applicant, AssignUnit
 from mephisto_es.core.commands.agent import EndAgent, RecordFile, SubmitUnit
+from mephisto_es.core.commands.labels import AssessLabels, ItemAnswers
 from mephisto_es.core.commands.review import (
     AcceptLateWork,
     DismissAppeal,
@@ -24,6 +25,7 @@ from mephisto_es.core.commands.review import (
 from mephisto_es.core.commands.task_run import AssignmentPlan, ExpireUnits, LaunchUnits, RecordCallbackFailure, UnitPlan
 from mephisto_es.core.decisions.assign_work import decide_assign_unit
 from mephisto_es.core.decisions.end_work import decide_end_agent, decide_submit_unit
+from mephisto_es.core.decisions.labels.assess_labels import counted_agents, decide_assess_labels
 from mephisto_es.core.decisions.launch_work import creation_events, decide_expire_units, decide_launch_units
 from mephisto_es.core.decisions.record_facts import decide_record_file
 from mephisto_es.core.decisions.review import (
@@ -46,6 +48,7 @@ from mephisto_es.core.lifecycles.unit import UNIT, UnitStatus
 from mephisto_es.core.lifecycles.worker import WORKER, WorkerStatus
 from mephisto_es.core.ports import AppendRequest, NewEvent
 from mephisto_es.core.state.decision_state import DecisionState
+from mephisto_es.core.state.label_model import StopRule
 from mephisto_es.events import agent, ids, streams
 from mephisto_es.events.base import FileRef, PayloadRef
 from mephisto_es.events.engagement import (
@@ -172,6 +175,7 @@ class HistoryGenerator(RandomValues):
             self._intend_resource,
             self._change_resource,
             *[self._create_assignment] * 2,
+            self._assess_label,
             *[self._launch_unit] * 4,
             *[self._take_unit] * 16,
             *[self._submit] * 8,
@@ -561,6 +565,32 @@ class HistoryGenerator(RandomValues):
                 path = PAYMENT_PATHS[int(stream.rpartition("/")[2]) % len(PAYMENT_PATHS)]
                 return [NewEvent(stream, self._fill(path[self.state.version(stream) - 1]))]
         return []
+
+    def _assess_label(self) -> Events:
+        """What follows from made-up answers to an item: further units, or no more."""
+        if not self._streams["assignment"]:
+            return []
+        stream = self._pick("assignment")
+        run, assignment = streams.run_of(stream), self.state.assignments[stream].created.assignment
+        agents = counted_agents(self.state, run, assignment)
+        if run in self._chats or not agents:
+            return []
+        number = len(self.state.runs[run].units_of[assignment])
+        item = ItemAnswers(
+            assignment,
+            agents,
+            tuple(self._random.choice((0, 1, 1, None)) for _ in agents),
+            tuple(UnitPlan(ids.UnitId(self._next()), number + more, 25) for more in range(2)),
+        )
+        command = AssessLabels(
+            task_run=run,
+            classes=("cat", "dog"),
+            accuracy=0.8,
+            estimated_from=None,
+            rule=StopRule(0.9, 1, 3),
+            items=(item,),
+        )
+        return decide_assess_labels(self.state, command)
 
     def _expire_unit(self) -> Events:
         if not self._streams["unit"]:

@@ -70,6 +70,8 @@ class RandomValues:
                 return self._random.choice([member.value for member in cls])
             case msgspec.inspect.IntType():
                 return self._random.randint(0, 9)
+            case msgspec.inspect.FloatType():
+                return self._random.random()
             case msgspec.inspect.StrType():
                 return f"text {self._next()}"
             case msgspec.inspect.BoolType():

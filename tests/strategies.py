@@ -43,6 +43,8 @@ def _of(shape: inspect.Type, integers: st.SearchStrategy[int]) -> st.SearchStrat
             return st.booleans()
         case inspect.IntType():
             return integers
+        case inspect.FloatType():
+            return st.floats(allow_nan=False, allow_infinity=False)
         case inspect.StrType():
             return st.text()
         case inspect.UnionType(types=types):

@@ -19,6 +19,7 @@ from ...core.abstractions.screen_task_required import ScreenTaskRequired, Screen
 from ...core.abstractions.shared_task_state import OnboardingSharedState
 from ...core.abstractions.task_runner import TaskRunner
 from ...core.abstractions.use_gold_unit import GoldUnitSharedState, UseGoldUnit, UseGoldUnitArgs
+from ...core.commands.labels import LabelPlan
 from ...core.errors import ConfigError
 from ...core.operations.logger_core import get_logger
 from ...core.operations.registry import register_mephisto_abstraction
@@ -29,7 +30,10 @@ from .form_validation import problems_of
 from .html.html_page import HtmlPage, is_html_task
 from .items.item_checks import ItemRules, ItemsSeen, check_item, check_items, checked
 from .items.overlap import KEY as OVERLAP_KEY
-from .items.overlap import Overlap, chosen_items, read_overlap
+from .items.overlap import read_overlap
+from .items.stop_rule import KEY as STOP_KEY
+from .items.stop_rule import read_stop_rule
+from .items.unit_counts import UnitCounts, check_units_per_assignment
 from .onboarding.training import check_no_training, passing, training_of
 from .page_checks import check_page
 from .page_files import CLIENT, MEDIA_FOLDER, check_folder, put_folder, put_media, put_page
@@ -59,6 +63,13 @@ class StaticTaskBlueprintArgs(OnboardingRequiredArgs, ScreenTaskRequiredArgs, Us
         metadata={
             "help": "A share of the items that gets more workers: {fraction: 0.2, count: 3}, and if wanted stratify_by "
             "(a column) and seed."
+        },
+    )
+    stop_when: dict[str, Any] | None = field(
+        default=None,
+        metadata={
+            "help": "Further workers for an item until its label is sure enough: {confidence: 0.95, min: 2, max: 5}; "
+            "answer (a field of the submission) and classes, if no form says them; accuracy, if it is known."
         },
     )
     task_source: str | None = field(
@@ -150,7 +161,7 @@ class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
         super().assert_task_args(args, shared_state)
         check_units_per_assignment(args.blueprint.units_per_assignment)
         settings = plain_settings(args.blueprint)
-        cls._check_overlap(args, shared_state)
+        cls._check_unit_counts(args, shared_state)
         check_folder("media_dir", settings["media_dir"])
         task_page, onboarding_page = read_settings(settings)
         check_folder("extra_source_dir", settings["extra_source_dir"])
@@ -172,23 +183,23 @@ class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
             logger.warning(f"the page does not show these columns: {', '.join(unused[:LISTED_COLUMNS])}")
 
     @classmethod
-    def _check_overlap(cls, args: DictConfig, shared_state: SharedStaticTaskState) -> None:
-        """Check that an overlap makes sense, and that all items are there to choose from.
+    def _check_unit_counts(cls, args: DictConfig, shared_state: SharedStaticTaskState) -> None:
+        """Check that the numbers of units make sense, and that all items are there if some of them are chosen.
 
         Raises:
-            ConfigError: it does not, or they are not.
+            ConfigError: they do not, or they are not.
         """
-        overlap = _overlap_of(args)
-        if overlap is None:
-            return
-        if cls.TaskRunnerClass.is_concurrent:
-            raise ConfigError(
-                "the workers of an assignment work together, so each has as many as that needs",
-                key=OVERLAP_KEY,
-                hint=f"Remove {OVERLAP_KEY}",
-            )
+        for key, setting in ((OVERLAP_KEY, args.blueprint.overlap), (STOP_KEY, args.blueprint.stop_when)):
+            if setting is not None and cls.TaskRunnerClass.is_concurrent:
+                raise ConfigError(
+                    "the workers of an assignment work together, so each has as many as that needs",
+                    key=key,
+                    hint=f"Remove {key}",
+                )
+        counts = _unit_counts(args)
+        counts.check()
         given = shared_state.static_task_data
-        if given is not None and not isinstance(given, Collection):
+        if counts.overlap is not None and given is not None and not isinstance(given, Collection):
             raise ConfigError(
                 f"{SCRIPT_DATA} is a generator, and an overlap is chosen from all items",
                 key=OVERLAP_KEY,
@@ -209,12 +220,11 @@ class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
         Raises:
             ConfigError: there is an overlap that is stratified by a column which an item does not have.
         """
-        units = self.args.blueprint.units_per_assignment
-        overlap = _overlap_of(self.args)
-        if overlap is not None:
+        counts = _unit_counts(self.args)
+        units = counts.usual
+        if counts.overlap is not None:
             items = self._all_items()
-            chosen = chosen_items(overlap, items)
-            return [_assignment(item, overlap.count if place in chosen else units) for place, item in enumerate(items)]
+            return [_assignment(item, count) for item, count in zip(items, counts.of(items), strict=True)]
         given = self.shared_state.static_task_data
         if isinstance(given, AsyncIterable):
             return _assignments_from_async(given, units, _rules(self.args, SCRIPT_DATA))
@@ -228,17 +238,19 @@ class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
         given = self.shared_state.static_task_data
         if given is not None and not isinstance(given, Collection):
             return None
-        units = self.args.blueprint.units_per_assignment
-        overlap = _overlap_of(self.args)
-        if overlap is not None:
+        counts = _unit_counts(self.args)
+        if counts.overlap is not None:
             items = self._all_items()
-            more = len(chosen_items(overlap, items)) * (overlap.count - units)
-            return PlannedUnits(len(items) * units + more, overlap.count)
+            return counts.planned(len(items), counts.of(items))
         if given is not None:
-            return PlannedUnits(len(given) * units, units)
+            return counts.planned(len(given))
         [setting] = _named_files(self.args.blueprint)
-        rows = sum(1 for _ in read_file(setting, _path(self.args.blueprint[setting])))
-        return PlannedUnits(rows * units, units)
+        return counts.planned(sum(1 for _ in read_file(setting, _path(self.args.blueprint[setting]))))
+
+    @cached_property
+    def label_plan(self) -> LabelPlan | None:
+        """The setting `stop_when`."""
+        return _unit_counts(self.args).plan
 
     def build_page(self, static_dir: Path) -> None:
         """Put the stock page, or the task's own, in place, and the media beside it.
@@ -273,9 +285,7 @@ class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
     @cached_property
     def _form(self) -> list[AnyField]:
         """The fields of the stock page's form; empty if the page is another, or has its default form."""
-        settings = plain_settings(self.args.blueprint)
-        has_stock_form = settings["task_source"] is None and settings["form"] is not None
-        return read_form(settings["form"], "mephisto.blueprint.form") if has_stock_form else []
+        return _stock_form(plain_settings(self.args.blueprint))
 
     def get_frontend_args(self) -> Update:
         """Return what every page gets, and the settings of the stock page."""
@@ -291,17 +301,6 @@ class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
 def plain_settings(blueprint: DictConfig) -> dict[str, Any]:
     """Return a blueprint's settings as the JSON that a page gets."""
     return cast("dict[str, Any]", OmegaConf.to_container(blueprint, resolve=True))  # a DictConfig becomes a dict
-
-
-def check_units_per_assignment(units: int) -> None:
-    """Check that there is at least one.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    if units < 1:
-        key = "mephisto.blueprint.units_per_assignment"
-        raise ConfigError(f"{key} is {units}", key=key, hint="It must be 1 or more")
 
 
 def _check_data(args: DictConfig, shared_state: SharedStaticTaskState) -> ItemsSeen | None:
@@ -341,9 +340,16 @@ def _rules(args: DictConfig, source: str) -> ItemRules:
     return ItemRules(source, args.task.max_item_bytes, shown, check_folder("media_dir", settings["media_dir"]))
 
 
-def _overlap_of(args: DictConfig) -> Overlap | None:
-    setting = plain_settings(args.blueprint)["overlap"]
-    return read_overlap(setting, args.blueprint.units_per_assignment)
+def _unit_counts(args: DictConfig) -> UnitCounts:
+    settings = plain_settings(args.blueprint)
+    plan = read_stop_rule(settings["stop_when"], _stock_form(settings), settings["units_per_assignment"])
+    usual = settings["units_per_assignment"] if plan is None else plan.rule.least
+    return UnitCounts(usual, read_overlap(settings["overlap"], usual), plan)
+
+
+def _stock_form(settings: dict[str, Any]) -> list[AnyField]:
+    has_stock_form = settings["task_source"] is None and settings["form"] is not None
+    return read_form(settings["form"], "mephisto.blueprint.form") if has_stock_form else []
 
 
 def _named_files(blueprint: DictConfig) -> list[str]:

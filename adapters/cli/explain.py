@@ -1,4 +1,4 @@
-"""Implements `mephisto-es explain`: show the decisions about an agent or a worker."""
+"""Implements `mephisto-es explain`: show the decisions about an agent, a worker or an assignment."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import click
 from rich.markup import escape
 
 from ...core.entity_ref import EntityRef
-from ...events.ids import AgentId, WorkerId
+from ...events.ids import AgentId, AssignmentId, WorkerId
 from ...projections.queries.history.explain import (
     Explanation,
     ExplanationStep,
     RuleResult,
     explain_agent,
+    explain_assignment,
     explain_worker,
 )
 from ...projections.queries.worker_names import worker_names
@@ -25,24 +26,28 @@ from .common.output import as_json_option, console, print_json
 
 @click.command("explain", cls=LogCommand)
 @log_argument
-@click.argument("subject", type=EntityType("agent", "worker"), metavar="ID")
+@click.argument("subject", type=EntityType("agent", "worker", "assignment"), metavar="ID")
 @pseudonyms_option
 @as_of_options
 @as_json_option
 def explain_command(database: Path, subject: EntityRef, pseudonyms: bool, as_of: AsOfOption, as_json: bool) -> None:
     """Show why ID, an agent or a worker, was admitted, refused, given a unit, or lost it.
 
-    A worker may also be given by the name at the provider.
+    A worker may also be given by the name at the provider. Of an assignment, it is shown why it has as many units as it
+    has.
     Each decision is shown with its rules, their inputs and their results.
 
     \b
     Examples:
       mephisto-es explain mephisto_data agent-7
       mephisto-es explain mephisto_data worker-3
+      mephisto-es explain mephisto_data assignment-12
     """
     with as_of.open(database) as moment:
         if subject.kind == "agent":
             found = explain_agent(moment, AgentId(subject.number))
+        elif subject.kind == "assignment":
+            found = explain_assignment(moment, AssignmentId(subject.number))
         else:
             found = explain_worker(moment, WorkerId(subject.number))
         is_named = subject.kind == "worker" and not pseudonyms

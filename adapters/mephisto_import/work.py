@@ -29,6 +29,7 @@ from ...events.agent import (
     AgentUpdateReceived,
     AgentWaiting,
 )
+from ...events.assignment import AssignmentCreated
 from ...events.catalogue import AnyEvent
 from ...events.ids import AgentId, AssignmentId, OnboardingAgentId, TaskRunId, UnitId, WorkerId
 from ...events.onboarding import (
@@ -41,7 +42,6 @@ from ...events.onboarding import (
     OnboardingSubmitted,
     OnboardingTimedOut,
 )
-from ...events.records import AssignmentCreated
 from ...events.unit import (
     UnitAccepted,
     UnitAssigned,

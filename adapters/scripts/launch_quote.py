@@ -69,7 +69,12 @@ def lines_of(quote: Quote, durations: Durations | None) -> Iterator[tuple[str, s
         yield "cost of one unit", f"at most {amount(quote.cost_of_unit_cents)}"
     else:
         more = f", and at most {quote.evaluation_units} for screening and gold" if quote.evaluation_units else ""
-        yield "units", f"{quote.units}{more}"
+        units = (
+            f"{quote.units}"
+            if quote.least_units is None
+            else f"{quote.least_units} to {quote.units}, as labels need them"
+        )
+        yield "units", f"{units}{more}"
         yield "workers", f"at least {quote.min_workers}"
         yield "reward", f"{quote.all_units} x {amount(quote.reward_cents)} = {_amount(quote.pay_cents)}"
         yield "fees", f"{_amount(quote.fee_cents)} ({quote.fee_percent} %)"

@@ -9,6 +9,7 @@ from typing import ClassVar, NamedTuple
 
 from omegaconf import DictConfig
 
+from ..commands.labels import LabelPlan
 from .agent import InitializationData, Update
 from .args import BlueprintArgs
 from .qualifications import QUAL_NOT_EXIST, make_qualification_dict
@@ -26,6 +27,8 @@ class PlannedUnits(NamedTuple):
     units: int
     #: Units of the assignment that has most of them.
     most_in_one: int
+    #: Units at least, if items get further ones as they need them; None: just as many as there are.
+    least: int | None = None
 
 
 class Blueprint(ABC):
@@ -81,6 +84,11 @@ class Blueprint(ABC):
         Raises:
             ConfigError: the data cannot be read.
         """
+        return None
+
+    @property
+    def label_plan(self) -> LabelPlan | None:
+        """The answer by which items get further units until their label is sure enough; None if they get none."""
         return None
 
     @property

@@ -11,10 +11,13 @@ from .admission import AnyAdmissionCommand
 from .agent import AnyAgentCommand
 from .base import Command, CommandRequest
 from .directory import AnyDirectoryCommand
+from .labels import AnyLabelCommand
 from .review import AnyReviewCommand
 from .task_run import AnyRunCommand
 
-AnyCommand = AnyDirectoryCommand | AnyRunCommand | AnyAdmissionCommand | AnyAgentCommand | AnyReviewCommand
+AnyCommand = (
+    AnyDirectoryCommand | AnyRunCommand | AnyAdmissionCommand | AnyAgentCommand | AnyReviewCommand | AnyLabelCommand
+)
 
 #: Maximum length of what an error says about bytes that are no command.
 MAX_REASON = 200

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...events import streams
+from ...events.assignment import AssignmentCreated
 from ...events.ids import AssignmentId, TaskRunId
-from ...events.records import AssignmentCreated
 from ...events.unit import UnitCreated, UnitExpired, UnitLaunched
 from ..commands.task_run import AssignmentPlan, CreateAssignments, ExpireUnits, LaunchUnits, RepeatAssignment
 from ..lifecycles.agent import AgentStatus
@@ -126,7 +126,4 @@ def original_of(state: DecisionState, run: TaskRunId, assignment: AssignmentId) 
         UnknownEntityError: there is no such assignment.
     """
     first = state.runs[run].data_of(assignment)
-    stream = streams.assignment(run, first)
-    fact = state.records[stream].fact
-    assert isinstance(fact, AssignmentCreated)  # nothing else happens in the stream of an assignment
-    return fact
+    return state.assignments[streams.assignment(run, first)].created

@@ -52,6 +52,7 @@ from ..commands.directory import (
     RevokeQualification,
     UnblockWorker,
 )
+from ..commands.labels import AssessLabels
 from ..commands.review import (
     AcceptLateWork,
     DismissAppeal,
@@ -97,6 +98,7 @@ from . import (
     review,
     task_run,
 )
+from .labels import assess_labels
 from .second_looks import opinions, withdraw_verdict
 from .worker_rights import consent, pay_for_time, revoke_verdicts, take_in_work
 
@@ -148,6 +150,7 @@ DECISIONS: Decisions = dict(
         decision(RepeatAssignment, launch_work.decide_repeat_assignment),
         decision(LaunchUnits, launch_work.decide_launch_units),
         decision(ExpireUnits, launch_work.decide_expire_units),
+        decision(AssessLabels, assess_labels.decide_assess_labels),
         decision(RecordPlace, record_facts.decide_record_place),
         decision(RecordProviderObservation, record_facts.decide_record_provider_observation),
         decision(TakeInWork, take_in_work.decide_take_in_work),

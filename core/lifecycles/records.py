@@ -1,10 +1,10 @@
-"""Lifecycle of records, which never change: projects, requesters, qualifications, assignments."""
+"""Lifecycle of records, which never change: projects, requesters, qualifications."""
 
 from __future__ import annotations
 
 import msgspec
 
-from ...events.records import AssignmentCreated, ProjectCreated, QualificationCreated, RecordEvent, RequesterRegistered
+from ...events.records import ProjectCreated, QualificationCreated, RecordEvent, RequesterRegistered
 from .table import Lifecycle, Status, step
 
 
@@ -23,7 +23,6 @@ RECORD = Lifecycle(
         step(ProjectCreated, None, _S.RECORDED),
         step(RequesterRegistered, None, _S.RECORDED),
         step(QualificationCreated, None, _S.RECORDED),
-        step(AssignmentCreated, None, _S.RECORDED),
     ),
 )
 

@@ -14,13 +14,13 @@ from ...events import streams
 from ...events.base import PayloadRef
 from ...events.envelope import RecordedEvent
 from ...events.ids import GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, AssignmentId, TaskRunId, UnitId
-from ...events.records import AssignmentCreated
 from ...events.task_run import TaskRunBudgetChanged, TaskRunDataAdded, TaskRunUnitsRaised
 from ...events.unit import UnitCreated
 from ..abstractions.agent import InitializationData, Update
 from ..abstractions.blueprint import AssignmentData
 from ..command_issuer import CommandIssuer
 from ..commands.admission import AssignUnit
+from ..commands.labels import LabelPlan
 from ..commands.task_run import (
     AssignmentPlan,
     CreateAssignments,
@@ -38,6 +38,7 @@ from ..ports import AppendResult, Ids, Payload
 from ..signal import Signal
 from .launching.assignment_data import encoded, encoded_item, received_already
 from .launching.extensions import RunExtensions
+from .launching.label_units import LabelUnits
 from .launching.reassignments import Reassignments
 from .logger_core import get_logger
 
@@ -69,7 +70,9 @@ class TaskLauncher:
         max_num_concurrent_units: int = 0,
         max_repeats: int = 0,
         max_item_bytes: int,
-        concurrent: bool = False,
+        concurrent: bool,
+        label_plan: LabelPlan | None,
+        on_change: Callable[[], None],
     ) -> None:
         """Keep the parts; nothing is read from the data yet.
 
@@ -83,6 +86,8 @@ class TaskLauncher:
             max_repeats: number of times that an assignment for several workers is made again after somebody left.
             max_item_bytes: maximum size of an item as JSON.
             concurrent: whether the units of an assignment are worked on together.
+            label_plan: when assignments get further units; None if they get none.
+            on_change: called when the launcher may have nothing more to do, without an event.
         """
         self._ledger = ledger
         self._ids = ids
@@ -94,6 +99,8 @@ class TaskLauncher:
         self._max_item_bytes = max_item_bytes
         self._concurrent = concurrent
         self._reassignments = Reassignments(ledger, ids, task_run, max_repeats)
+        self._label_units = LabelUnits(ledger, ids, task_run, label_plan, pay_cents)
+        self._on_change = on_change
         self._created_units: deque[UnitId] = deque()
         self._changed = Signal()
         self._stopped = False
@@ -113,6 +120,7 @@ class TaskLauncher:
         waiting = (state.units[streams.unit(self._run, unit)] for unit in units)
         self._created_units.extend(unit.unit for unit in waiting if unit.status is UnitStatus.CREATED)
         self._reassignments.resume()
+        self._label_units.resume()
         exhausted_at = state.task_runs[streams.task_run(self._run)].exhausted_at
         if exhausted_at is not None and isinstance(self._data, Sequence) and len(self._data) > exhausted_at:
             logger.warning(
@@ -174,6 +182,10 @@ class TaskLauncher:
         while not self._stopped:
             if self._reassignments:
                 await self._reassignments.make_next()
+                self._on_change()
+            elif self._label_units.is_due:
+                await self._label_units.assess_next()
+                self._on_change()
             elif batch := self._next_batch():
                 await self._launch(batch)
             else:
@@ -196,13 +208,15 @@ class TaskLauncher:
             return None
         if self._planned is None or self._planned[0] != run.units_per_assignment:
             self._planned = run.units_per_assignment, sum(map(self._extensions.units_of, self._data))
-        return self._planned[1]
+        return self._planned[1] + self._label_units.opened
 
     @property
     def is_done(self) -> bool:
         """True once all units of the data are launched, or no more will be."""
         return self._stopped or (
-            self.exhausted and not (self._created_units or self._reassignments or self._extensions.is_raising)
+            self.exhausted
+            and not (self._created_units or self._reassignments or self._extensions.is_raising)
+            and self._label_units.is_done
         )
 
     @property
@@ -214,7 +228,7 @@ class TaskLauncher:
     def is_out_of_budget(self) -> bool:
         """True if no unit is launched or assigned, and the budget does not cover the next one."""
         is_something_out = self._units_out() > 0 or self._ledger.state.runs[self._run].live_agents
-        return not (self.is_done or is_something_out or self._can_pay_next())
+        return not (self.is_done or is_something_out or self._can_pay_next() or self._label_units.is_assessing)
 
     def next_change(self) -> trio.Event:
         """Return the event that the next change in launched or waiting units sets."""
@@ -279,6 +293,7 @@ class TaskLauncher:
     def on_committed(self, events: Sequence[RecordedEvent]) -> None:
         """Note created units, and changes of units' status, among durable events of the run."""
         self._reassignments.on_committed(events)
+        self._label_units.on_committed(events)
         created = (recorded.envelope.event for recorded in events)
         self._created_units.extend(unit.unit for unit in created if isinstance(unit, UnitCreated) and unit.index >= 0)
         kinds = {type(recorded.envelope.event) for recorded in events}
@@ -326,8 +341,8 @@ class TaskLauncher:
             LaunchError: there is another item in its place, or none.
         """
         assignment = self._ledger.state.runs[self._run].assignments[number]
-        fact = self._ledger.state.records[streams.assignment(self._run, assignment)].fact
-        body = self._ledger.log.payload(fact.data) if isinstance(fact, AssignmentCreated) else None
+        created = self._ledger.state.assignments[streams.assignment(self._run, assignment)].created
+        body = self._ledger.log.payload(created.data)
         try:
             again = encoded_item(await receiver.receive(), number + 1, self._max_item_bytes)
         except trio.EndOfChannel:

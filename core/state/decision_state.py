@@ -18,6 +18,7 @@ from ...events.agent import (
     AgentSoftRejected,
     AgentUpdateReceived,
 )
+from ...events.assignment import AssignmentCreated, AssignmentExtended, AssignmentSettled
 from ...events.base import Event
 from ...events.engagement import (
     AllWorkEnded,
@@ -31,7 +32,6 @@ from ...events.ids import AssignmentId, ProjectId, QualificationId, RequesterId,
 from ...events.onboarding import OnboardingReturned, OnboardingStarted, OnboardingUpdateReceived
 from ...events.payment import PaymentOwed, PaymentWithdrawn
 from ...events.records import (
-    AssignmentCreated,
     ProjectCreated,
     QualificationCreated,
     RequesterRegistered,
@@ -187,6 +187,10 @@ class DecisionState(EntityStates):
         match event:
             case AssignmentCreated():
                 self._index_assignment(self.runs.of_stream(stream), event)
+            case AssignmentExtended():
+                self.runs.of_stream(stream).settled.discard(self.assignments[stream].created.assignment)
+            case AssignmentSettled():
+                self.runs.of_stream(stream).settled.add(self.assignments[stream].created.assignment)
             case TaskRunCreated():
                 self.runs_of_task.setdefault(event.task, []).append(event.task_run)
                 index = self.runs.of_stream(stream)

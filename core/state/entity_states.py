@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar, cast
 
 from ...events.agent import AgentEvent
+from ...events.assignment import AssignmentEvent
 from ...events.base import Event
 from ...events.engagement import EngagementEvent
 from ...events.envelope import Envelope
@@ -21,7 +22,7 @@ from ...events.task_run import TaskRunEvent
 from ...events.unit import UnitEvent
 from ...events.worker import WorkerEvent
 from ..errors import IllegalStepError, UnknownEntityError, VersionConflictError
-from ..lifecycles import agent, engagement, onboarding, records, resource, task, task_run, unit, worker
+from ..lifecycles import agent, assignment, engagement, onboarding, records, resource, task, task_run, unit, worker
 from ..lifecycles import payment as pay
 
 State = TypeVar("State")
@@ -63,6 +64,7 @@ class EntityStates:
         self.workers = StateMap[worker.WorkerState, WorkerEvent](worker.evolve)
         self.task_runs = StateMap[task_run.TaskRunState, TaskRunEvent](task_run.evolve)
         self.resources = StateMap[resource.ResourceState, ResourceEvent](resource.evolve)
+        self.assignments = StateMap[assignment.AssignmentState, AssignmentEvent](assignment.evolve)
         self.units = StateMap[unit.UnitState, UnitEvent](unit.evolve)
         self.agents = StateMap[agent.AgentRecord, AgentEvent](agent.evolve)
         self.onboardings = StateMap[onboarding.OnboardingRecord, OnboardingEvent](onboarding.evolve)
@@ -76,6 +78,7 @@ class EntityStates:
                 (worker.WORKER, self.workers),
                 (task_run.TASK_RUN, self.task_runs),
                 (resource.RESOURCE, self.resources),
+                (assignment.ASSIGNMENT, self.assignments),
                 (unit.UNIT, self.units),
                 (agent.AGENT, self.agents),
                 (onboarding.ONBOARDING, self.onboardings),

@@ -31,6 +31,8 @@ class RunIndex(msgspec.Struct):
     repeats: dict[AssignmentId, AssignmentId] = {}
     #: The same the other way round: how often each was repeated, and by what.
     repeated_by: dict[AssignmentId, list[AssignmentId]] = {}
+    #: Assignments that get no more answers, because their label is settled.
+    settled: set[AssignmentId] = set()
     units_of: dict[AssignmentId, list[UnitId]] = {}
     agent_of_unit: dict[UnitId, AgentId] = {}
     live_agents: set[AgentId] = set()

@@ -15,6 +15,7 @@ import msgspec
 
 from ...events.ids import ProjectId, QualificationId, RequesterId, TaskId, TaskRunId, WorkerId
 from ..lifecycles.agent import AgentRecord
+from ..lifecycles.assignment import AssignmentState
 from ..lifecycles.engagement import EngagementState
 from ..lifecycles.onboarding import OnboardingRecord
 from ..lifecycles.payment import PaymentState
@@ -39,6 +40,7 @@ _FAMILIES: dict[str, msgspec.msgpack.Decoder[dict[str, tuple[int, object]]]] = {
         ("workers", WorkerState),
         ("task_runs", TaskRunState),
         ("resources", ResourceState),
+        ("assignments", AssignmentState),
         ("units", UnitState),
         ("agents", AgentRecord),
         ("onboardings", OnboardingRecord),

@@ -11,6 +11,7 @@ from typing import cast
 from ...events.base import Event, kind_of
 from ..errors import IllegalStepError, VersionConflictError
 from ..lifecycles.agent import AGENT
+from ..lifecycles.assignment import ASSIGNMENT
 from ..lifecycles.engagement import ENGAGEMENT
 from ..lifecycles.onboarding import ONBOARDING
 from ..lifecycles.payment import PAYMENT
@@ -23,7 +24,7 @@ from ..lifecycles.unit import UNIT
 from ..lifecycles.worker import WORKER
 
 #: All lifecycles.
-LIFECYCLES = (RECORD, TASK, WORKER, TASK_RUN, RESOURCE, UNIT, AGENT, ONBOARDING, ENGAGEMENT, PAYMENT)
+LIFECYCLES = (RECORD, TASK, WORKER, TASK_RUN, RESOURCE, ASSIGNMENT, UNIT, AGENT, ONBOARDING, ENGAGEMENT, PAYMENT)
 
 #: For each event type, the status it leads to by the status before; None if the entity does not exist yet.
 _TARGETS: dict[type[Event], Mapping[Status | None, Status]] = {
@@ -73,7 +74,8 @@ def statuses_after(lifecycle: Lifecycle[S]) -> dict[type[Event], str]:
     return {step.event: str(step.target.value) for step in lifecycle.steps if step.sources != (step.target,)}
 
 
-#: The status that each event leads to, in all lifecycles. Records and tasks have one status, which says nothing.
+#: The status that each event leads to, in all lifecycles but three. Records and tasks have one status, which says
+#: nothing, and readers know an assignment by the statuses of its units.
 STATUS_AFTER: dict[type[Event], str] = {
     **statuses_after(WORKER),
     **statuses_after(TASK_RUN),

@@ -18,13 +18,14 @@ from ...core.payloads import seal
 from ...core.ports import AppendRequest, NewEvent, Payload
 from ...events import streams
 from ...events.agent import AgentAccepted
+from ...events.assignment import AssignmentCreated, AssignmentExtended, AssignmentSettled
 from ...events.base import PayloadRef
 from ...events.catalogue import AnyEvent
 from ...events.engagement import WorkerExcluded
 from ...events.envelope import Position, RecordedEvent
 from ...events.ids import AssignmentId, RequesterId, TaskId, TaskRunId, WorkerId
 from ...events.onboarding import OnboardingFailed, OnboardingStarted
-from ...events.records import AssignmentCreated, RequesterRegistered
+from ...events.records import RequesterRegistered
 from ...events.resource import ResourceAcquired, ResourceIntended
 from ...events.task_run import TaskRunCreated
 from ...events.unit import UnitCreated
@@ -106,6 +107,8 @@ class RedactedSlice:
             case ResourceIntended() | ResourceAcquired():
                 details = {key: LEFT_OUT if isinstance(value, str) else value for key, value in event.details.items()}
                 return replace(event, details=details)
+            case AssignmentExtended(evidence=evidence) | AssignmentSettled(evidence=evidence):
+                return replace(event, evidence=replace(evidence, label=LEFT_OUT))
             case _ if isinstance(event, _Reasoned):
                 return replace(event, reason=LEFT_OUT)
             case _:

@@ -28,6 +28,7 @@ from ...events.agent import (
     AgentUpdateReceived,
     AgentVerdictWithdrawn,
 )
+from ...events.assignment import AssignmentCreated
 from ...events.base import Event, FileRef, PayloadRef
 from ...events.envelope import RecordedEvent
 from ...events.onboarding import (
@@ -37,7 +38,6 @@ from ...events.onboarding import (
     OnboardingUpdateReceived,
 )
 from ...events.records import (
-    AssignmentCreated,
     ProjectCreated,
     QualificationCreated,
     RequesterRegistered,

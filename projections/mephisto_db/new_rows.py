@@ -10,12 +10,12 @@ from ...core.lifecycles.task_run import TaskRunStatus
 from ...core.lifecycles.unit import UnitStatus
 from ...core.lifecycles.worker import WorkerStatus
 from ...events.agent import AgentAccepted, AgentModelReplied
+from ...events.assignment import AssignmentCreated
 from ...events.base import FileRef, PayloadRef
 from ...events.codec import KIND_OF
 from ...events.envelope import RecordedEvent
 from ...events.ids import AgentId, OnboardingAgentId
 from ...events.onboarding import OnboardingStarted
-from ...events.records import AssignmentCreated
 from ...events.streams import number_of
 from ...events.task_run import TaskRunCreated
 from ...events.unit import UnitCreated

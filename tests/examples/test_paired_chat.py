@@ -17,7 +17,7 @@ from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
 from mephisto_es.adapters.crowd.page_client import PageClient, Visit
 from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.sqlite.reader import LogReader
-from mephisto_es.events.records import AssignmentCreated
+from mephisto_es.events.assignment import AssignmentCreated
 from mephisto_es.projections.registry import PROJECTIONS
 
 from .scripts import launched

@@ -8,16 +8,19 @@ from hypothesis import HealthCheck, given, settings
 from mephisto_es.core.decisions.admission_rules import admission
 from mephisto_es.core.errors import UnknownEntityError
 from mephisto_es.core.lifecycles.agent import AgentStatus
+from mephisto_es.core.lifecycles.assignment import AssignmentStatus
 from mephisto_es.core.ports import AppendRequest
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import streams
 from mephisto_es.events.agent import AgentLateAccepted, AgentReturned
+from mephisto_es.events.assignment import AssignmentExtended, AssignmentSettled
 from mephisto_es.events.engagement import WorkerRefused, WorkStarted
-from mephisto_es.events.ids import AgentId, WorkerId
+from mephisto_es.events.ids import AgentId, AssignmentId, WorkerId
 from mephisto_es.projections.queries.history.explain import (
     Explanation,
     ExplanationStep,
     explain_agent,
+    explain_assignment,
     explain_worker,
 )
 
@@ -125,3 +128,25 @@ def test_who_is_not_there_is_told_who_is(as_of: MemoryAsOf) -> None:
         explain_worker(as_of, WorkerId(99999))
     with pytest.raises(UnknownEntityError, match=r"there is no agent-99999; the nearest is agent-\d+"):
         explain_agent(as_of, AgentId(99999))
+
+
+def test_an_assignment_is_explained_with_the_numbers_of_each_decision() -> None:
+    def is_extended_and_settled(state: DecisionState) -> bool:
+        return any(one.further and one.status is AssignmentStatus.SETTLED for one in state.assignments.values())
+
+    as_of = MemoryAsOf(find_history(500, is_extended_and_settled))
+    decisions = 0
+    for (assignment,) in as_of.db.execute("SELECT assignment_id FROM assignments").fetchall():
+        explained = explain_assignment(as_of, AssignmentId(assignment))
+        assert [step.seq for step in explained.steps] == sorted(step.seq for step in explained.steps)
+        assert explained.steps[0].kind == "assignment_created"
+        for seq, envelope in as_of.events:
+            event = envelope.event
+            if envelope.stream.endswith(f"/{assignment}") and isinstance(event, AssignmentExtended | AssignmentSettled):
+                enough, sure, most = step_at([explained], seq).rules
+                decisions += 1
+                assert sure.inputs["posterior"] == f"{event.evidence.posterior:.4f}"
+                assert (enough.holds and sure.holds) or most.holds or isinstance(event, AssignmentExtended)
+    assert decisions > 1
+    with pytest.raises(UnknownEntityError):
+        explain_assignment(as_of, AssignmentId(10**9))

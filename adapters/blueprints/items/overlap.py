@@ -54,7 +54,7 @@ def read_overlap(setting: Mapping[str, object] | None, units_per_assignment: int
         raise ConfigError(
             f"{KEY}.count is {overlap.count}, and every item gets {units_per_assignment} units anyway",
             key=KEY,
-            hint="It must be more than mephisto.blueprint.units_per_assignment",
+            hint="It must be more than mephisto.blueprint.units_per_assignment, or than stop_when.min",
         )
     return overlap
 

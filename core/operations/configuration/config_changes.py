@@ -51,6 +51,10 @@ _EFFECTS = (
         "it applies to items that are read from now on; `mephisto-es extend RUN` raises it for all",
     ),
     ("blueprint.overlap", "items that were read keep their units, and the run can only be resumed with the same"),
+    (
+        "blueprint.stop_when",
+        "it applies to decisions from now on, but for `min`, with which the run can only be resumed as it was",
+    ),
     ("blueprint.", _NEW_SERVER),
     ("architect.", _NEW_SERVER),
     ("provider.", "it does not apply, because the run is published already"),

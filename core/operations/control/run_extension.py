@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
 from ....events import streams
@@ -16,6 +18,15 @@ from ...ports import AppendResult, Ids
 from ..registry import get_blueprint_from_type
 from ..run.plan import stored_config
 from .requests import ExtendRequest
+
+
+class _UnitTerms(NamedTuple):
+    """Facts about the units of an assignment, by the blueprint."""
+
+    #: They are worked on together.
+    are_together: bool
+    #: There are as many as the label needs.
+    follow_labels: bool
 
 
 class RunExtension:
@@ -48,7 +59,7 @@ class RunExtension:
             command_id: names the command, so that it can be issued again and is still executed once.
         """
         try:
-            partial = not self._is_concurrent(run)
+            partial = not self._unit_terms(run).are_together
         except CommandRefusedError:
             partial = False  # nobody can tell
         return await self._issuer.issue(ReopenRun(task_run=run, reason=reason, partial=partial), command_id=command_id)
@@ -61,10 +72,16 @@ class RunExtension:
             command_id: names the command, so that it can be issued again and is still executed once.
         """
         run = request.task_run
-        if request.units_per_assignment is not None and self._is_concurrent(run):
-            raise CommandRefusedError(
-                f"the units of an assignment of run {run} are done together: their number cannot be raised"
-            )
+        if request.units_per_assignment is not None:
+            terms = self._unit_terms(run)
+            if terms.are_together:
+                raise CommandRefusedError(
+                    f"the units of an assignment of run {run} are done together: their number cannot be raised"
+                )
+            if terms.follow_labels:
+                raise CommandRefusedError(
+                    f"the items of run {run} get as many units as their labels need: raise stop_when.max"
+                )
         payload = seal(msgspec.json.encode(request.items), self._ids.salt()) if request.items else None
         command = ExtendRun(
             task_run=run,
@@ -76,8 +93,8 @@ class RunExtension:
         )
         return await self._issuer.issue(command, *([] if payload is None else [payload]), command_id=command_id)
 
-    def _is_concurrent(self, run: TaskRunId) -> bool:
-        """Return whether the units of an assignment are worked on together.
+    def _unit_terms(self, run: TaskRunId) -> _UnitTerms:
+        """Return what the blueprint of a run says about the units of an assignment.
 
         Raises:
             CommandRefusedError: the blueprint of the run cannot be made, so nobody can tell.
@@ -89,7 +106,7 @@ class RunExtension:
         try:
             blueprint_class = get_blueprint_from_type(created.blueprint_type)
             blueprint = blueprint_class(stored_config(created), blueprint_class.SharedStateClass())
-            return blueprint.make_task_runner().is_concurrent
+            return _UnitTerms(blueprint.make_task_runner().is_concurrent, blueprint.label_plan is not None)
         except Exception as error:
             # A blueprint's code may raise anything.
             raise CommandRefusedError(

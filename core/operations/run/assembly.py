@@ -53,6 +53,8 @@ def assemble_live_run(
         max_repeats=context.task_runner.max_repeats,
         max_item_bytes=context.settings.max_item_bytes,
         concurrent=context.task_runner.is_concurrent,
+        label_plan=context.blueprint.label_plan,
+        on_change=on_change,
     )
     pages = AgentPages(context.task_run, ledger, context.texts)
     uploads = UploadFetcher(context, ledger, ids)

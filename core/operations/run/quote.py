@@ -16,7 +16,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     """The expected size and cost of a run. Amounts are in cents."""
 
     task_name: str
-    #: Ordinary units; None if the script makes the data while the run is live.
+    #: Ordinary units, at most if their number is not fixed; None if the script makes the data while the run is live.
     units: int | None
     #: Screening and gold units at most. They are paid like others.
     evaluation_units: int
@@ -34,6 +34,8 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     #: Pay for a minute of work that leads to nothing, and the most for one piece of work; 0: there is none.
     pay_for_time_cents: int = 0
     pay_for_time_limit_cents: int = 0
+    #: Ordinary units at least, if items get further ones as their labels need them; None: as many as `units`.
+    least_units: int | None = None
     #: Hourly pay that the run wants to pay at least; 0: it does not say.
     minimum_hourly_cents: int = 0
 
@@ -116,6 +118,7 @@ def quote_of(plan: RunPlan, account: SiteAccount | None = None) -> Quote:
         account=account,
         pay_for_time_cents=settings.pay_for_time_cents,
         pay_for_time_limit_cents=settings.time_limit_cents,
+        least_units=None if planned is None else planned.least,
         minimum_hourly_cents=settings.minimum_hourly_pay_cents,
     )
 

@@ -20,7 +20,6 @@ from ....events.agent import (
 from ....events.base import FileRef, PayloadRef
 from ....events.ids import AgentId, AssignmentId, OnboardingAgentId, UnitId, WorkerId
 from ....events.onboarding import OnboardingObserved, OnboardingUpdateReceived
-from ....events.records import AssignmentCreated
 from ....events.worker import WorkerRegistered
 from ...abstractions.agent import Assignment, InitializationData, Unit, Worker
 from ...abstractions.shared_task_state import OnboardingSharedState
@@ -246,9 +245,7 @@ class Units:
         return with_reader(assigned, self)
 
     def _assignment(self, assignment_id: AssignmentId) -> Assignment:
-        fact = self._ledger.state.records[streams.assignment(self._run, assignment_id)].fact
-        if not isinstance(fact, AssignmentCreated):
-            raise TypeError(f"assignment {assignment_id} is recorded as {type(fact).__name__}")
-        body = self._ledger.log.payload(fact.data)
+        created = self._ledger.state.assignments[streams.assignment(self._run, assignment_id)].created
+        body = self._ledger.log.payload(created.data)
         data = _init_data.decode(body) if body else InitializationData(shared={})
         return with_reader(Assignment(assignment_id, data), self)

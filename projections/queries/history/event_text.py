@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from enum import Enum
 
 from ....core.operations.configuration.money import amount
-from ....events import agent, engagement, onboarding, payment, records, resource, task_run, unit, worker
+from ....events import agent, assignment, engagement, onboarding, payment, records, resource, task_run, unit, worker
 from ....events.base import Event, PayloadRef
 from ....events.codec import KIND_OF
 
@@ -54,7 +54,9 @@ _TEMPLATES: dict[type[Event], str] = {
     resource.ResourceAcquired: "acquired ({details})",
     resource.ResourceFailed: "could not be acquired: {reason}",
     resource.ResourceReleased: "released: {reason}",
-    records.AssignmentCreated: "created from item {number} of the data",
+    assignment.AssignmentCreated: "created from item {number} of the data",
+    assignment.AssignmentExtended: "not sure enough, so it gets {units}",
+    assignment.AssignmentSettled: "gets no more answers, {by}: {evidence}",
     unit.UnitCreated: "created, worth {pay_cents}",
     unit.UnitLaunched: "offered to workers",
     unit.UnitAssigned: "assigned to worker-{worker} as agent-{agent}",
@@ -134,6 +136,19 @@ _TEMPLATES: dict[type[Event], str] = {
 }
 
 
+_SETTLED_BY = {
+    assignment.StopReason.CONFIDENCE: "because its label is sure enough",
+    assignment.StopReason.MAXIMUM: "because it has as many as allowed",
+}
+
+
+def label_text(evidence: assignment.LabelEvidence) -> str:
+    """Return what answers say about a label: `cat 0.947 after 2 answers, 0.95 needed`."""
+    answers = len(evidence.agents)
+    said = f"{answers} answer{'s' * (answers != 1)}"
+    return f"{evidence.label} {evidence.posterior:.3f} after {said}, {evidence.confidence:g} needed"
+
+
 def describe(event: Event) -> str:
     """Describe an event in a few words."""
     values = {name: _text(name, getattr(event, name)) for name in event.__struct_fields__}
@@ -143,6 +158,11 @@ def describe(event: Event) -> str:
     if isinstance(event, task_run.SiteListEvent):
         values["qualification"] = _list_name(event)
     text = template.format_map(values)
+    if isinstance(event, assignment.AssignmentExtended):
+        units = ", ".join(f"unit-{one}" for one in event.units)
+        text = f"not sure enough, so it gets {units}: {label_text(event.evidence)}"
+    if isinstance(event, assignment.AssignmentSettled) and event.withdrawn:
+        text += f"; withdrawn: {', '.join(f'unit-{one}' for one in event.withdrawn)}"
     if isinstance(event, agent.AgentApproved) and not event.bonus_cents:
         text = "approved"
     if isinstance(event, task_run.TaskRunBudgetChanged) and event.budget_cents is None:
@@ -172,6 +192,10 @@ def _text(name: str, value: object) -> str:
     match value:
         case None:
             return "nothing"
+        case assignment.LabelEvidence():
+            return label_text(value)
+        case assignment.StopReason():
+            return _SETTLED_BY[value]
         case bool():
             return "yes" if value else "no"
         case PayloadRef():

@@ -1,4 +1,4 @@
-"""Explains from the recorded decisions why a worker was admitted or refused, and was assigned or lost a unit.
+"""Explains from the recorded decisions why a worker was admitted or refused, and who or what got a unit or lost it.
 
 A refusal is an event that names its rule. An admission does not name rules, because all of them held; so the same rules
 are evaluated again on the state that the log gives at that position. They depend on recorded facts only.
@@ -19,6 +19,7 @@ from ....core.lifecycles import task_run as task_runs
 from ....core.lifecycles import worker as workers
 from ....events import streams
 from ....events.agent import AgentDisconnected, AgentExpired, AgentReturned, AgentTimedOut
+from ....events.assignment import AssignmentExtended, AssignmentSettled
 from ....events.base import Event, kind_of
 from ....events.engagement import (
     AllWorkEnded,
@@ -30,9 +31,10 @@ from ....events.engagement import (
     WorkStarted,
 )
 from ....events.envelope import RecordedEvent
-from ....events.ids import AgentId, TaskRunId, UnitId, WorkerId
+from ....events.ids import AgentId, AssignmentId, TaskRunId, UnitId, WorkerId
 from ....events.task_run import CallbackFailed
 from ....events.unit import UnitExpired, UnitLaunched, UnitReleased
+from ...mephisto_db.data_model import assignment_status
 from ...mephisto_db.rows import date_of
 from ..as_of import AsOf
 from ..entity_ref import stream_of
@@ -72,7 +74,7 @@ class ExplanationStep(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """The decisions that led an agent or a worker to its current status."""
+    """The decisions that led an agent, a worker or an assignment to its current status."""
 
     entity: str
     #: The outcome, in one sentence.
@@ -100,6 +102,52 @@ def explain_worker(as_of: AsOf, worker: WorkerId) -> Explanation:
     refused = sum(any(not rule.holds for rule in step.rules) for step in steps)
     summary = f"{state.status.value if state else 'unknown'}; was assigned {assigned} units and refused {refused} times"
     return Explanation(str(entity), summary, tuple(steps))
+
+
+def explain_assignment(as_of: AsOf, assignment: AssignmentId) -> Explanation:
+    """Explain why an assignment has as many units as it has, and what became of each.
+
+    Raises:
+        UnknownEntityError: there is no such assignment.
+    """
+    entity = EntityRef("assignment", assignment)
+    stream = stream_of(as_of.db, entity)
+    run = streams.run_of(stream)
+    units = [row.unit_id for row in as_of.db.find_units(assignment_id=assignment)]
+    steps = [
+        *(_step(entity, recorded, rules=_label_rules(recorded.envelope.event)) for recorded in as_of.stream(stream)),
+        *(
+            _step(EntityRef("unit", unit), recorded)
+            for unit in units
+            for recorded in as_of.stream(streams.unit(run, unit))
+        ),
+    ]
+    steps.sort(key=lambda step: step.seq)
+    status = assignment_status(unit.status for unit in as_of.db.find_units(assignment_id=assignment))
+    return Explanation(str(entity), f"{status}; has {len(units)} units in run-{run}", tuple(steps))
+
+
+def _label_rules(event: Event) -> tuple[RuleResult, ...]:
+    """Return the rules of a decision about further units, with the numbers that they were applied to."""
+    if not isinstance(event, AssignmentExtended | AssignmentSettled):
+        return ()
+    evidence, answers = event.evidence, len(event.evidence.agents)
+    usable = sum(evidence.counts)
+    model: dict[str, str | int | bool | None] = {
+        "label": evidence.label,
+        "posterior": f"{evidence.posterior:.4f}",
+        "needed": f"{evidence.confidence:g}",
+        "answers by class": ", ".join(map(str, evidence.counts)),
+        "model": evidence.model.value,
+        "accuracy": f"{evidence.accuracy:.3f}",
+        "estimated from answers": evidence.estimated_from,
+    }
+    numbers: dict[str, str | int | bool | None] = {"answers": answers, "of a class": usable}
+    return (
+        RuleResult("enough_answers", numbers | {"min": evidence.least}, usable >= evidence.least),
+        RuleResult("sure_enough", model, evidence.posterior >= evidence.confidence),
+        RuleResult("as_many_as_allowed", {"answers": answers, "max": evidence.most}, answers >= evidence.most),
+    )
 
 
 def explain_agent(as_of: AsOf, agent: AgentId) -> Explanation:

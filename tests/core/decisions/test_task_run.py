@@ -29,8 +29,8 @@ from mephisto_es.core.decisions.task_run import admission_problem, resume_advice
 from mephisto_es.core.errors import CommandRefusedError, IllegalStepError, UnknownEntityError
 from mephisto_es.events import ids, streams
 from mephisto_es.events.agent import AgentTimedOut
+from mephisto_es.events.assignment import AssignmentCreated
 from mephisto_es.events.records import (
-    AssignmentCreated,
     ProjectCreated,
     RequesterRegistered,
     TaskPutInProject,

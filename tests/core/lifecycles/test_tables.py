@@ -13,7 +13,18 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from transitions import MachineError
 
 from mephisto_es.core.errors import IllegalStepError
-from mephisto_es.core.lifecycles import agent, engagement, onboarding, records, resource, task, task_run, unit, worker
+from mephisto_es.core.lifecycles import (
+    agent,
+    assignment,
+    engagement,
+    onboarding,
+    records,
+    resource,
+    task,
+    task_run,
+    unit,
+    worker,
+)
 from mephisto_es.core.lifecycles import payment as pay
 from mephisto_es.core.lifecycles.table import ABSENT, Lifecycle, existing, step
 from mephisto_es.events.base import Event, kind_of
@@ -30,6 +41,7 @@ class Kind(NamedTuple):
 
 
 KINDS = {
+    "assignment": Kind(assignment.ASSIGNMENT, assignment.evolve),
     "unit": Kind(unit.UNIT, unit.evolve),
     "agent": Kind(agent.AGENT, agent.evolve),
     "onboarding": Kind(onboarding.ONBOARDING, onboarding.evolve),
@@ -49,22 +61,25 @@ def example_of(event: type[Event]) -> Event:
     """One event of a type, filled with values that mean nothing."""
     by_type: dict[type, object] = {
         msgspec.inspect.IntType: 1,
+        msgspec.inspect.FloatType: 0.5,
         msgspec.inspect.BoolType: True,
         msgspec.inspect.StrType: "x",
         msgspec.inspect.DictType: {},
         msgspec.inspect.UnionType: None,
-        msgspec.inspect.StructType: {"sha256": "00", "size": 0},
         msgspec.inspect.VarTupleType: [],
     }
-    shape = msgspec.inspect.type_info(event)
-    assert isinstance(shape, msgspec.inspect.StructType)
-    values = {
-        field.encode_name: next(iter(field.type.cls)).value
-        if isinstance(field.type, msgspec.inspect.EnumType)
-        else by_type[type(field.type)]
-        for field in shape.fields
-        if field.required
-    }
+
+    def value_of(shape: msgspec.inspect.Type) -> object:
+        match shape:
+            case msgspec.inspect.EnumType(cls=cls):
+                return next(iter(cls)).value
+            case msgspec.inspect.StructType(fields=fields):
+                return {field.encode_name: value_of(field.type) for field in fields if field.required}
+            case _:
+                return by_type[type(shape)]
+
+    values = value_of(msgspec.inspect.type_info(event))
+    assert isinstance(values, dict)
     return msgspec.convert(values | {"kind": kind_of(event)}, event)
 
 

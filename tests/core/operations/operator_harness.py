@@ -32,6 +32,7 @@ from mephisto_es.core.abstractions.screen_task_required import (
 from mephisto_es.core.abstractions.shared_task_state import OnboardingSharedState
 from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.abstractions.use_gold_unit import GoldUnitSharedState, UseGoldUnit, UseGoldUnitArgs
+from mephisto_es.core.commands.labels import LabelPlan
 from mephisto_es.core.ledger import Ledger
 from mephisto_es.core.operations.hydra_config import MephistoConfig
 from mephisto_es.core.operations.operator import Operator
@@ -61,6 +62,7 @@ class HarnessTaskState(OnboardingSharedState, ScreenTaskSharedState, GoldUnitSha
 
     data: AssignmentData = ()
     runner: type[TaskRunner] = TaskRunner
+    label_plan: LabelPlan | None = None
     #: Functions of the blueprint and the provider, by name, in place of their own.
     plugins: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
 
@@ -78,6 +80,10 @@ class HarnessBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
         if (file := self.args.blueprint.data_jsonl) is not None:
             return [InitializationData(shared=json.loads(line)) for line in Path(file).read_text().splitlines()]
         return self.shared_state.data
+
+    @property
+    def label_plan(self) -> LabelPlan | None:
+        return self.shared_state.label_plan
 
     def check_submission(self, answers: object) -> tuple[str, ...]:
         check = self.shared_state.plugins.get("check_submission", super().check_submission)

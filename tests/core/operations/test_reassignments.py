@@ -17,8 +17,8 @@ from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.decisions.refusals import refusal_text
 from mephisto_es.core.errors import OutcomeUnknownError
 from mephisto_es.core.ports import AppendRequest, Outcome
+from mephisto_es.events.assignment import AssignmentCreated
 from mephisto_es.events.engagement import RefusalReason
-from mephisto_es.events.records import AssignmentCreated
 from mephisto_es.events.unit import UnitExpired
 
 from .operator_harness import HarnessTaskState, OperatorHarness, ask, items, open_harness, until

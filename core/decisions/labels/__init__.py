@@ -1,0 +1,1 @@
+"""Decisions about the labels of items."""

@@ -1,0 +1,181 @@
+"""Items get further units until their label is sure enough: through crashes, reviews and budgets."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
+from mephisto_es.adapters.architects.memory.router import MemoryRouter, PageGoneError
+from mephisto_es.adapters.log.memory import MemoryLog
+from mephisto_es.core.commands.labels import LabelPlan
+from mephisto_es.core.operations.launching.label_units import answer_text
+from mephisto_es.core.state.label_model import LabelModel, StopRule
+from mephisto_es.events.assignment import AssignmentExtended, AssignmentSettled, StopReason
+from mephisto_es.events.ids import AgentId, TaskRunId
+
+from .operator_harness import HarnessTaskState, ask, items, open_harness, until
+
+CLASSES = ("cat", "dog", "bird")
+PLAN = LabelPlan(answer="label", classes=CLASSES, accuracy=0.95, rule=StopRule(0.95, 2, 5))
+Events = list[AssignmentExtended | AssignmentSettled]
+
+
+@pytest.fixture(autouse=True)
+def _no_router_is_left() -> None:
+    MemoryArchitect.routers.clear()
+
+
+def shared(count: int, plan: LabelPlan = PLAN) -> HarnessTaskState:
+    return HarnessTaskState(data=items(count, workers=plan.rule.least), label_plan=plan)
+
+
+def decided(log: MemoryLog) -> dict[int, Events]:
+    """The decisions about each assignment."""
+    found: dict[int, Events] = {}
+    for recorded in log.read():
+        event = recorded.envelope.event
+        if isinstance(event, AssignmentExtended | AssignmentSettled):
+            found.setdefault(int(recorded.envelope.stream.rpartition("/")[2]), []).append(event)
+    return found
+
+
+async def answer(router: MemoryRouter, worker: str, label: object) -> None:
+    """Take the unit that is on offer, and answer it."""
+    router.submit_task((await ask(router, worker))["agent_id"], {"label": label})
+
+
+async def test_two_who_agree_are_enough_and_two_who_differ_are_not(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_harness(tmp_path) as harness:
+        live_run = await harness.launch(shared(1))
+        router = harness.router(live_run)
+        await answer(router, "ann", "cat")
+        await answer(router, "bob", "dog")
+        await until(harness, lambda: harness.statuses("unit").get("launched") == 1)
+        assert live_run.task_launcher.planned_units == 3
+        await answer(router, "cyd", "dog")
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        ((extended, settled),) = decided(harness.log).values()
+        assert isinstance(extended, AssignmentExtended)
+        assert (extended.evidence.counts, len(extended.units), extended.open_units) == ((1, 1, 0), 1, 0)
+        assert isinstance(settled, AssignmentSettled)
+        assert (settled.by, settled.evidence.label, settled.evidence.counts) == (
+            StopReason.CONFIDENCE,
+            "dog",
+            (1, 2, 0),
+        )
+        assert settled.evidence.posterior == LabelModel(3, 0.95).posterior([1, 2, 0])
+        assert harness.statuses("unit") == {"completed": 3}
+        assert harness.statuses("task_run") == {"completed": 1}
+
+
+async def test_rejected_work_is_replaced_and_a_reversal_withdraws_the_replacement(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_harness(tmp_path) as harness:
+        live_run = await harness.launch(shared(2))
+        router, run, log = harness.router(live_run), live_run.task_run, harness.log
+        for worker in ("ann", "bob"):
+            await answer(router, worker, "cat")
+        await until(harness, lambda: [len(events) for events in decided(log).values()] == [1])
+        reviewer = harness.operator.reviewer()
+        await reviewer.reject_work(AgentId(1), "not read")
+        await until(harness, lambda: [len(events) for events in decided(log).values()] == [2])
+        index = harness.operator.ledger.state.runs[run]
+        assert len(index.units_of[index.assignments[0]]) == 3
+        await reviewer.approve_work(AgentId(1))
+        await until(harness, lambda: [len(events) for events in decided(log).values()] == [3])
+        extended, settled = decided(log)[1][1:]
+        assert isinstance(extended, AssignmentExtended)
+        assert isinstance(settled, AssignmentSettled)
+        assert (extended.evidence.agents, settled.withdrawn) == ((AgentId(2),), extended.units)
+        assert harness.statuses("unit") == {"accepted": 1, "completed": 1, "expired": 1, "launched": 2}
+
+
+async def test_there_is_never_more_on_offer_than_allowed_and_paid_for(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_harness(tmp_path) as harness:
+        # Five units are covered: the sixth answer cannot be paid, and the run ends without it.
+        live_run = await harness.launch(shared(2), max_num_concurrent_units=1, budget="0.50")
+        router = harness.router(live_run)
+        for number, label in enumerate(("cat", "dog", "cat", "dog", "bird")):
+            await until(harness, lambda: harness.statuses("unit").get("launched") == 1)
+            await answer(router, f"worker-{number}", label)
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        statuses = harness.statuses("unit")
+        assert statuses["completed"] == 5
+        assert statuses.keys() == {"completed", "expired"}
+
+
+async def test_an_answer_that_is_no_class_is_paid_and_says_nothing(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_harness(tmp_path) as harness:
+        router = harness.router(await harness.launch(shared(1)))
+        for number, label in enumerate(("cow", None, 3, ["cat"], {"cat": "cat"})):
+            await until(harness, lambda: bool(harness.statuses("unit").get("launched")))
+            await answer(router, f"worker-{number}", label)
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        settled = decided(harness.log)[1][-1]
+        assert isinstance(settled, AssignmentSettled)
+        assert (settled.by, settled.evidence.counts, len(settled.evidence.agents)) == (StopReason.MAXIMUM, (0, 0, 0), 5)
+
+
+async def test_an_accuracy_that_nobody_knows_is_estimated_from_the_answers(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_harness(tmp_path) as harness:
+        plan = LabelPlan(answer="label", classes=CLASSES, accuracy=None, rule=StopRule(0.95, 2, 5))
+        router = harness.router(await harness.launch(shared(20, plan)))
+        with suppress(PageGoneError):
+            for number in range(70):
+                await answer(router, f"worker-{number}", "cat")
+                await trio.testing.wait_all_tasks_blocked()
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        events = [events[-1] for events in decided(harness.log).values()]
+        # Nothing is known about the workers at first.
+        assert events[-1].evidence.accuracy > 0.9 > events[0].evidence.accuracy > 0.75
+        assert all(event.evidence.estimated_from is not None for event in events)
+
+
+def test_the_answer_is_found_by_its_keys() -> None:
+    submission = {"a": {"b.c": {"d": 1}}, "e.f": "text", "g": True}
+    assert answer_text(submission, "a.b.c.d") == "1"
+    assert answer_text(submission, "e.f") == "text"
+    assert answer_text(submission, "g") == "true"
+    assert answer_text(submission, "a.x") is None
+    assert answer_text(["a"], "a") is None
+
+
+async def test_a_killed_operator_opens_nothing_twice_and_forgets_nothing(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    log = MemoryLog()
+    async with open_harness(tmp_path / "1", log) as harness:
+        router = harness.router(await harness.launch(shared(2)))
+        await answer(router, "ann", "cat")
+        await answer(router, "bob", "dog")
+        # Killed before anything else happens: the harness cancels all of it.
+    run = TaskRunId(1)
+    for time in range(2, 5):
+        async with open_harness(tmp_path / str(time), log) as harness:
+            await harness.operator.launch_from_incomplete_run(run, shared(2))
+            await until(harness, lambda: harness.statuses("unit") == {"completed": 2, "launched": 3})
+            assert [len(events) for events in decided(log).values()] == [1]
+    async with open_harness(tmp_path / "last", log) as harness:
+        await harness.operator.launch_from_incomplete_run(run, shared(2))
+        router = MemoryArchitect.routers[run]
+        for worker in ("cyd", "dan", "eve"):
+            await answer(router, worker, "dog")
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert [[type(event) for event in events] for events in decided(log).values()] == [
+            [AssignmentExtended, AssignmentSettled],
+            [AssignmentSettled],
+        ]
