@@ -18,6 +18,7 @@ from mephisto_es.core.abstractions.qualifications import (
 )
 from mephisto_es.core.errors import UnknownEntityError
 from mephisto_es.core.ports import AppendRequest, NewEvent
+from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import streams
 from mephisto_es.events.unit import UnitExpired
 from mephisto_es.events.worker import QualificationChanged, WorkerBlocked, WorkerUnblocked
@@ -42,12 +43,17 @@ from .views import PROJECTION
 LATER = 2_000_000_000_000_000
 
 
+def _has_work_and_an_onboarding(state: DecisionState) -> bool:
+    submitted = any(onboarding.submission is not None for onboarding in state.onboardings.values())
+    return submitted and has_work_of_every_kind(state)
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A log on disk with a long history in it."""
     path = tmp_path_factory.mktemp("log") / "mephisto.db"
     with SqliteLog.create_or_open(path, [PROJECTION]) as log:
-        log.commit(find_history(600, has_work_of_every_kind))
+        log.commit(find_history(600, _has_work_and_an_onboarding))
     return path
 
 
