@@ -164,7 +164,9 @@ async def test_a_killed_operator_opens_nothing_twice_and_forgets_nothing(
     for time in range(2, 5):
         async with open_harness(tmp_path / str(time), log) as harness:
             await harness.operator.launch_from_incomplete_run(run, shared(2))
+            await until(harness, lambda: bool(decided(log)))
             await until(harness, lambda: harness.statuses("unit") == {"completed": 2, "launched": 3})
+            await trio.testing.wait_all_tasks_blocked()
             assert [len(events) for events in decided(log).values()] == [1]
     async with open_harness(tmp_path / "last", log) as harness:
         await harness.operator.launch_from_incomplete_run(run, shared(2))
