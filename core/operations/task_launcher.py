@@ -185,6 +185,7 @@ class TaskLauncher:
                 self._on_change()
             elif self._label_units.is_due:
                 await self._label_units.assess_next()
+                self._changed.notify()
                 self._on_change()
             elif batch := self._next_batch():
                 await self._launch(batch)
@@ -213,22 +214,29 @@ class TaskLauncher:
     @property
     def is_done(self) -> bool:
         """True once all units of the data are launched, or no more will be."""
-        return self._stopped or (
-            self.exhausted
-            and not (self._created_units or self._reassignments or self._extensions.is_raising)
-            and self._label_units.is_done
-        )
+        return self._stopped or not (self._has_more or self._label_units.may_open_more)
 
     @property
     def is_about_to_launch(self) -> bool:
-        """True if units will be launched without anybody having to end one first."""
-        return not self.is_done and self._free_places() > 0 and self._can_pay_next()
+        """True if units may be launched without anybody having to end one first."""
+        return self._has_more and not self._stopped and self._free_places() > 0 and self._can_pay_next()
+
+    @property
+    def _has_more(self) -> bool:
+        """True while there are items to read, or units to create or launch."""
+        return bool(
+            not self.exhausted
+            or self._created_units
+            or self._reassignments
+            or self._label_units.is_busy
+            or self._extensions.is_raising
+        )
 
     @property
     def is_out_of_budget(self) -> bool:
         """True if no unit is launched or assigned, and the budget does not cover the next one."""
         is_something_out = self._units_out() > 0 or self._ledger.state.runs[self._run].live_agents
-        return not (self.is_done or is_something_out or self._can_pay_next() or self._label_units.is_assessing)
+        return not (self.is_done or is_something_out or self._can_pay_next() or self._label_units.must_assess)
 
     def next_change(self) -> trio.Event:
         """Return the event that the next change in launched or waiting units sets."""

@@ -69,23 +69,26 @@ class LabelUnits:
         """True while an item waits to be assessed."""
         return bool(self._waiting)
 
-    # Both ask the state and not only the durable events: an item whose last answer is not durable yet is not done.
+    @property
+    def is_busy(self) -> bool:
+        """True while an item waits to be assessed, or is being assessed."""
+        return bool(self._waiting or self._is_assessing)
+
+    # Both ask the state and not only the durable events: an item whose last answer is not durable yet is not settled.
 
     @property
-    def is_done(self) -> bool:
-        """True once no item gets another unit."""
+    def may_open_more(self) -> bool:
+        """True until all items are settled."""
         index = self._ledger.state.runs[self._run]
-        return self._plan is None or not (
-            self._waiting or self._is_assessing or len(index.settled) < len(index.assignments)
-        )
+        return self._plan is not None and (self.is_busy or len(index.settled) < len(index.assignments))
 
     @property
-    def is_assessing(self) -> bool:
-        """True while an item that has no open unit is to be assessed. Takes time: every item is looked at."""
+    def must_assess(self) -> bool:
+        """True while an item that has no open unit is not settled. Takes time: every item is looked at."""
         if self._plan is None:
             return False
         index = self._ledger.state.runs[self._run]
-        return bool(self._waiting or self._is_assessing) or any(
+        return self.is_busy or any(
             assignment not in index.settled and index.open_units.isdisjoint(index.units_of[assignment])
             for assignment in index.assignments
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,15 +15,18 @@ from mephisto_es.adapters.architects.memory.router import MemoryRouter, PageGone
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.commands.labels import LabelPlan
 from mephisto_es.core.operations.launching.label_units import answer_text
+from mephisto_es.core.ports import AppendRequest, Outcome
 from mephisto_es.core.state.label_model import LabelModel, StopRule
 from mephisto_es.events.assignment import AssignmentExtended, AssignmentSettled, StopReason
-from mephisto_es.events.ids import AgentId, TaskRunId
+from mephisto_es.events.base import Event
+from mephisto_es.events.ids import AgentId
+from mephisto_es.events.unit import UnitCompleted
 
-from .operator_harness import HarnessTaskState, ask, items, open_harness, until
+from .operator_harness import HarnessTaskState, OperatorHarness, ask, items, open_harness, until
 
 CLASSES = ("cat", "dog", "bird")
 PLAN = LabelPlan(answer="label", classes=CLASSES, accuracy=0.95, rule=StopRule(0.95, 2, 5))
-Events = list[AssignmentExtended | AssignmentSettled]
+Decided = list[AssignmentExtended | AssignmentSettled]
 
 
 @pytest.fixture(autouse=True)
@@ -34,9 +38,9 @@ def shared(count: int, plan: LabelPlan = PLAN) -> HarnessTaskState:
     return HarnessTaskState(data=items(count, workers=plan.rule.least), label_plan=plan)
 
 
-def decided(log: MemoryLog) -> dict[int, Events]:
+def decided(log: MemoryLog) -> dict[int, Decided]:
     """The decisions about each assignment."""
-    found: dict[int, Events] = {}
+    found: dict[int, Decided] = {}
     for recorded in log.read():
         event = recorded.envelope.event
         if isinstance(event, AssignmentExtended | AssignmentSettled):
@@ -151,30 +155,58 @@ def test_the_answer_is_found_by_its_keys() -> None:
     assert answer_text(["a"], "a") is None
 
 
+class Crash(BaseException):
+    """The process has died."""
+
+
+class MortalLog(MemoryLog):
+    """A log whose process dies once, right after an event of a kind is durable for the so many-th time."""
+
+    def __init__(self, kind: type[Event], times: int) -> None:
+        super().__init__()
+        self._kind = kind
+        self._left = times
+
+    def commit(self, batch: Sequence[AppendRequest]) -> list[Outcome]:
+        outcomes = super().commit(batch)
+        before = self._left
+        self._left -= sum(isinstance(new.event, self._kind) for request in batch for new in request.events)
+        if before > 0 >= self._left:
+            raise Crash
+        return outcomes
+
+
+@pytest.mark.parametrize(
+    ("kind", "times"), [(UnitCompleted, 1), (UnitCompleted, 2), (AssignmentExtended, 1), (AssignmentSettled, 1)]
+)
 async def test_a_killed_operator_opens_nothing_twice_and_forgets_nothing(
-    tmp_path: Path, autojump_clock: trio.testing.MockClock
+    kind: type[Event], times: int, tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
-    log = MemoryLog()
-    async with open_harness(tmp_path / "1", log) as harness:
-        router = harness.router(await harness.launch(shared(2)))
-        await answer(router, "ann", "cat")
-        await answer(router, "bob", "dog")
-        # Killed before anything else happens: the harness cancels all of it.
-    run = TaskRunId(1)
-    for time in range(2, 5):
-        async with open_harness(tmp_path / str(time), log) as harness:
-            await harness.operator.launch_from_incomplete_run(run, shared(2))
-            await until(harness, lambda: bool(decided(log)))
-            await until(harness, lambda: harness.statuses("unit") == {"completed": 2, "launched": 3})
-            await trio.testing.wait_all_tasks_blocked()
-            assert [len(events) for events in decided(log).values()] == [1]
-    async with open_harness(tmp_path / "last", log) as harness:
-        await harness.operator.launch_from_incomplete_run(run, shared(2))
-        router = MemoryArchitect.routers[run]
-        for worker in ("cyd", "dan", "eve"):
-            await answer(router, worker, "dog")
+    log, answers = MortalLog(kind, times), ("cat", "dog", "dog")
+    with pytest.raises(BaseExceptionGroup) as died:
+        async with open_harness(tmp_path, log) as harness:
+            router = harness.router(await harness.launch(shared(1)))
+            await answer_all(harness, router, answers)
+            await trio.sleep_forever()
+    assert died.value.subgroup(Crash)
+    async with open_harness(tmp_path, log) as harness:
+        live_run = await harness.launch(shared(1), resume_incomplete_run=True)
+        await answer_all(harness, harness.router(live_run), answers)
         await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
         assert [[type(event) for event in events] for events in decided(log).values()] == [
-            [AssignmentExtended, AssignmentSettled],
-            [AssignmentSettled],
+            [AssignmentExtended, AssignmentSettled]
         ]
+        assert harness.statuses("unit") == {"completed": 3}
+
+
+async def answer_all(harness: OperatorHarness, router: MemoryRouter, answers: Sequence[str]) -> None:
+    """Give the answers that are not there yet, each by a worker of its own, as long as the run is live."""
+    for number, label in enumerate(answers):
+        worker = f"worker-{number}"
+        with suppress(PageGoneError):
+            details = await ask(router, worker)
+            while details["agent_id"] is None:
+                # A unit may follow once the answers that are there are durable.
+                await trio.sleep(1)
+                details = await ask(router, worker)
+            router.submit_task(details["agent_id"], {"label": label})
