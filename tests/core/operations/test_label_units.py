@@ -22,7 +22,7 @@ from mephisto_es.events.base import Event
 from mephisto_es.events.ids import AgentId
 from mephisto_es.events.unit import UnitCompleted
 
-from .operator_harness import HarnessTaskState, OperatorHarness, ask, items, open_harness, until
+from .operator_harness import HarnessTaskState, ask, items, open_harness, until
 
 CLASSES = ("cat", "dog", "bird")
 PLAN = LabelPlan(answer="label", classes=CLASSES, accuracy=0.95, rule=StopRule(0.95, 2, 5))
@@ -184,14 +184,11 @@ async def test_a_killed_operator_opens_nothing_twice_and_forgets_nothing(
 ) -> None:
     log, answers = MortalLog(kind, times), ("cat", "dog", "dog")
     with pytest.raises(BaseExceptionGroup) as died:
-        async with open_harness(tmp_path, log) as harness:
-            router = harness.router(await harness.launch(shared(1)))
-            await answer_all(harness, router, answers)
-            await trio.sleep_forever()
+        await work_until_death(tmp_path, log, answers)
     assert died.value.subgroup(Crash)
     async with open_harness(tmp_path, log) as harness:
         live_run = await harness.launch(shared(1), resume_incomplete_run=True)
-        await answer_all(harness, harness.router(live_run), answers)
+        await answer_all(harness.router(live_run), answers)
         await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
         assert [[type(event) for event in events] for events in decided(log).values()] == [
             [AssignmentExtended, AssignmentSettled]
@@ -199,7 +196,13 @@ async def test_a_killed_operator_opens_nothing_twice_and_forgets_nothing(
         assert harness.statuses("unit") == {"completed": 3}
 
 
-async def answer_all(harness: OperatorHarness, router: MemoryRouter, answers: Sequence[str]) -> None:
+async def work_until_death(path: Path, log: MemoryLog, answers: Sequence[str]) -> None:
+    async with open_harness(path, log) as harness:
+        await answer_all(harness.router(await harness.launch(shared(1))), answers)
+        await trio.sleep_forever()
+
+
+async def answer_all(router: MemoryRouter, answers: Sequence[str]) -> None:
     """Give the answers that are not there yet, each by a worker of its own, as long as the run is live."""
     for number, label in enumerate(answers):
         worker = f"worker-{number}"
