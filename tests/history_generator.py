@@ -587,7 +587,7 @@ class HistoryGenerator(RandomValues):
             classes=("cat", "dog"),
             accuracy=0.8,
             estimated_from=None,
-            rule=StopRule(0.9, 1, 3),
+            rule=StopRule(0.75, 1, 3),
             items=(item,),
         )
         return decide_assess_labels(self.state, command)

@@ -43,9 +43,10 @@ from .views import PROJECTION
 LATER = 2_000_000_000_000_000
 
 
-def _has_work_and_an_onboarding(state: DecisionState) -> bool:
+def _has_what_is_read(state: DecisionState) -> bool:
     submitted = any(onboarding.submission is not None for onboarding in state.onboardings.values())
-    return submitted and has_work_of_every_kind(state)
+    qualified = any(worker.qualifications for worker in state.workers.values())
+    return submitted and qualified and has_work_of_every_kind(state)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A log on disk with a long history in it."""
     path = tmp_path_factory.mktemp("log") / "mephisto.db"
     with SqliteLog.create_or_open(path, [PROJECTION]) as log:
-        log.commit(find_history(600, _has_work_and_an_onboarding))
+        log.commit(find_history(600, _has_what_is_read))
     return path
 
 
