@@ -10,7 +10,7 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-ch
 PYTEST = $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-prolific demo-connect test lint coverage matrix docs bench desk simulate uploads pauses notices routers torture sites datasets hostile powercut mutants damage constraints sbom
+.PHONY: help demo demo-prolific demo-connect demo-sona test lint coverage matrix docs bench desk simulate uploads pauses notices routers torture sites datasets hostile powercut mutants damage constraints sbom
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,11 +18,15 @@ help: ## Show this list.
 demo: $(VENV)/installed ## Run the example with a simulated crowd and prove that the run was legal.
 	$(VENV)/bin/mephisto-es demo
 
+UNITS ?= 50
 demo-prolific: $(VENV)/installed ## Run the example on a simulated Prolific, pay everybody, and compare both books to the cent.
-	$(VENV)/bin/mephisto-es demo --site prolific --units 50
+	$(VENV)/bin/mephisto-es demo --site prolific --units $(UNITS)
 
 demo-connect: $(VENV)/installed ## Run the example on a simulated Connect, pay everybody, and compare both books to the cent.
-	$(VENV)/bin/mephisto-es demo --site connect --units 50
+	$(VENV)/bin/mephisto-es demo --site connect --units $(UNITS)
+
+demo-sona: $(VENV)/installed ## Run the example on a simulated SONA, grant everybody credit, and compare both sides.
+	$(VENV)/bin/mephisto-es demo --site sona --units $(UNITS)
 
 test: $(VENV)/installed-for-tests ## Run the tests. Without a browser or npm, theirs are skipped; with CI=true they fail.
 	$(PYTEST)

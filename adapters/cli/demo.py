@@ -79,7 +79,7 @@ def demo_command(
     The workers use the real server like browsers. Some of them return a unit, and one closes the page for good.
 
     With --site the run is published at a simulated crowd site, whose people rate one sentence each. Their work is then
-    accepted and paid, and the books of both sides are compared to the cent.
+    accepted and paid, and the books of both sides are compared to the cent. At sona, students get credit instead.
 
     Exit code 0: all units are completed and the log is legal. 1: they are not. 2: an argument cannot be used.
     """
@@ -166,8 +166,12 @@ def _print_site(done: SiteDemo) -> None:
     facts.add_column(style="dim")
     facts.add_column()
     facts.add_row("units", ", ".join(f"{count} {status}" for status, count in done.units.items()))
-    facts.add_row("paid by the log", amount(done.paid_cents))
-    facts.add_row(f"paid by {done.site}'s books", amount(done.site_paid_cents))
+    if done.site == "sona":
+        facts.add_row("credits by the log", f"{done.paid_cents:,}")
+        facts.add_row("credits by sona's books", f"{done.site_paid_cents:,}")
+    else:
+        facts.add_row("paid by the log", amount(done.paid_cents))
+        facts.add_row(f"paid by {done.site}'s books", amount(done.site_paid_cents))
     facts.add_row("calls to the site", f"{done.calls:,}")
     facts.add_row("time", f"{done.seconds:.1f} s")
     console = make_console()

@@ -34,6 +34,8 @@ class Visit(NamedTuple):
     #: The provider's ids of the work and its study; None: the provider has none.
     handle: str | None = None
     study: str | None = None
+    #: A text that the browser keeps; None: the provider ties nobody to a browser.
+    session: str | None = None
 
 
 class AgentReply(msgspec.Struct, frozen=True):
@@ -110,6 +112,7 @@ class PageClient:
             "provider_type": visit.provider_type,
             "provider_handle": visit.handle,
             "provider_study": visit.study,
+            "provider_session": visit.session,
         }
         if self._has_agreed and self._consent is not None:
             registration["consent"] = {"version": self._consent.version, "given": True}

@@ -19,7 +19,7 @@ from ...core.errors import ConfigError
 from ...core.lifecycles.agent import AgentStatus
 from ...core.lifecycles.payment import PaymentStatus
 from ...core.operations.config_handler import CONFIG_FILE_VARIABLE
-from ...core.operations.control.requests import CompareBooksRequest, PayRequest, VerdictRequest
+from ...core.operations.control.requests import CompareBooksRequest, PayRequest, ReconcileRequest, VerdictRequest
 from ...core.operations.run.live_task_run import LiveTaskRun
 from ...events.ids import AgentId, PaymentId, TaskRunId
 from ...projections.audit.report import ReplayReport
@@ -35,14 +35,18 @@ from ..fakes.connect.site import DEFAULT_KEY, FakeConnect
 from ..fakes.gateway import Gateway
 from ..fakes.prolific.app import prolific_app
 from ..fakes.prolific.site import DEFAULT_TOKEN, FakeProlific
+from ..fakes.sona.app import next_week, sona_app
+from ..fakes.sona.site import FakeSona
 from ..log.audit.replay import replay
 from ..log.sqlite.as_of import open_as_of
 from ..providers.connect.provider import ConnectProvider
 from ..providers.prolific.provider import ProlificProvider
+from ..providers.sona.provider import SonaProvider
+from ..providers.sona.study import SERVER_PATH
 from .sentence_rating import configuration, sentences
 from .site_visitor import SiteVisitor
 
-SITES = {"prolific": ProlificProvider, "connect": ConnectProvider}
+SITES = {"prolific": ProlificProvider, "connect": ConnectProvider, "sona": SonaProvider}
 #: Cents for a sentence, above what the sites demand for the estimated time, and for every fifth a bonus.
 REWARD, BONUS_CENTS, BONUS_EVERY = "1.00", 25, 5
 #: People who take part at a time.
@@ -61,7 +65,8 @@ class SiteDemo(msgspec.Struct, frozen=True, kw_only=True):
     site: str
     #: The number of units by final status.
     units: dict[str, int]
-    #: Cents that the log has as paid, and that the site's books have.
+    #: Cents that the log has as paid, and that the site's books have; at SONA, pieces of work that earned a credit, and
+    #: credits that were granted.
     paid_cents: int
     site_paid_cents: int
     #: Calls to the site's API.
@@ -81,7 +86,7 @@ class SiteDemo(msgspec.Struct, frozen=True, kw_only=True):
 class DemoPerson(NamedTuple):
     """One of the people who take part."""
 
-    #: prolific or connect.
+    #: prolific, connect or sona.
     kind: str
     #: The site's address.
     site_url: str
@@ -99,12 +104,14 @@ class _Stage(NamedTuple):
     """A simulated site that is served."""
 
     kind: str
-    site: FakeProlific | FakeConnect
+    site: FakeProlific | FakeConnect | FakeSona
     gateway: Gateway
     url: str
 
     def paid_cents(self) -> int:
-        """Return what people were paid by the site's books."""
+        """Return what people were paid by the site's books; at SONA, the credits."""
+        if isinstance(self.site, FakeSona):
+            return sum(one.status == "Granted" for one in self.site.sign_ups)
         if isinstance(self.site, FakeProlific):
             return sum(one.reward_paid + sum(one.bonuses) for one in self.site.ledger.submissions.values())
         return sum(one.paid_cents + one.bonus_cents for one in self.site.ledger.assignments.values())
@@ -124,7 +131,7 @@ async def run_site_demo(
     """Launch a run on a simulated site, let people take part, pay them, compare the books; sets `MEPHISTO_CONFIG`.
 
     Args:
-        kind: prolific or connect.
+        kind: prolific, connect or sona.
         units: sentences to rate.
         data_dir: the folder for the log and the settings.
         seed: of the site and of the people.
@@ -138,13 +145,15 @@ async def run_site_demo(
     """
     started_at, database = trio.current_time(), data_dir / DATABASE_FILE
     async with trio.open_nursery() as nursery:
-        stage = await _open_site(kind, seed, nursery)
+        stage = await _open_site(kind, units, seed, nursery)
         _write_account(stage, data_dir)
-        settings = [f"mephisto/provider={kind}", f"mephisto.task.task_reward='{REWARD}'"]
+        settings = [f"mephisto/provider={kind}", f"mephisto.task.task_reward='{'0' if kind == 'sona' else REWARD}'"]
         cfg = configuration(server_type, overrides=settings)
         async with open_operator(data_dir) as operator:
             run = await operator.launch_task_run_or_die(cfg.mephisto, sentences(units))
             live_run = operator.get_running_task_runs()[run]
+            if isinstance(stage.site, FakeSona):
+                _enter_address(stage.site, live_run.worker_url)
             on_live(live_run)
             persons = [DemoPerson(kind, stage.url, number, _code_of(live_run)) for number in range(units)]
             async with trio.open_nursery() as people:
@@ -153,7 +162,7 @@ async def run_site_demo(
                 # Everybody has submitted; some have yet to enter the code.
                 people.cancel_scope.deadline = trio.current_time() + LEAVE_SECONDS
             agents = [one.agent for one in operator.ledger.state.agents.values() if one.status is AgentStatus.COMPLETED]
-        faults = await _settle(database, live_run.task_run, agents)
+        faults = await _settle(database, live_run.task_run, agents, pays=kind != "sona")
         nursery.cancel_scope.cancel()
     with open_as_of(database) as moment:
         paid = pay_ledger(moment, live_run.task_run).cents
@@ -162,7 +171,9 @@ async def run_site_demo(
         database=str(database),
         site=kind,
         units=dict(counted),
-        paid_cents=sum(paid.get(status.value, 0) for status in (PaymentStatus.SENT, PaymentStatus.CONFIRMED)),
+        paid_cents=len(agents)
+        if kind == "sona"
+        else sum(paid.get(status.value, 0) for status in (PaymentStatus.SENT, PaymentStatus.CONFIRMED)),
         site_paid_cents=stage.paid_cents(),
         calls=sum(stage.gateway.calls.values()),
         faults=faults,
@@ -171,15 +182,20 @@ async def run_site_demo(
     )
 
 
-async def _open_site(kind: str, seed: int, nursery: trio.Nursery) -> _Stage:
+async def _open_site(kind: str, units: int, seed: int, nursery: trio.Nursery) -> _Stage:
     """Serve a simulated site on a free port of this machine."""
-    site: FakeProlific | FakeConnect
+    site: FakeProlific | FakeConnect | FakeSona
     if kind == "prolific":
         site = FakeProlific(trio.current_time, seed=seed)
         gateway = prolific_app(site)
     elif kind == "connect":
         site = FakeConnect(trio.current_time, seed=seed)
         gateway = connect_app(site)
+    elif kind == "sona":
+        site = FakeSona(trio.current_time, seed=seed)
+        # A researcher makes the study by hand; the address of the page follows once the run has one.
+        site.add_study("Sentence rating", "https://page.invalid/", units, next_week())
+        gateway = sona_app(site)
     else:
         raise ConfigError(f"there is no demo on {kind!r}", hint=f"Choose {' or '.join(SITES)}")
     port = await nursery.start(serve_asgi, gateway, "127.0.0.1", 0)
@@ -189,10 +205,22 @@ async def _open_site(kind: str, seed: int, nursery: trio.Nursery) -> _Stage:
 def _write_account(stage: _Stage, data_dir: Path) -> None:
     """Register an account at the simulated site, in a settings file of its own."""
     data_dir.mkdir(parents=True, exist_ok=True)
-    key = DEFAULT_TOKEN if stage.kind == "prolific" else DEFAULT_KEY
+    if isinstance(stage.site, FakeSona):
+        (study,) = stage.site.studies.values()
+        query = f"experiment_id={study.experiment_id}&credit_token={study.credit_token}&survey_code=XXXX"
+        account = {"completion_url": f"{stage.url}{SERVER_PATH}?{query}"}
+    else:
+        key = DEFAULT_TOKEN if stage.kind == "prolific" else DEFAULT_KEY
+        account = {"api_key": key, "base_url": stage.url}
     settings = data_dir / "config.yml"
-    settings.write_text(yaml.safe_dump({stage.kind: {"demo": {"api_key": key, "base_url": stage.url}}}))
+    settings.write_text(yaml.safe_dump({stage.kind: {"demo": account}}))
     os.environ[CONFIG_FILE_VARIABLE] = str(settings)
+
+
+def _enter_address(site: FakeSona, address: str) -> None:
+    """Enter the address of the run's page into the study, as a researcher does."""
+    for study in site.studies.values():
+        study.url = address
 
 
 def _code_of(live_run: LiveTaskRun) -> str:
@@ -228,12 +256,15 @@ async def _visit(seed: int, person: DemoPerson) -> None:
     await SiteVisitor(kind, site_url, f"person{number}", code, Random(f"{seed} {number}")).take_part()
 
 
-async def _settle(database: Path, run: TaskRunId, agents: Sequence[AgentId]) -> tuple[str, ...]:
+async def _settle(database: Path, run: TaskRunId, agents: Sequence[AgentId], *, pays: bool) -> tuple[str, ...]:
     """Accept and pay everything, as the command line does; return how the site's books differ."""
     async with open_control(database, author_of()) as control:
         for agent in agents:
-            bonus = BONUS_CENTS if agent % BONUS_EVERY == 0 else 0
+            bonus = BONUS_CENTS if pays and agent % BONUS_EVERY == 0 else 0
             await control.execute(VerdictRequest(agent=agent, verdict=Verdict.APPROVED, bonus_cents=bonus))
+        if not pays:
+            found = (await control.execute(ReconcileRequest(task_run=run))).round
+            return ("nothing was compared",) if found is None else tuple(one.difference.value for one in found.open)
         for _ in range(PAY_ROUNDS):
             with open_as_of(database) as moment:
                 owed = tuple(PaymentId(one.payment) for one in pay_ledger(moment, run).payments)

@@ -30,6 +30,7 @@ _PATHS = {
 _PARAMETERS = {
     "prolific": ("PROLIFIC_PID", "SESSION_ID", "STUDY_ID"),
     "connect": ("participantId", "assignmentId", "projectId"),
+    "sona": ("survey_code", "survey_code", None),
 }
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode  # a simulated site's facts, read field by field
@@ -46,7 +47,7 @@ class SiteVisitor:
         """Open nothing yet.
 
         Args:
-            kind: prolific or connect.
+            kind: prolific, connect or sona.
             site_url: the site's address.
             name: the person.
             code: the completion code that the page shows at the end; used at Connect.
@@ -70,12 +71,14 @@ class SiteVisitor:
         async with self._site:
             while not self.has_submitted:
                 taken = await self._find_place()
-                if taken is not None and not await self._work(taken):
+                if taken is not None and not await self._work(taken) and self._kind != "sona":
                     await self._site.post(_PATHS[self._kind][3].format(taken["id"]))
                 await trio.sleep(self._chance.uniform(*LOOK_SECONDS))
 
     async def _find_place(self) -> dict[str, Any] | None:
         """Take a place, and open the page; None: there is none."""
+        if self._kind == "sona":
+            return await self._sign_up()
         listed, take, start, _ = _PATHS[self._kind]
         offers = _decode((await self._site.get("/")).content)[listed]
         if not offers:
@@ -86,12 +89,28 @@ class SiteVisitor:
         taken = _decode(answer.content)
         return taken if start is None else _decode((await self._site.post(start.format(taken["id"]))).content)
 
+    async def _sign_up(self) -> dict[str, Any] | None:
+        """Sign up for the study, unless the student has; None: there is no place."""
+        home = _decode((await self._site.get("/")).content)
+        if home["sign_ups"]:
+            found: dict[str, Any] = home["sign_ups"][0]
+            return found
+        answer = await self._site.post(f"/studies/{home['studies'][0]}/sign-up")
+        return _decode(answer.content) if answer.is_success else None
+
     async def _work(self, taken: dict[str, Any]) -> bool:
         """Do the work of a place; return False if there is none for the person."""
         address = urlsplit(taken["address"])
         query = {name: values[0] for name, values in parse_qs(address.query).items()}
-        worker, work, study = (query[name] for name in _PARAMETERS[self._kind])
-        visit = Visit(worker, work, self._kind, work, study)
+        worker, work, study = _PARAMETERS[self._kind]
+        visit = Visit(
+            worker_name=query[worker],
+            assignment_id=query[work],
+            provider_type=self._kind,
+            handle=query[work],
+            study=None if study is None else query[study],
+            session=f"browser of {query[worker]}",
+        )
         async with httpx.AsyncClient(
             base_url=f"{address.scheme}://{address.netloc}",
             timeout=REQUEST_SECONDS,

@@ -19,10 +19,10 @@ from .browser import Browser, BrowserProcess, Page, open_browser
 
 UNITS = int(os.environ.get("SITE_UNITS", "3"))
 BROWSERS = int(os.environ.get("SITE_BROWSERS", "2"))
-KINDS = ("connect", "prolific") if UNITS > 3 else ("connect",)
+KINDS = ("connect", "prolific", "sona") if UNITS > 3 else ("connect",)
 LIMIT_SECONDS = 120 + 5 * UNITS
 #: The button with which a person takes a place.
-TAKE = {"prolific": "Reserve", "connect": "Accept"}
+TAKE = {"prolific": "Reserve", "connect": "Accept", "sona": "Sign up"}
 TASK = "Submit rating"
 
 
@@ -42,6 +42,8 @@ class ChromiumPerson:
             await page.visit(self._person.site_url)
             if await self._has(TAKE[self._person.kind]):
                 await page.press(TAKE[self._person.kind])
+            if self._person.kind == "sona" and await self._page.call("isVisible", 'role=link[name="Open"]'):
+                await self._page.call("click", 'role=link[name="Open"]')
             if self._person.kind == "prolific" and await self._has("Open"):
                 await page.press("Open")
         await page.call("check", 'role=radio[name="4"]')
@@ -93,5 +95,6 @@ async def test_people_in_chromium_and_programs_are_paid_to_the_cent(
     assert done.is_success, done
     assert done.units == {"accepted": UNITS}
     assert done.paid_cents == done.site_paid_cents
-    figures = f"{UNITS} units, {BROWSERS} in Chromium, {done.paid_cents} cents, {done.calls} calls, {done.seconds} s"
+    earned = f"{done.paid_cents} {'credits' if kind == 'sona' else 'cents'}"
+    figures = f"{UNITS} units, {BROWSERS} in Chromium, {earned}, {done.calls} calls, {done.seconds} s"
     sys.stdout.write(f"{kind}: {figures}\n")
