@@ -164,20 +164,26 @@ async def run_site_demo(
             agents = [one.agent for one in operator.ledger.state.agents.values() if one.status is AgentStatus.COMPLETED]
         faults = await _settle(database, live_run.task_run, agents, pays=kind != "sona")
         nursery.cancel_scope.cancel()
+    seconds = round(trio.current_time() - started_at, 2)
+    return _outcome(stage, database, live_run.task_run, faults, earned=len(agents), seconds=seconds)
+
+
+def _outcome(
+    stage: _Stage, database: Path, run: TaskRunId, faults: tuple[str, ...], *, earned: int, seconds: float
+) -> SiteDemo:
     with open_as_of(database) as moment:
-        paid = pay_ledger(moment, live_run.task_run).cents
-        counted = Counter(unit.status for unit in moment.db.find_units(task_run_id=live_run.task_run))
+        paid = pay_ledger(moment, run).cents
+        counted = Counter(unit.status for unit in moment.db.find_units(task_run_id=run))
+    cents = sum(paid.get(status.value, 0) for status in (PaymentStatus.SENT, PaymentStatus.CONFIRMED))
     return SiteDemo(
         database=str(database),
-        site=kind,
+        site=stage.kind,
         units=dict(counted),
-        paid_cents=len(agents)
-        if kind == "sona"
-        else sum(paid.get(status.value, 0) for status in (PaymentStatus.SENT, PaymentStatus.CONFIRMED)),
+        paid_cents=earned if isinstance(stage.site, FakeSona) else cents,
         site_paid_cents=stage.paid_cents(),
         calls=sum(stage.gateway.calls.values()),
         faults=faults,
-        seconds=round(trio.current_time() - started_at, 2),
+        seconds=seconds,
         replay=replay(database, PROJECTIONS),
     )
 
