@@ -259,7 +259,8 @@ export class RunPlots {
     if (viewed !== null) {
       ctx.fillStyle = color("--card");
       ctx.globalAlpha = 0.65;
-      ctx.fillRect(x(viewed), bbox.top, bbox.left + bbox.width - x(viewed), bbox.height);
+      // A line at the right edge is drawn half outside.
+      ctx.fillRect(x(viewed), bbox.top, bbox.left + bbox.width + 2 - x(viewed), bbox.height);
       ctx.globalAlpha = 1;
       ctx.strokeStyle = color("--text");
       if (viewed > first && viewed < last) line(viewed, [6, 4]);
