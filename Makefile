@@ -122,6 +122,7 @@ sbom: ## Write sbom.json, what an installation consists of (CycloneDX), for a re
 	$(PYTHON) -m venv $(VENV)-release
 	$(VENV)-release/bin/python -m pip install --quiet --disable-pip-version-check 'cyclonedx-bom>=7'
 	$(VENV)-release/bin/cyclonedx-py environment --output-reproducible -o sbom.json $(VENV)-sbom/bin/python
+	$(VENV)-release/bin/python .ci/add_vendored.py sbom.json
 
 $(JAVASCRIPT_TOOLS)/node_modules/installed: $(JAVASCRIPT_TOOLS)/package-lock.json
 	npm --prefix $(JAVASCRIPT_TOOLS) ci --no-audit --no-fund --ignore-scripts --loglevel error
