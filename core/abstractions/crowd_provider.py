@@ -75,12 +75,24 @@ class CrowdProvider(HoldsResources, ABC):
         """Close the connections."""
 
     @classmethod
-    def assert_task_args(cls, args: DictConfig, shared_state: SharedTaskState) -> None:
+    def check_settings(cls, args: DictConfig) -> None:
+        """Check the settings of a run, without an account, a script or the site.
+
+        Args:
+            args: the whole configuration.
+
+        Raises:
+            ConfigError: a setting is wrong.
+        """
+
+    @classmethod
+    def assert_task_args(cls, args: DictConfig, shared_state: SharedTaskState) -> None:  # noqa: ARG003 - for other providers
         """Check that work can be offered with this configuration, before anything is created.
 
         Raises:
             ConfigError: a setting is wrong or an account is missing.
         """
+        cls.check_settings(args)
 
     @staticmethod
     def is_sandbox() -> bool:

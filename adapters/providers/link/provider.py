@@ -15,7 +15,6 @@ from omegaconf import DictConfig
 from ....core.abstractions.args import CrowdProviderArgs
 from ....core.abstractions.crowd.visits import VisitRefusedError, VisitTerms
 from ....core.abstractions.crowd_provider import CrowdProvider
-from ....core.abstractions.shared_task_state import SharedTaskState
 from ....core.errors import ConfigError
 from ....core.operations.registry import register_mephisto_abstraction
 from ....core.packet_data import ProviderData
@@ -75,7 +74,7 @@ class LinkProvider(CrowdProvider):
     ArgsClass: ClassVar[type[CrowdProviderArgs]] = LinkProviderArgs
 
     @classmethod
-    def assert_task_args(cls, args: DictConfig, shared_state: SharedTaskState) -> None:  # noqa: ARG003
+    def check_settings(cls, args: DictConfig) -> None:
         """Check the settings.
 
         Raises:

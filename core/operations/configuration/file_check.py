@@ -14,7 +14,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationResolutionError
+from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from ...errors import ConfigError
 from ..hydra_config import (
@@ -36,7 +36,7 @@ from ..registry import (
 )
 from .config_errors import COMPOSITION_ERRORS, explained, unknown_setting
 from .remarks import remarks_on
-from .task_config import HYDRA_VERSION, check_run_config, composing
+from .task_config import HYDRA_VERSION, check_run_config, complete_run_config, composing
 
 _CHECKED = "checked_config"
 #: The value of a task's setting that only its script knows, for the check of the others: a text, and a number.
@@ -212,8 +212,11 @@ def _composed(file: Path, remarks: list[str], chosen: Mapping[AbstractionType, s
     try:
         with composing(folder), initialize_config_dir(str(folder), version_base=HYDRA_VERSION):
             config = compose(_CHECKED)
+        known = len(remarks)
         _resolve(config, remarks)
         check_run_config(config.mephisto)
+        has_stand_ins = len(remarks) > known
+        _check_provider(config.mephisto, remarks if has_stand_ins else None)
     except ConfigError as error:
         return [str(error)]
     finally:
@@ -227,6 +230,28 @@ def _composed(file: Path, remarks: list[str], chosen: Mapping[AbstractionType, s
         else:
             remarks.append(f"{said} yet")  # a script may build it
     return problems
+
+
+def _check_provider(run_config: DictConfig, remarks: list[str] | None) -> None:
+    """Check what the provider can check of the settings alone; those that a script has to give are left to the launch.
+
+    Args:
+        run_config: the `mephisto` section of a configuration.
+        remarks: what is wrong is added to these; None: it is raised.
+
+    Raises:
+        ConfigError: a setting is wrong.
+    """
+    complete = complete_run_config(run_config)
+    provider = get_crowd_provider_from_type(str(complete.provider[AbstractionType.PROVIDER.type_field]))
+    try:
+        provider.check_settings(complete)
+    except MissingMandatoryValue:
+        return
+    except ConfigError as error:
+        if remarks is None:
+            raise
+        remarks.append(str(error))
 
 
 def _resolve(config: DictConfig, remarks: list[str]) -> None:

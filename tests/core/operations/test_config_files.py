@@ -423,3 +423,29 @@ def test_what_is_said_about_a_file(
 def test_a_file_that_configures_no_run_is_left_alone(tmp_path: Path, text: str) -> None:
     (tmp_path / "other.yaml").write_text(text)
     assert check_config_file(tmp_path / "other.yaml") is None
+
+
+@pytest.mark.parametrize(
+    ("provider", "settings", "said"),
+    [
+        (
+            "prolific",
+            "prolific_access_details: [{external_url: 'https://a.example', total_allocation: 2}]",
+            "prolific_access_details is for Prolific's Taskflow, which has several addresses",
+        ),
+        ("connect", "connect_estimated_time_in_minutes: 60", "are 25 an hour; Connect demands 750"),
+        ("link", "max_people: -1", "max_people cannot be negative"),
+    ],
+)
+def test_what_a_provider_would_refuse_at_the_launch_is_said(
+    tmp_path: Path, provider: str, settings: str, said: str
+) -> None:
+    folder = tmp_path / "hydra_configs" / "conf"
+    folder.mkdir(parents=True)
+    (tmp_path / "data.csv").touch()
+    text = conf("static_task", CSV, provider=provider, more=f"  provider:\n    {settings}\n")
+    (folder / "run.yaml").write_text(text)
+    report = check_config_file(folder / "run.yaml")
+    assert report is not None
+    assert report.verdict is NOT
+    assert said in "\n".join(report.problems)
