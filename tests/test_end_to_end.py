@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import msgspec
 import pytest
 import trio
 from trio_websocket import ConnectionClosed
@@ -17,6 +16,7 @@ from mephisto_es.adapters.channels.dial import dial
 from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
 from mephisto_es.adapters.composition.operator import open_operator
 
+from .json_schema import assert_fits
 from .processes import (
     COMMAND,
     GIVE_UP_SECONDS,
@@ -105,7 +105,7 @@ def test_the_demo_shows_what_it_should(tmp_path: Path) -> None:
     command = [COMMAND, "demo", "--json", "--seed=3", "--workers=5", "--units=12", "--think=0.1"]
     done = subprocess.run([*command, f"--data-dir={data_dir}"], capture_output=True, timeout=GIVE_UP_SECONDS)
     assert done.returncode == 0, done.stderr.decode()
-    said = msgspec.json.decode(done.stdout)
+    said = assert_fits("demo", done.stdout.decode())
     assert said["units"] == {"completed": 12}
     assert said["database"] == str(data_dir / DATABASE_FILE)
     assert said["url"].startswith("http://")

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import click
+import msgspec
 import yaml
 
 from ...core.errors import ConfigError
 from ...core.operations.config_handler import add_config_arg, config_file, get_config
 from ...core.redaction import redacted
 from ...core.suggestions import did_you_mean
+from ...projections.mephisto_db.queries import JsonValue
 from ..terminal import echo
 from .common.arguments import read_value
 from .common.output import as_json_option, print_json
+
+
+class ConfigValue(msgspec.Struct, frozen=True):
+    """One setting, or the settings of one section."""
+
+    setting: str
+    value: JsonValue
+
+
+class ConfigFile(msgspec.Struct, frozen=True):
+    """All settings, without secrets."""
+
+    file: str
+    config: dict[str, dict[str, JsonValue]]
 
 
 @click.command("config")
@@ -46,7 +64,7 @@ def config_command(setting: str | None, value: str | None, as_json: bool) -> Non
         raise ConfigError(f"{setting} is not set", key=setting, hint=did_you_mean(setting, known) if known else None)
     found = config[section][key] if dot else redacted(config[section])
     if as_json:
-        print_json({"setting": setting, "value": found})
+        print_json(ConfigValue(setting, cast(JsonValue, found)))
     else:
         echo(_as_yaml(found), nl=False)
 
@@ -54,7 +72,7 @@ def config_command(setting: str | None, value: str | None, as_json: bool) -> Non
 def _show_all(as_json: bool) -> None:
     file, config = config_file(), redacted(get_config())
     if as_json:
-        print_json({"file": str(file), "config": config})
+        print_json(ConfigFile(str(file), cast(dict[str, dict[str, JsonValue]], config)))
     elif not config:
         echo(f"{file} has no settings yet.")
     else:

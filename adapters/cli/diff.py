@@ -7,12 +7,28 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 from rich.markup import escape
 
 from ...projections.queries.diff import Change, ChangeKind, changes
 from ..log.sqlite.as_of import LogAsOf
 from .common.arguments import AsOfOption, TimestampType, log_argument
 from .common.output import as_json_option, console, print_json
+
+
+class LogPlace(msgspec.Struct, frozen=True):
+    """A point in a log: its last position and, in microseconds, the time there."""
+
+    seq: int
+    at: int
+
+
+class LogDiff(msgspec.Struct, frozen=True):
+    """The difference between two points of a log."""
+
+    before: LogPlace
+    after: LogPlace
+    changes: tuple[Change, ...]
 
 
 class PointInTimeType(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click only
@@ -56,15 +72,15 @@ def diff_command(database: Path, before: AsOfOption, after: AsOfOption, as_json:
     with before.open(database) as old, after.open(database) as new:
         found = changes(old.db, new.db)
         if as_json:
-            print_json({"before": _place(old), "after": _place(new), "changes": list(found)})
+            print_json(LogDiff(_place(old), _place(new), tuple(found)))
         else:
             console().print(f"[bold]seq {old.seq:,} to {new.seq:,}[/]")
             for text in map(_line, found):
                 console().print(text)
 
 
-def _place(moment: LogAsOf) -> dict[str, int]:
-    return {"seq": moment.seq, "at": moment.at}
+def _place(moment: LogAsOf) -> LogPlace:
+    return LogPlace(moment.seq, moment.at)
 
 
 def _line(change: Change) -> str:

@@ -24,6 +24,14 @@ from .common.output import ILLEGAL, as_json_option, console, print_json
 LIST_FILE = "files.jsonl"
 
 
+class UploadList(msgspec.Struct, frozen=True):
+    """The uploaded files of a run."""
+
+    files: tuple[UploadRecord, ...]
+    #: The number of those that are not here.
+    missing: int
+
+
 @click.command("files", cls=LogCommand)
 @log_argument
 @run_argument
@@ -59,7 +67,7 @@ def files_command(database: Path, run: EntityRef, output: Path | None, as_json: 
         ]
         (output / LIST_FILE).write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
     if as_json:
-        print_json({"files": uploads, "missing": missing})
+        print_json(UploadList(tuple(uploads), missing))
     elif output is None:
         _print(uploads)
     else:

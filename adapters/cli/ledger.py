@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 import click
+import msgspec
 from rich.markup import escape
 from rich.table import Table
 
@@ -51,6 +52,16 @@ class LedgerCommand(LogCommand):
             elif not isinstance(run, str) and not is_id(first):
                 args = [*others, "", VERIFY]
         return super().parse_args(ctx, args)
+
+
+class LedgerReport(msgspec.Struct, frozen=True):
+    """A pay ledger, and what is wrong with it."""
+
+    ledger: PayLedger
+    #: Empty unless it was verified.
+    faults: tuple[str, ...]
+    #: Pieces of work that were compared with the site; left out unless they were.
+    compared: int | msgspec.UnsetType = msgspec.UNSET
 
 
 @click.command("ledger", cls=LedgerCommand)
@@ -97,7 +108,7 @@ def ledger_command(
     if books is not None:
         faults += books.faults
     if as_json:
-        print_json({"ledger": found, "faults": faults} | ({} if books is None else {"compared": books.compared}))
+        print_json(LedgerReport(found, tuple(faults), msgspec.UNSET if books is None else books.compared))
     else:
         _print(found, names)
         for fault in faults:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import click
+import msgspec
 from psycopg import ProgrammingError, conninfo
 
 from ...projections.audit.report import ReplayReport
@@ -22,6 +23,21 @@ from .common.output import ILLEGAL, as_json_option, print_json
 from .replay import print_report
 
 _SCHEMES = ("postgresql://", "postgres://")
+
+
+class CopyReport(msgspec.Struct, frozen=True):
+    """A copy of a log, and the audit of it."""
+
+    copied_events: int
+    report: ReplayReport
+
+
+class CopyHead(msgspec.Struct, frozen=True):
+    """The end of a copy that was brought up to date."""
+
+    events: int
+    #: The hash chain there, in hexadecimal.
+    chain: str
 
 
 @click.group("log")
@@ -89,14 +105,14 @@ def update_command(database: Path, as_json: bool) -> None:
     with LogReader(database) as log:
         head = log.head()
     if as_json:
-        print_json({"events": head.seq, "chain": head.chain.hex()})
+        print_json(CopyHead(head.seq, head.chain.hex()))
     else:
         echo(f"{database}: {head.seq:,} events")
 
 
 def _print(report: ReplayReport, path: Path, events: int, *, as_json: bool) -> None:
     if as_json:
-        print_json({"copied_events": events, "report": report})
+        print_json(CopyReport(events, report))
     else:
         print_report(report, path)
         echo(f"copied {events:,} event{'s' * (events != 1)}" if events or report.legal else "nothing was copied")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import gc
 import importlib
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import click
+import msgspec
 
 from ...core.errors import ConfigError, MephistoError, UnusableLogError, leaves
+from ...core.printable import printable_json
 from ...core.suggestions import nearest
 from ..advice import advised
 from ..terminal import echo
@@ -139,6 +140,21 @@ MEPHISTO_VERBS = {
 }
 
 
+class VerbFailure(msgspec.Struct, frozen=True):
+    """A verb that could not do what it was asked for."""
+
+    #: None if there is no such verb.
+    verb: str | None
+    #: Why, a sentence or more, with what to do.
+    messages: tuple[str, ...]
+
+
+class ErrorOutput(msgspec.Struct, frozen=True):
+    """What any verb prints with `--json` if it fails; the exit code is that of the failure."""
+
+    error: VerbFailure
+
+
 class LazyGroup(click.Group):
     """A group whose commands are those in `VERBS`."""
 
@@ -201,13 +217,15 @@ class LazyGroup(click.Group):
             for error in leaves(errors):
                 sentences.append(advised(str(error), ctx))
                 exit_code = max(exit_code, EXIT_UNUSABLE if isinstance(error, _UNUSABLE) else EXIT_REFUSED)
-        except* click.UsageError as errors:
+        except* click.ClickException as errors:
             if not prints_json:
                 raise next(leaves(errors)) from None
-            sentences = [advised(error.format_message(), ctx) for error in leaves(errors)]
-            exit_code = EXIT_UNUSABLE
+            for refused in leaves(errors):
+                sentences.append(advised(refused.format_message(), ctx))
+                exit_code = max(exit_code, refused.exit_code)
         if prints_json:
-            echo(json.dumps({"error": {"verb": ctx.invoked_subcommand, "messages": sentences}}))
+            failed = ErrorOutput(VerbFailure(ctx.invoked_subcommand, tuple(sentences)))
+            echo(printable_json(msgspec.json.encode(failed).decode()))
         else:
             for sentence in sentences:
                 echo(f"mephisto-es {ctx.invoked_subcommand}: {sentence}", err=True)

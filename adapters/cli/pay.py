@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import click
+import msgspec
 import trio
 from rich.markup import escape
 from rich.table import Table
@@ -35,6 +36,16 @@ from .common.output import ILLEGAL, as_json_option, console, print_json
 from .common.settlements import PaymentDecision, read_decisions, write_payments
 
 _UNPAID = frozenset(status.value for status in UNPAID_STATUSES)
+
+
+class PayReport(msgspec.Struct, frozen=True):
+    """The payments of a run, before they are made or after."""
+
+    #: Whether they were ordered; False: they are only shown.
+    paid: bool
+    #: Those that are not paid.
+    to_pay: tuple[Payment, ...]
+    ledger: PayLedger
 
 
 class PaymentType(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click only
@@ -166,7 +177,7 @@ def pay_command(
         trio.run(_pay, database, due, author_of(author))
         due = _due(database, run, pseudonyms=pseudonyms)
     if as_json:
-        print_json({"paid": not is_preview, "to_pay": due.payments, "ledger": due.ledger})
+        print_json(PayReport(not is_preview, due.payments, due.ledger))
     elif not is_preview:
         _print_paid(due, confirmed_before)
     if not is_preview and due.payments:

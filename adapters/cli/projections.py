@@ -41,6 +41,29 @@ class View(msgspec.Struct, frozen=True):
     rows: dict[str, int]
 
 
+class ViewList(msgspec.Struct, frozen=True):
+    """The views of a log."""
+
+    views: tuple[View, ...]
+
+
+class RebuiltView(msgspec.Struct, frozen=True):
+    """A view that was rebuilt."""
+
+    name: str
+    generation: int
+    #: The position of the last event in it.
+    seq: int
+    #: Values that differed from the old tables; None if they were not compared.
+    differences: tuple[str, ...] | None
+
+
+class RebuildList(msgspec.Struct, frozen=True):
+    """The views that were rebuilt."""
+
+    rebuilt: tuple[RebuiltView, ...]
+
+
 class ProjectionsCommand(click.Command):
     """A verb whose first argument, the database, may be omitted although a word follows."""
 
@@ -68,10 +91,10 @@ def projections_command(database: Path, action: str, name: str | None, as_json: 
     chosen = [each for each in PROJECTIONS if name in (None, each.name)]
     if action == LIST:
         views = _views(database, chosen)
-        print_json({"views": views}) if as_json else _print_views(views)
+        print_json(ViewList(tuple(views))) if as_json else _print_views(views)
     else:
         rebuilt = _rebuild(database, chosen)
-        print_json({"rebuilt": list(map(_described, rebuilt))}) if as_json else _print_rebuilt(rebuilt)
+        print_json(RebuildList(tuple(map(_described, rebuilt)))) if as_json else _print_rebuilt(rebuilt)
 
 
 def _views(database: Path, projections: Sequence[Projection]) -> list[View]:
@@ -95,9 +118,9 @@ def _rebuild(database: Path, projections: Sequence[Projection]) -> list[Rebuilt]
         return [log.rebuild(projection) for projection in projections]
 
 
-def _described(done: Rebuilt) -> dict[str, object]:
-    differences = None if done.differences is None else list(map(str, done.differences))
-    return {"name": done.name, "generation": done.generation, "seq": done.seq, "differences": differences}
+def _described(done: Rebuilt) -> RebuiltView:
+    differences = None if done.differences is None else tuple(map(str, done.differences))
+    return RebuiltView(done.name, done.generation, done.seq, differences)
 
 
 def _print_views(views: Sequence[View]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 import click
+import msgspec
 import trio
 from rich.markup import escape
 from rich.table import Table
@@ -38,6 +39,14 @@ MOST_NAMED = 10
 
 #: Differences that `--take-in` may remove.
 _MISSED = (SiteDifference.NOT_SUBMITTED, SiteDifference.UNKNOWN_HERE)
+
+
+class RunRound(msgspec.Struct, frozen=True):
+    """The comparison of a run with its site."""
+
+    run: str
+    #: None if its provider has no site that can be asked.
+    round: RoundReport | None
 
 
 @click.command("reconcile", cls=LogCommand)
@@ -90,7 +99,7 @@ def reconcile_command(
     request = ReconcileRequest(task_run=TaskRunId(run.number), takes_in=takes_in, starts_offer=starts_offer, listed=ids)
     found = trio.run(_reconcile, database, request, author_of(author))
     if as_json:
-        print_json({"run": str(run), "round": found})
+        print_json(RunRound(str(run), found))
     elif found is None:
         echo(f"{run} has its workers from a provider without a site that can be asked")
     else:

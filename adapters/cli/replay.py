@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import click
+import msgspec
 from rich.markup import escape
 from rich.table import Table
 
@@ -16,6 +17,13 @@ from ..log.audit.replay import replay
 from ..terminal import echo
 from .common.arguments import log_argument
 from .common.output import ILLEGAL, as_json_option, console, print_findings, print_json
+
+
+class BundleReplay(msgspec.Struct, frozen=True):
+    """The replay of a bundle's log, compared with that where the bundle was made."""
+
+    report: ReplayReport
+    disagreements: tuple[str, ...]
 
 
 @click.command("replay")
@@ -51,7 +59,7 @@ def _assert_bundle(bundle: Path, *, as_json: bool) -> int:
         report = replay(database, PROJECTIONS)
     differing = disagreements(report, manifest.report)
     if as_json:
-        print_json({"report": report, "disagreements": differing})
+        print_json(BundleReplay(report, tuple(differing)))
     else:
         print_report(report, bundle)
         for sentence in differing or ["the same result as where the bundle was created"]:

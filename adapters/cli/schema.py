@@ -17,29 +17,78 @@ CONFIG = "config"
 EXPORT = "export"
 
 
-class OutputShape(NamedTuple):
-    """The type of a verb's output, without its code."""
+#: What the verb `config` prints: your own settings. `config` is the schema of a run's configuration.
+USER_CONFIG = "user-config"
+#: What any verb prints with `--json` if it fails.
+ERROR = "error"
 
-    #: `module:class`, the module being one of the package.
-    target: str
+
+class OutputShape(NamedTuple):
+    """The types of a verb's output, without their code."""
+
+    #: Each as `module:class`, the module being one of the package; the output is one of them, by the options.
+    targets: tuple[str, ...]
     #: Raised when a field is removed, renamed or means something else; a new field does not raise it.
     version: int = 1
+    #: Whether it prints one object on each line, until it ends.
+    is_lines: bool = False
 
 
-#: What verbs print with `--json`, by the name of the verb.
+def _of(*targets: str, version: int = 1, is_lines: bool = False) -> OutputShape:
+    return OutputShape(targets, version, is_lines)
+
+
+#: What verbs print with `--json`, by the name of the verb. A verb with that option has an entry.
 SHAPES = {
-    "blockers": OutputShape("projections.queries.runs.blockers:OpenReport"),
-    "design": OutputShape("adapters.quality.design:Design"),
-    "explain": OutputShape("projections.queries.history.explain:Explanation"),
-    "preferences": OutputShape("adapters.exports.preferences:Preference"),
-    "quality": OutputShape("projections.queries.quality.report:QualityReport", version=2),
-    "rehearse": OutputShape("adapters.rehearsal.report:RehearsalReport"),
-    "replay": OutputShape("projections.audit.report:ReplayReport"),
-    "report": OutputShape("adapters.reports.run_report:ReportData"),
-    "runs": OutputShape("projections.queries.runs.run_status:Runs"),
-    "status": OutputShape("projections.queries.runs.run_status:RunStatus"),
-    "timeline": OutputShape("adapters.cli.timeline:Timeline"),
+    "backup": _of("projections.audit.report:ReplayReport"),
+    "blockers": _of("projections.queries.runs.blockers:OpenReport"),
+    "bundle": _of("adapters.diagnostics.bug_report:Manifest"),
+    "check": _of("adapters.cli.check:CheckReport"),
+    "check-config": _of("adapters.cli.check_config:FileReports"),
+    "demo": _of("adapters.crowd.demo_run:DemoRun", "adapters.crowd.site_demo:SiteDemo"),
+    "design": _of("adapters.quality.design:Design"),
+    "diff": _of("adapters.cli.diff:LogDiff"),
+    "doctor": _of("adapters.log.audit.salvage:SalvageReport"),
+    "erase": _of("core.operations.control.requests:ErasureReport"),
+    ERROR: _of("adapters.cli.main:ErrorOutput"),
+    "explain": _of("projections.queries.history.explain:Explanation"),
+    "files": _of("adapters.cli.files:UploadList"),
+    "import-mephisto": _of("adapters.mephisto_import.importing:ImportReport"),
+    "ledger": _of("adapters.cli.ledger:LedgerReport"),
+    "log copy": _of("adapters.cli.log:CopyReport"),
+    "log update": _of("adapters.cli.log:CopyHead"),
+    "pay": _of("adapters.cli.pay:PayReport"),
+    "plugins": _of("adapters.cli.plugins:PluginList"),
+    "preferences": _of("adapters.exports.preferences:Preference", is_lines=True),
+    "projections": _of("adapters.cli.projections:ViewList", "adapters.cli.projections:RebuildList"),
+    "projects": _of("adapters.cli.projects:ProjectList"),
+    "prove": _of("adapters.cli.prove:ProveReport"),
+    "quality": _of("projections.queries.quality.report:QualityReport"),
+    "reconcile": _of("adapters.cli.reconcile:RunRound"),
+    "rehearse": _of("adapters.rehearsal.report:RehearsalReport"),
+    "replay": _of("projections.audit.report:ReplayReport", "adapters.cli.replay:BundleReplay"),
+    "report": _of("adapters.reports.run_report:ReportData"),
+    "requesters": _of("adapters.cli.requesters:RequesterList"),
+    "resources list": _of("adapters.cli.resources:RunResources"),
+    "restore": _of("adapters.log.audit.restore:RestoreReport"),
+    "review": _of(
+        "adapters.cli.common.review_lists:UnreviewedWork",
+        "adapters.cli.common.review_lists:UnacceptedLateWork",
+        "adapters.cli.common.review_lists:UnansweredAppeals",
+    ),
+    "runs": _of("projections.queries.runs.run_status:Runs"),
+    "seal": _of("adapters.cli.seal:SealReport"),
+    "show": _of("adapters.cli.show:TableRows"),
+    "status": _of("projections.queries.runs.run_status:RunStatus"),
+    "tail": _of("adapters.cli.tail:EventLine", is_lines=True),
+    "timeline": _of("adapters.cli.timeline:Timeline"),
+    "top": _of("projections.queries.runs.run_status:RunStatus", is_lines=True),
+    "torture": _of("adapters.cli.torture:TortureReport"),
+    USER_CONFIG: _of("adapters.cli.config:ConfigFile", "adapters.cli.config:ConfigValue"),
+    "verify": _of("projections.audit.verify:ChainReport", "adapters.cli.verify:ProofReport"),
+    "wut": _of("adapters.cli.wut:SettingList"),
 }
+_REFERENCE = "#/$defs/{name}"
 _PACKAGE = __package__.rpartition(".adapters")[0]
 _TYPES: dict[ColumnKind, dict[str, JsonValue]] = {
     ColumnKind.INTEGER: {"type": "integer"},
@@ -81,20 +130,22 @@ def schema_of(name: str) -> dict[str, object]:
     if name == EXPORT:
         return _titled(name, 1, _row_schema())
     shape = SHAPES[name]
-    return _titled(name, shape.version, msgspec.json.schema(type_of(name)))
+    schemas, components = msgspec.json.schema_components(types_of(name), ref_template=_REFERENCE)
+    schema = schemas[0] if len(schemas) == 1 else {"anyOf": list(schemas)}
+    return _titled(name, shape.version, {**schema, "$defs": components})
 
 
-def type_of(name: str) -> type[msgspec.Struct]:
-    """Return the type of what a verb prints with `--json`.
+def types_of(name: str) -> list[type[msgspec.Struct]]:
+    """Return the types of what a verb prints with `--json`.
 
     Args:
         name: a key of `SHAPES`.
     """
-    module, _, found = SHAPES[name].target.partition(":")
-    kind = getattr(importlib.import_module(f"{_PACKAGE}.{module}"), found)
-    if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
-        raise TypeError(f"{found} is no struct")
-    return kind
+    found = []
+    for target in SHAPES[name].targets:
+        module, _, kind = target.partition(":")
+        found.append(getattr(importlib.import_module(f"{_PACKAGE}.{module}"), kind))
+    return found
 
 
 def _titled(name: str, version: int, schema: dict[str, object]) -> dict[str, object]:

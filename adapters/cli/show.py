@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import click
+import msgspec
 from rich.markup import escape
 from rich.table import Table as RichTable
 
@@ -25,6 +26,16 @@ from .common.output import as_json_option, console, facts, print_json
 ROW_WIDTH = 4000
 
 _BY_NAME = {table.name: table for table in TABLES}
+
+
+class TableRows(msgspec.Struct, frozen=True):
+    """The rows of the view at a point of the log."""
+
+    seq: int
+    #: The time there, in microseconds.
+    at: int
+    #: The rows of each table, oldest first.
+    tables: dict[str, list[ShownRow]]
 
 
 @click.command("show", cls=LogCommand)
@@ -48,7 +59,7 @@ def show_command(database: Path, run: EntityRef | None, name: str | None, as_of:
     with as_of.open(database) as moment:
         if as_json:
             rows = {table.name: list(rows_of(moment.db, table, number)) for table in tables}
-            print_json({"seq": moment.seq, "at": moment.at, "tables": rows})
+            print_json(TableRows(moment.seq, moment.at, rows))
         else:
             console().print(f"[bold]seq {moment.seq:,}[/]  {_date(moment)}")
             if name is None:

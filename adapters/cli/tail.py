@@ -14,7 +14,8 @@ from ...core.entity_ref import EntityRef
 from ...events import streams
 from ...events.envelope import RecordedEvent
 from ...events.ids import TaskRunId, WorkerId
-from ...projections.queries.history.timeline import entry_of
+from ...projections.mephisto_db.queries import JsonValue
+from ...projections.queries.history.timeline import TimelineEntry, entry_of
 from ..log.feed import FileCommits, LogFeed
 from ..log.sqlite import schema
 from ..log.sqlite.as_of import open_as_of
@@ -24,6 +25,13 @@ from .common.arguments import LogCommand, RunType, log_argument
 
 #: The category of the streams that tell when a worker came to a run.
 _COMING = "engagement"
+
+
+class EventLine(TimelineEntry, frozen=True, kw_only=True):
+    """One event: in words, and as it is stored."""
+
+    #: The fields of the event as the catalogue of events has them, with its `kind`.
+    event: dict[str, JsonValue]
 
 
 @click.command("tail", cls=LogCommand)
@@ -103,7 +111,7 @@ def _lines(events: Iterable[RecordedEvent], as_json: bool) -> Iterator[str]:
     for recorded in events:
         entry = entry_of(recorded)
         if as_json:
-            fields = msgspec.to_builtins(entry) | {"event": msgspec.to_builtins(recorded.envelope.event)}
-            yield msgspec.json.encode(fields).decode()
+            event: dict[str, JsonValue] = msgspec.to_builtins(recorded.envelope.event)
+            yield msgspec.json.encode(EventLine(**msgspec.structs.asdict(entry), event=event)).decode()
         else:
             yield f"{entry.seq}  {entry}"

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import Enum
 from functools import cached_property
 from types import NoneType
-from typing import NamedTuple, Protocol, cast, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, Protocol, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -81,7 +81,7 @@ def _column(name: str, hint: object) -> Column:
         kind = ColumnKind.INTEGERS if get_args(hint)[0] is int else ColumnKind.TEXTS
         return Column(name, kind, nullable=False, field=name)
     members = [member for member in get_args(hint) if member is not NoneType] or [hint]
-    if len(members) > 1:
+    if members == [Any]:
         return Column(name, ColumnKind.JSON, nullable=True, field=name)
     return Column(name, _KINDS[members[0]], nullable=NoneType in get_args(hint), field=name)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ...core.abstractions.work_data import InitializationData, Update
 from ...events.base import PayloadRef
@@ -12,8 +12,12 @@ from .criteria import EntityId
 from .decisions import Decider
 from .rows import R
 
-#: Any JSON value, as a worker's page may send it.
-JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
+if TYPE_CHECKING:
+    #: Any JSON value, as a worker's page may send it.
+    JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
+else:
+    # Structs have fields of this type, and msgspec, which makes their schemas, has no recursive types.
+    JsonValue = Any
 
 
 class MephistoQueries(Decider, Protocol):

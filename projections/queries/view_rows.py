@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...events.ids import TaskRunId
-from ..engine.rebuild import Value
 from ..mephisto_db.reader import MephistoDB
 from ..mephisto_db.tables import TABLES, Table
 
@@ -13,7 +12,9 @@ from ..mephisto_db.tables import TABLES, Table
 _RUN_COLUMN = "task_run_id"
 _BY_NAME = {table.name: table for table in TABLES}
 
-ShownRow = dict[str, Value]
+#: A value of the view; none of its columns holds bytes.
+CellValue = int | float | str | None
+ShownRow = dict[str, CellValue]
 
 
 def rows_of(db: MephistoDB, table: Table, run: TaskRunId | None = None) -> Iterator[ShownRow]:

@@ -24,6 +24,7 @@ from mephisto_es.events.task_run import TaskRunFailed
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ...history_search import find_history, has_an_offer
+from ...json_schema import assert_fits
 
 HISTORY = find_history(400, has_an_offer)
 #: Verbs that take a run, an agent, or nothing.
@@ -246,7 +247,9 @@ def test_why_a_run_is_open(data: Path) -> None:
 
 def test_top_replays_a_run(data: Path) -> None:
     run = one(data, "SELECT min(task_run_id) FROM task_runs")
-    looks = [json.loads(line) for line in answer("top", data, run, "--speed", 100_000, "--json").splitlines()]
+    printed = answer("top", data, run, "--speed", 100_000, "--json")
+    assert_fits("top", printed)
+    looks = [json.loads(line) for line in printed.splitlines()]
     assert looks[0]["progress"]["status"] in ("created", "prepared")
     assert looks[0]["progress"]["units"] == {}
     final = structured("status", data, run)["progress"]

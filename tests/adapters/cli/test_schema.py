@@ -11,30 +11,74 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from mephisto_es.adapters.cli import main as command
-from mephisto_es.adapters.cli.schema import CONFIG, EXPORT, SHAPES, schema_of, type_of
+from mephisto_es.adapters.cli.main import VERBS
+from mephisto_es.adapters.cli.schema import CONFIG, ERROR, EXPORT, SHAPES, USER_CONFIG, schema_of
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.projections.queries.unit_records import UnitRecord
 from mephisto_es.projections.registry import PROJECTIONS
 
+from ...json_schema import assert_fits, problems
 from ...sample_log import judged_history
 
+TESTS = Path(__file__).parents[2]
+
 PINNED: dict[str, Any] = json.loads(Path(__file__).with_name("json_shapes.json").read_text(encoding="utf-8"))
-#: The verbs with what follows the log.
+#: The verbs that read, with what follows the log; a second output of a verb has a number.
 PRINTED = {
     "blockers": ("1",),
+    "diff": ("1", "20"),
     "explain": ("agent-1",),
+    "files": ("1",),
+    "ledger": ("1",),
+    "ledger 2": ("1", "verify"),
+    "projections": ("list",),
+    "projects": (),
     "quality": ("1", "--no-labels"),
+    "reconcile": ("1",),
     "replay": (),
     "report": ("1",),
+    "requesters": (),
+    "resources list": (),
+    "review": ("1",),
+    "review 2": ("1", "--late"),
+    "review 3": ("1", "--appeals"),
     "runs": (),
+    "show": (),
     "status": ("1",),
+    "tail": ("--from", "1", "--no-follow"),
     "timeline": ("unit-1",),
+    "verify": (),
 }
+#: Verbs that need no log.
+APART = {
+    "check": (),
+    USER_CONFIG: (),
+    "design": ("--classes", "3", "--accuracy", "0.75", "--target-ci", "0.1"),
+    "plugins": (),
+    "wut": ("task",),
+}
+#: Verbs that change something or start programs: the test that has them print it compares it with the schema.
+ELSEWHERE = {
+    "check-config": "adapters/starters/test_new.py",
+    "demo": "test_end_to_end.py",
+    "import-mephisto": "adapters/mephisto_import/test_content.py",
+    "log copy": "adapters/log/test_copying.py",
+    "log update": "adapters/log/test_mirrored.py",
+    "prove": "adapters/sealing/test_sealing.py",
+    "rehearse": "adapters/rehearsal/test_rehearse.py",
+    "seal": "adapters/sealing/test_sealing.py",
+    "top": "adapters/cli/test_run_reports.py",
+    "torture": "adapters/crowd/test_torture.py",
+}
+#: Verbs that `test_verbs_that_change_something` has print it.
+CHANGING = ("backup", "bundle", "doctor", "erase", "pay", "restore")
+#: Schemas of what no verb prints with `--json`.
+OTHER = (ERROR, "preferences")
 
 
 @pytest.fixture(scope="module")
@@ -49,15 +93,84 @@ def run(*words: str | Path) -> Result:
     return CliRunner().invoke(command.main, [*map(str, words)])
 
 
-@pytest.mark.parametrize("verb", PRINTED)
-def test_a_verb_prints_what_its_schema_says(verb: str, database: Path) -> None:
-    printed = run(verb, database, *PRINTED[verb], "--json")
+def printing_verbs() -> Iterator[str]:
+    """Yield the verbs that have `--json`, those of groups with the name of their group."""
+    context = click.Context(command.main)
+    for name in VERBS:
+        verb = command.main.get_command(context, name)
+        assert verb is not None
+        members = (
+            {f"{name} {each}": one for each, one in verb.commands.items()} if isinstance(verb, click.Group) else {}
+        )
+        for words, one in (members or {name: verb}).items():
+            if any("--json" in param.opts for param in one.params):
+                yield words
+
+
+def test_every_verb_that_prints_json_has_a_schema_and_a_test() -> None:
+    verbs = {USER_CONFIG if verb == "config" else verb for verb in printing_verbs()}
+    assert verbs | set(OTHER) == set(SHAPES)
+    tested = {name.rstrip(" 23") for name in PRINTED} | {*APART, *ELSEWHERE, *CHANGING}
+    assert tested == verbs
+    for verb, file in ELSEWHERE.items():
+        assert f'assert_fits("{verb}",' in (TESTS / file).read_text(encoding="utf-8"), verb
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_a_verb_prints_what_its_schema_says(name: str, database: Path) -> None:
+    verb = name.rstrip(" 23")
+    printed = run(*verb.split(), database, *PRINTED[name], "--json")
     assert printed.exit_code == 0, printed.output
-    found = json.loads(printed.stdout)
-    msgspec.convert(found, type_of(verb))
-    schema: Any = schema_of(verb)
-    properties = schema["$defs"][schema["$ref"].rpartition("/")[2]]["properties"]
-    assert found.keys() <= properties.keys()
+    assert_fits(verb, printed.stdout)
+
+
+@pytest.mark.parametrize("verb", APART)
+def test_a_verb_without_a_log_prints_what_its_schema_says(verb: str) -> None:
+    assert_fits(verb, run(verb.removeprefix("user-"), *APART[verb], "--json").stdout)
+
+
+def test_verbs_that_change_something(database: Path, tmp_path: Path) -> None:
+    log = tmp_path / "data" / "mephisto.db"
+    log.parent.mkdir()
+    assert_fits("backup", run("backup", database, "-o", log, "--json").stdout)
+    assert_fits("bundle", run("bundle", log, "1", "-o", tmp_path / "bundle.zip", "--json").stdout)
+    assert_fits("replay", run("replay", "--assert", tmp_path / "bundle.zip", "--json").stdout)
+    assert_fits("projections", run("projections", log, "rebuild", "--json").stdout)
+    assert run("review", log, "1", "--approve", "agent-1").exit_code == 0
+    paid = assert_fits("pay", run("pay", log, "1", "--json").stdout)
+    assert len(paid["to_pay"]) == 1
+    assert_fits("doctor", run("doctor", log, "-o", tmp_path / "saved.db", "--json").stdout)
+    assert_fits("erase", run("erase", log, "worker-1", "--reason", "asked us to", "--json").stdout)
+    assert_fits("restore", run("restore", log, "-i", database, "--discard-newer", "--json").stdout)
+
+
+@pytest.mark.parametrize(
+    ("words", "verb", "exit_code"),
+    [
+        (("status", "nowhere.db", "--json"), "status", 2),
+        (("status", "--jsno", "--json"), "status", 2),
+        (("timeline", "unit-999999", "--json"), "timeline", 1),
+        (("statsu", "--json"), None, 2),
+        (("explain", "--json"), "explain", 2),
+    ],
+)
+def test_a_failure_is_json_too(words: tuple[str, ...], verb: str | None, exit_code: int, database: Path) -> None:
+    if words[0] == "timeline":
+        words = (words[0], str(database), *words[1:])
+    failed = run(*words)
+    assert (failed.exit_code, failed.stderr) == (exit_code, "")
+    assert assert_fits(ERROR, failed.stdout)["error"]["verb"] == verb
+
+
+def test_what_does_not_fit_is_noticed(database: Path) -> None:
+    """The check of schemas is not blind."""
+    schema = json.loads(json.dumps(schema_of("status")))
+    status = json.loads(run("status", database, "1", "--json").stdout)
+    assert list(problems(status, schema, schema, "status")) == []
+    assert list(problems({**status, "late": "many"}, schema, schema, "status")) != []
+    assert list(problems({**status, "unknown": 1}, schema, schema, "status")) == ["status.unknown is not in the schema"]
+    missing = {key: value for key, value in status.items() if key != "progress"}
+    assert list(problems(missing, schema, schema, "status")) == ["status.progress is missing"]
 
 
 def test_a_line_of_an_export_is_what_its_schema_says(database: Path) -> None:
@@ -70,7 +183,7 @@ def test_a_line_of_an_export_is_what_its_schema_says(database: Path) -> None:
 
 @pytest.mark.parametrize("name", [EXPORT, *SHAPES])
 def test_a_published_shape_loses_nothing(name: str) -> None:
-    now = json.loads(msgspec.json.encode(schema_of(name)))
+    now = json.loads(json.dumps(schema_of(name)))
     assert now["$id"] == PINNED[name]["$id"]
     assert list(lost(PINNED[name], now, name)) == []
 

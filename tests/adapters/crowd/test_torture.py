@@ -1,6 +1,5 @@
 """Torture passes: anything lost, doubled, or different from the undisturbed pass is reported."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +17,8 @@ from mephisto_es.adapters.log.sqlite.as_of import open_as_of
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events.agent import AgentSubmitted
 
+from ...json_schema import assert_fits
+
 COMMAND = str(Path(sys.executable).parent / "mephisto-es")
 #: The smallest crowd: two rate, two chat.
 SMALL = ("--workers=4", "--units=6", "--chats=1", "--kills=2", "--router", "--json")
@@ -31,7 +32,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     command = [COMMAND, "torture", *SMALL, f"--data-dir={folder}"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=240)
     assert done.returncode == 0, done.stdout
-    report: dict[str, object] = json.loads(done.stdout)
+    report: dict[str, object] = assert_fits("torture", done.stdout)
     return report
 
 

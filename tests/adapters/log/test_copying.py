@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from mephisto_es.core.payloads import refs_of
 from mephisto_es.core.ports import EventLog
 from mephisto_es.projections.registry import PROJECTIONS
 
+from ...json_schema import assert_fits
 from ...postgres import Cluster
 from ...sample_log import sample_history
 from .support import edited, register, unit_request
@@ -120,7 +120,7 @@ def test_an_event_that_is_missing_in_the_database_is_noticed(address: str, path:
 def test_the_verb_copies_both_ways(address: str, path: Path, tmp_path: Path) -> None:
     there = run("log", "copy", path.parent, address, "--json")
     assert there.exit_code == 0, there.output
-    answer = json.loads(there.output)
+    answer = assert_fits("log copy", there.stdout)
     assert answer["copied_events"] == answer["report"]["events"]
     back = run("log", "copy", address, tmp_path / "back.db")
     assert back.exit_code == 0, back.output

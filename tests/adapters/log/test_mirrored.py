@@ -23,6 +23,7 @@ from mephisto_es.events.envelope import RecordedEvent
 from mephisto_es.events.streams import partition_of_run
 from mephisto_es.projections.registry import PROJECTIONS
 
+from ...json_schema import assert_fits
 from ...postgres import Cluster
 from ...sample_log import sample_history
 from .support import RUN, RosterProjection, forget, is_repeat, is_written, register, unit_request
@@ -212,6 +213,8 @@ def test_the_environment_says_where_the_log_is(
         updated = run(main, ["log", "update", str(tmp_path / "copy")])
         assert updated.exit_code == 0, updated.output
         assert f"{log.head().seq} events" in updated.output
+        again = run(main, ["log", "update", str(tmp_path / "copy"), "--json"])
+        assert assert_fits("log update", again.stdout)["events"] == log.head().seq
         assert (tmp_path / "copy" / "mephisto.db").is_file()
     monkeypatch.delenv(LOG_VARIABLE)
     with open_log(tmp_path / "own.db", PROJECTIONS) as own:

@@ -17,6 +17,7 @@ from mephisto_es.adapters.cli import main as command
 from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.projections.registry import PROJECTIONS
 
+from ...json_schema import assert_fits
 from .database import make
 
 MESSAGES = [
@@ -138,7 +139,7 @@ def test_the_log_is_legal(source: Path, tmp_path: Path) -> None:
 
 
 def test_contents_are_compared(source: Path, tmp_path: Path) -> None:
-    report = json.loads(run(source, tmp_path / "imported", "--json").stdout)
+    report = assert_fits("import-mephisto", run(source, tmp_path / "imported", "--json").stdout)
     figures = {figure["what"]: (figure["source"], figure["log"]) for figure in report["figures"]}
     assert figures["names of workers"] == (3, 3)
     assert figures["blocked workers"] == (1, 1)

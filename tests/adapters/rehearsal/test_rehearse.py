@@ -18,6 +18,8 @@ from mephisto_es.core.payloads import FILES_FOLDER, RUNS_FOLDER
 from mephisto_es.projections.mephisto_db.reader import MephistoDB
 from mephisto_es.projections.mephisto_db.rows import UnitRow
 
+from ...json_schema import assert_fits
+
 ROOT = Path(__file__).resolve().parents[3]
 COMMAND = str(Path(sys.executable).parent / "mephisto-es")
 PLANTED = Path(__file__).parent / "planted_faults"
@@ -32,6 +34,7 @@ async def rehearsed(script: Path, folder: Path, *arguments: str) -> RehearsalRep
     with trio.fail_after(GIVE_UP_SECONDS):
         done = await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False)
     assert done.returncode in (0, 1), done.stderr.decode()
+    assert_fits("rehearse", done.stdout.decode())
     report = msgspec.json.decode(done.stdout, type=RehearsalReport)
     assert done.returncode == any(report.findings()), "the exit code says whether something was found"
     return report

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from mephisto_es.adapters.cli import main as command
 
+from ...json_schema import assert_fits
 from ..log.support import edited
 from . import second_implementation
 from .sealed_history import ENDED, HALF, HISTORY, LIVE, STATE, commit, run_of
@@ -39,13 +40,15 @@ def structured(code: int, *words: str | Path) -> Any:
 
 
 def sealed(folder: Path, *options: str | Path) -> Any:
-    return structured(0, "seal", folder, str(run_of(ENDED[0])), *options)
+    done = structured(0, "seal", folder, str(run_of(ENDED[0])), *options)
+    return assert_fits("seal", json.dumps(done))
 
 
 def test_a_unit_is_proved_without_the_log(folder: Path) -> None:
     seal = sealed(folder, "--name", "example.edu/lab")
     for unit in ENDED[:5]:
-        proof = Path(structured(0, "prove", folder, f"unit-{unit}", "--seal", seal["seal"])["proof"])
+        proved = structured(0, "prove", folder, f"unit-{unit}", "--seal", seal["seal"])
+        proof = Path(assert_fits("prove", json.dumps(proved))["proof"])
         shown = ask("verify", "--proof", proof, "--public-key", seal["public_key"])
         assert shown.exit_code == 0, shown.output
         assert shown.stdout.startswith(f"genuine  unit-{unit} of run-{run_of(unit)}, in the log example.edu/lab of ")

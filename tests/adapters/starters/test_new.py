@@ -18,6 +18,8 @@ from mephisto_es.adapters.cli import main as command
 from mephisto_es.adapters.starters.config_schema import config_schema
 from mephisto_es.adapters.starters.starter import StarterKind
 
+from ...json_schema import assert_fits
+
 ROOT = Path(__file__).resolve().parents[3]
 CONFIGURATIONS = sorted(
     [*ROOT.glob("examples/*/hydra_configs/conf/*.yaml"), *ROOT.glob("docs/tutorial/**/conf/*.yaml")]
@@ -49,8 +51,9 @@ def test_each_kind_has_what_it_needs(kind: StarterKind, tmp_path: Path) -> None:
     assert (first, second) == ("#@package _global_", "# yaml-language-server: $schema=../../config.schema.json")
     assert (folder / "hydra_configs" / "conf" / "../../config.schema.json").is_file()
     assert list(unknown_settings(config, json.loads(texts["config.schema.json"]))) == []
-    checked = CliRunner().invoke(command.main, ["check-config", str(folder)])
+    checked = CliRunner().invoke(command.main, ["check-config", str(folder), "--json"])
     assert checked.exit_code == 0, checked.output
+    assert_fits("check-config", checked.stdout)
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
