@@ -13,6 +13,7 @@ from mephisto_es.docs.generated.commands import all_commands
 from mephisto_es.docs.generated.events import event_catalogue
 from mephisto_es.docs.generated.lifecycles import all_lifecycles
 from mephisto_es.docs.generated.reference import all_errors, public_reference
+from mephisto_es.docs.generated.shapes import all_shapes
 from mephisto_es.docs.generated.tables import (
     error_tree,
     export_columns,
@@ -31,6 +32,7 @@ GENERATORS: dict[str, Callable[..., str]] = {
     "events": event_catalogue,
     "export-columns": export_columns,
     "finding-kinds": finding_kinds,
+    "json-shapes": all_shapes,
     "lifecycles": all_lifecycles,
     "metrics": metrics,
     "public": public_reference,
