@@ -150,7 +150,7 @@ class VerbFailure(msgspec.Struct, frozen=True):
 
 
 class ErrorOutput(msgspec.Struct, frozen=True):
-    """What any verb prints with `--json` if it fails; the exit code is that of the failure."""
+    """The output of any verb with `--json` if it fails; the exit code is that of the failure."""
 
     error: VerbFailure
 
