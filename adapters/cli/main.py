@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import click
 import msgspec
+from click.shell_completion import CompletionItem
 
 from ...core.errors import ConfigError, MephistoError, UnusableLogError, leaves
 from ...core.printable import printable_json
@@ -43,6 +44,7 @@ VERBS = {
         "check_config:check_config_command", "Say which configuration files run, and what others lack."
     ),
     "codes": Verb("invite:codes_command", "Print the completion codes of people who came through links."),
+    "completion": Verb("completion:completion_command", "Complete verbs, runs and ids in bash, zsh or fish."),
     "config": Verb("config:config_command", "Show or change your own settings."),
     "demo": Verb("demo:demo_command", "Run the sentence rating example with a simulated crowd."),
     "design": Verb("design:design_command", "Say before a launch how many items and answers are needed."),
@@ -105,8 +107,8 @@ DECIDING = ("end", "erase", "extend", "pause", "pay", "projects", "reopen", "ret
 #: Verbs by the heading under which the help lists them; the last heading has all others, too.
 GROUPS = {
     "Launch": (
-        *("check", "check-config", "config", "demo", "design", "fake", "import-mephisto", "new", "plugins"),
-        *("register", "resume", "router", "wut"),
+        *("check", "check-config", "completion", "config", "demo", "design", "fake", "import-mephisto", "new"),
+        *("plugins", "register", "resume", "router", "wut"),
     ),
     "Watch": (
         *("blockers", "diff", "explain", "export", "files", "ledger", "operators", "preferences", "quality"),
@@ -185,6 +187,11 @@ class LazyGroup(click.Group):
         if former:
             command.epilog = f"Former name, which still works: {', '.join(former)}."
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer the verbs, without importing them."""
+        verbs = [CompletionItem(verb, help=VERBS[verb].about) for verb in sorted(VERBS) if verb.startswith(incomplete)]
+        return verbs or click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the verbs into the help text without importing them."""

@@ -126,8 +126,10 @@ def retry_command(database: Path, run: EntityRef, function: str | None, reason: 
         with closing(MephistoDB(database)) as db:
             if db.get_task_run(number).status != TaskRunStatus.LIVE.value:
                 return
-    _execute(database, RetryRequest(task_run=number), author)
-    echo(f"{run}: its code is asked again, and newcomers get work")
+    if _execute(database, RetryRequest(task_run=number), author).repeated:
+        echo(f"{run}: nothing has failed, so there is nothing to ask again")
+    else:
+        echo(f"{run}: its code is asked again, and newcomers get work")
 
 
 def _is_operated(database: Path, run: TaskRunId) -> bool:

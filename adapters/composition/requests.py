@@ -110,10 +110,10 @@ class _OperatorRuns:
         fill_registries()
         await self._operator.end_run(run, reason, author, at_once=at_once)
 
-    async def retry(self, run: TaskRunId, reason: str) -> None:
-        """Ask the code of a live run again.
+    async def retry(self, run: TaskRunId, reason: str) -> bool:
+        """Ask the code of a live run again; return False if it has not failed.
 
         Raises:
             CommandRefusedError: it is not live here.
         """
-        await self._operator.runs.retry(run, reason)
+        return await self._operator.runs.retry(run, reason)

@@ -36,6 +36,7 @@ def copy_files(uploads: Iterable[UploadRecord], folder: Path) -> dict[str, PureP
     copies: dict[str, PurePosixPath] = {}
     counts: dict[int, int] = {}
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         for upload in uploads:
             number = counts[upload.agent_id] = counts.get(upload.agent_id, 0) + 1
             if upload.path is None:

@@ -343,12 +343,18 @@ class WorkerPool:
         )
         self._pages.answer(request_id, details)
 
-    async def retry(self, reason: str) -> None:
-        """Give work to newcomers again, and ask the task's code about everybody whom it failed on."""
+    async def retry(self, reason: str) -> bool:
+        """Give work to newcomers again, and ask the task's code about everybody whom it failed on.
+
+        Returns:
+            False if no code has failed since it last succeeded: there was nobody to ask about.
+        """
+        has_failed = self._user_code.has_failed or self.onboardings.is_any_undecided or self.submissions.failed > 0
         await self._user_code.resume_admission(reason)
         self.admission.retry()
         await self.onboardings.retry()
         await self.submissions.retry()
+        return has_failed
 
     # Ending ------------------------------------------------------------------------------------------------
 

@@ -102,6 +102,11 @@ class MephistoDB:
         cursor.row_factory = None
         return cursor.execute(sql, parameters)
 
+    def bound(self, thousand_steps: int) -> None:
+        """Give up, with an error of SQLite, after so many thousand further steps of queries."""
+        left = iter(range(thousand_steps))
+        self._db.set_progress_handler(lambda: next(left, None) is None, 1000)
+
     def decide(self, request: AnyRequest) -> Reply:
         """Refuse: this database only reads.
 

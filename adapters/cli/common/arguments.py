@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
+from click.shell_completion import CompletionItem
 
 from ....core.entity_ref import ID_PREFIX, WORKER, EntityRef, find_entity, parse_entity_ref
-from ....core.errors import UnknownEntityError
+from ....core.errors import ConfigError, UnknownEntityError
 from ....projections.mephisto_db.reader import MephistoDB
 from ....projections.queries.entity_ref import ViewLookup
 from ...advice import advised, remember_database
@@ -27,6 +28,7 @@ from ...composition.data_dir import DATABASE_FILE, data_dir
 from ...composition.script_plugins import import_launch_script
 from ...erasure.unfinished import finish_erasure
 from ...log.sqlite.as_of import LogAsOf, open_as_of
+from .candidates import candidates
 
 #: Stands for a value that is read from standard input or prompted for.
 FROM_INPUT = "-"
@@ -47,6 +49,14 @@ class DatabaseType(click.ParamType):  # type: ignore[type-arg]  # generic in new
             remember_database(ctx, value)
         path = value if isinstance(value, Path) else Path(value) if value else data_dir()
         return path / DATABASE_FILE if path.is_dir() or not value else path
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Offer files, and ids in the default log for what follows, because the database may be omitted."""
+        files = CompletionItem(incomplete, type="file")
+        following = [one for one in ctx.command.params if isinstance(one, click.Argument) and one is not param]
+        if following and isinstance(following[0].type, EntityType):
+            return [files, *following[0].type.shell_complete(ctx, following[0], incomplete)]
+        return [files]
 
 
 class EntityType(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click only
@@ -75,6 +85,13 @@ class EntityType(click.ParamType):  # type: ignore[type-arg]  # generic in newer
                 message += advised(f" `mephisto-es timeline {other}` names the agents of the unit.", ctx)
             self.fail(message, param, ctx)
         return text
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
+        """Offer the ids of the database of this call, by default of the default log."""
+        try:
+            return candidates(ctx.params.get("database") or data_dir() / DATABASE_FILE, self.kinds, incomplete)
+        except ConfigError:
+            return []
 
     def find(self, db: MephistoDB, text: str) -> EntityRef:
         """Return the entity that a converted text refers to. Raises the errors of `find_entity`."""
@@ -108,12 +125,19 @@ class LogCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments; add an empty database if it was omitted."""
+        if ctx.resilient_parsing and args and self._wants_value(args[-1]):
+            # A shell completes the value of an option. Without its value, click would not parse the rest either.
+            args = args[:-1]
         given, _, _ = self.make_parser(ctx).parse_args(list(args))
         arguments = [param for param in self.params if isinstance(param, click.Argument)]
         texts = [text for one in arguments if isinstance(text := given.get(one.name or ""), str)]
         if texts and len(arguments) > 1 and self._omits_database(texts, sum(one.required for one in arguments)):
             args = ["", *args]
         return super().parse_args(ctx, args)
+
+    def _wants_value(self, word: str) -> bool:
+        options = (param for param in self.params if isinstance(param, click.Option) and word in param.opts)
+        return any(not option.is_flag for option in options)
 
     @staticmethod
     def _omits_database(texts: Sequence[str], required: int) -> bool:
@@ -180,7 +204,7 @@ pseudonyms_option = click.option(
 
 def _import_script(ctx: click.Context, param: click.Parameter, script: Path | None) -> None:  # noqa: ARG001
     """Register what a launch script defines, before the verb needs it."""
-    if script is not None:
+    if script is not None and not ctx.resilient_parsing:
         import_launch_script(script)
 
 
@@ -203,7 +227,9 @@ author_option = click.option(
 
 def _without_remains(ctx: click.Context, param: click.Parameter, database: Path) -> Path:  # noqa: ARG001
     """Delete what an interrupted erasure left in a log, whatever the verb is about to do."""
-    finish_erasure(database)
+    # A shell that completes a word does not run the verb.
+    if not ctx.resilient_parsing:
+        finish_erasure(database)
     return database
 
 

@@ -91,8 +91,8 @@ class RunControl(Protocol):
     async def refusals(self, run: TaskRunId) -> dict[str, int]:
         """Return what a live run has refused or discarded, by reason."""
 
-    async def retry(self, run: TaskRunId, reason: str) -> None:
-        """Ask a live run's code again about everybody whom it failed on."""
+    async def retry(self, run: TaskRunId, reason: str) -> bool:
+        """Ask a live run's code again about everybody whom it failed on; return False if it has not failed."""
 
 
 class RequestExecutor:
@@ -159,8 +159,8 @@ class RequestExecutor:
             case PauseRequest() | EndRequest():
                 return Reply(repeated=True)
             case RetryRequest():
-                await self._runs.retry(request.task_run, f"asked to by {author}")
-                return Reply()
+                has_failed = await self._runs.retry(request.task_run, f"asked to by {author}")
+                return Reply(repeated=not has_failed)
             case RefusalsRequest():
                 return Reply(refusals=await self._runs.refusals(request.task_run))
             case RegisterRequest() | RegisterWorkerRequest() | CreateQualificationRequest():

@@ -154,15 +154,18 @@ class DrivenRuns:
         driver.stop(reason, at_once=at_once, author=author)
         await self._wait_for(driver)
 
-    async def retry(self, run: TaskRunId, reason: str) -> None:
+    async def retry(self, run: TaskRunId, reason: str) -> bool:
         """Give work to newcomers of a live run again, and ask its code about everybody whom it failed on.
+
+        Returns:
+            False if no code had failed.
 
         Raises:
             CommandRefusedError: the run is not live here.
         """
         if run not in self.live:
             raise CommandRefusedError(f"run {run} is not live: resume it, and its code is asked again")
-        await self.live[run].worker_pool.retry(reason)
+        return await self.live[run].worker_pool.retry(reason)
 
     def _driver_of(self, run: TaskRunId) -> LiveRunDriver:
         for driver in self._drivers:

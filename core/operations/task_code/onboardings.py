@@ -228,6 +228,11 @@ class LiveOnboardings(LiveParticipants[OnboardingRecord, OnboardingAgent, Onboar
         return agent in self._undecided
 
     @property
+    def is_any_undecided(self) -> bool:
+        """True if an onboarding was submitted, and the launch script's code failed on it."""
+        return bool(self._undecided)
+
+    @property
     def are_all_undecided(self) -> bool:
         """True if the launch script's code failed on all onboardings: none of them can go on now."""
         return all(agent in self._undecided for agent in self._live_ids())

@@ -80,6 +80,11 @@ class UserCode:
         return self._state.admission_paused_by is not None
 
     @property
+    def has_failed(self) -> bool:
+        """True while a function has failed and has not succeeded since."""
+        return self.is_admission_paused or bool(self._state.failures)
+
+    @property
     def _state(self) -> TaskRunState:
         return self._ledger.state.task_runs[streams.task_run(self._run)]
 

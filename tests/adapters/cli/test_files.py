@@ -71,3 +71,12 @@ def test_copies_stay_in_their_folder_under_safe_names(folder: Path, tmp_path: Pa
 )
 def test_names_from_strangers_are_harmless(original: str, safe: str) -> None:
     assert safe_name(original) == safe
+
+
+def test_a_run_without_uploads_has_an_empty_list(tmp_path: Path) -> None:
+    path = tmp_path / "mephisto.db"
+    with SqliteLog.create_or_open(path, PROJECTIONS) as log:
+        log.commit(sample_history())
+    copied = CliRunner().invoke(command.main, ["files", str(path), str(RUN), "-o", str(tmp_path / "new" / "uploads")])
+    assert copied.exit_code == 0, copied.output
+    assert (tmp_path / "new" / "uploads" / "files.jsonl").read_text() == ""

@@ -151,7 +151,7 @@ DECISIONS = (
     Decision("reconcile", "run-1 has its workers from a provider without a site", (), ReconcileRequest),
     Decision("register mock name=a-lab", "'a-lab' is registered", ("requester_registered",), RegisterRequest),
     Decision("erase bob --reason asked", "worker-2 is erased", ("worker_erased",), EraseRequest),
-    Decision("retry", "its code is asked again", (), RetryRequest),
+    Decision("retry", "nothing has failed, so there is nothing to ask again", (), RetryRequest),
     Decision(
         "retry --revoke worker_can_do_unit", "worker_can_do_unit said against 0 workers", (), RevokeVerdictsRequest
     ),

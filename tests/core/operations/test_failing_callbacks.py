@@ -136,8 +136,9 @@ async def check_repair(harness: OperatorHarness, scenario: Scenario) -> None:
 
 async def retried(harness: OperatorHarness, scenario: Scenario, switch: Switch) -> None:
     switch.fault = None
-    await harness.operator.retry(RUN)
+    assert await harness.operator.runs.retry(RUN, "repaired") is True
     await check_repair(harness, scenario)
+    assert await harness.operator.runs.retry(RUN, "nothing has failed since") is False
     await harness.operator.force_shutdown()
 
 
