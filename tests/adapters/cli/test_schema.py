@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
+from mephisto_es.adapters.architects.router.handshake import RouterFigures
 from mephisto_es.adapters.cli import main as command
 from mephisto_es.adapters.cli.main import VERBS
+from mephisto_es.adapters.cli.operators import RunOperator, RunOperators
 from mephisto_es.adapters.cli.schema import CONFIG, ERROR, EXPORT, SHAPES, USER_CONFIG, schema_of
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.projections.queries.unit_records import UnitRecord
@@ -77,6 +80,13 @@ ELSEWHERE = {
 }
 #: Verbs that `test_verbs_that_change_something` has print it.
 CHANGING = ("backup", "bundle", "doctor", "erase", "pay", "restore")
+#: What verbs print that need a server: it is encoded as they do.
+OF_SERVERS: dict[str, msgspec.Struct] = {
+    "operators": RunOperators(
+        (RunOperator(run="run-1", operator="ada:7:1", since="2026-01-31", last_heartbeat=None, is_alive=True),)
+    ),
+    "router check": RouterFigures(page="none", operator_attached=False, outbox_length=0, version="0.1.0"),
+}
 #: Schemas of what no verb prints with `--json`.
 OTHER = (ERROR, "preferences")
 
@@ -110,7 +120,7 @@ def printing_verbs() -> Iterator[str]:
 def test_every_verb_that_prints_json_has_a_schema_and_a_test() -> None:
     verbs = {USER_CONFIG if verb == "config" else verb for verb in printing_verbs()}
     assert verbs | set(OTHER) == set(SHAPES)
-    tested = {name.rstrip(" 23") for name in PRINTED} | {*APART, *ELSEWHERE, *CHANGING}
+    tested = {name.rstrip(" 23") for name in PRINTED} | {*APART, *ELSEWHERE, *CHANGING, *OF_SERVERS}
     assert tested == verbs
     for verb, file in ELSEWHERE.items():
         assert f'assert_fits("{verb}",' in (TESTS / file).read_text(encoding="utf-8"), verb
@@ -127,6 +137,11 @@ def test_a_verb_prints_what_its_schema_says(name: str, database: Path) -> None:
 @pytest.mark.parametrize("verb", APART)
 def test_a_verb_without_a_log_prints_what_its_schema_says(verb: str) -> None:
     assert_fits(verb, run(verb.removeprefix("user-"), *APART[verb], "--json").stdout)
+
+
+@pytest.mark.parametrize("verb", OF_SERVERS)
+def test_what_is_printed_about_a_server_is_what_its_schema_says(verb: str) -> None:
+    assert_fits(verb, msgspec.json.encode(OF_SERVERS[verb]).decode())
 
 
 def test_verbs_that_change_something(database: Path, tmp_path: Path) -> None:
