@@ -344,11 +344,7 @@ class WorkerPool:
         self._pages.answer(request_id, details)
 
     async def retry(self, reason: str) -> bool:
-        """Give work to newcomers again, and ask the task's code about everybody whom it failed on.
-
-        Returns:
-            False if no code has failed since it last succeeded: there was nobody to ask about.
-        """
+        """Give work to newcomers again, and ask code about all whom it failed on; return False if none has failed."""
         has_failed = self._user_code.has_failed or self.onboardings.is_any_undecided or self.submissions.failed > 0
         await self._user_code.resume_admission(reason)
         self.admission.retry()
