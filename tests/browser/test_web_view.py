@@ -121,13 +121,25 @@ async def look_at_plots(page: Page) -> None:
     assert await page.barriers() == []
 
 
+async def use_a_phone(phone: Page) -> None:
+    """Tap on a plot, and go to the next moment without motion."""
+    await phone.call("tap", "figure.plot:nth-of-type(1) .u-over")
+    await phone.call("waitForSelector", "figure.plot:nth-of-type(1) .when:has-text('UTC')")
+    bottom = "document.querySelector('.drawing canvas').getBoundingClientRect().bottom"
+    assert await phone.call("evaluate", f"{bottom} <= document.querySelector('.legend').getBoundingClientRect().top")
+    await phone.picture("past-tapped")
+    await phone.press("Next moment")
+    await phone.call("waitForFunction", "document.getElementById('seq').value === document.getElementById('seq').max")
+    await wait_until_done(phone, DONE)
+
+
 async def test_everybody_can_use_every_page(browser: Open, tmp_path: Path) -> None:
     database = tmp_path / "mephisto.db"
     with SqliteLog.create_or_open(database, PROJECTIONS) as log:
         log.commit(sample_history())
     async with served(database) as (_, address), browser() as chromium:
         desk = await chromium.open("desk", **DESK, **AUDITED)
-        phone = await chromium.open("phone", **PHONE)
+        phone = await chromium.open("phone", **PHONE, reducedMotion="reduce", timezoneId="Asia/Kolkata")
         for name, path in PAGES.items():
             await desk.call("emulateMedia", {"colorScheme": "light"})
             await desk.visit(address + path)
@@ -145,6 +157,8 @@ async def test_everybody_can_use_every_page(browser: Open, tmp_path: Path) -> No
                 assert not too_wide, f"{name}, {page.name}"
             beside = "[...document.querySelectorAll('.table')].some((table) => table.scrollWidth > table.clientWidth)"
             assert not await phone.call("evaluate", beside), f"{name} is to be moved sideways"
+            if name == "past":
+                await use_a_phone(phone)
 
 
 async def test_a_run_now_and_then(browser: Open, tmp_path: Path) -> None:
@@ -155,7 +169,7 @@ async def test_a_run_now_and_then(browser: Open, tmp_path: Path) -> None:
         async with served(database) as (_, address), browser() as chromium:
             page = await chromium.open("ann", **DESK, **AUDITED, timezoneId="Asia/Kolkata")
             await page.visit(f"{address}/runs/{RUN}")
-            await wait_for_state(page, "live")
+            await wait_for_state(page, "up to date")
             await wait_until_done(page, DONE - 3)
             await page.call("hover", "figure.plot:nth-of-type(2) .u-over")
             await drag(page, "figure.plot:nth-of-type(1) .u-over", 0.25, 0.75)
@@ -195,7 +209,7 @@ async def test_a_run_now_and_then(browser: Open, tmp_path: Path) -> None:
             await page.call("focus", "#now")
             await page.type_key("Enter")
             await wait_until_done(page, DONE)
-            await wait_for_state(page, "live")
+            await wait_for_state(page, "up to date")
             assert await page.call("evaluate", "location.search") == ""
 
 
@@ -282,7 +296,7 @@ async def test_a_review_while_people_work(browser: Open, tmp_path: Path) -> None
         async with served(folder / DATABASE_FILE) as (_, address), browser() as chromium:
             page = await chromium.open("reviewer", **DESK)
             await page.visit(f"{address}/runs/{RUN}")
-            await wait_for_state(page, "live")
+            await wait_for_state(page, "up to date")
             await page.picture("1-a-live-run")
             await page.visit(f"{address}/runs/{RUN}/review")
             await page.call("focus", ".work:nth-of-type(1) input[type=radio]")

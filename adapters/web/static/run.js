@@ -44,7 +44,7 @@ function follow() {
   source?.close();
   source = new EventSource(form.dataset.live);
   source.onopen = () => {
-    state.textContent = "live";
+    state.textContent = "up to date";
   };
   source.onerror = () => {
     state.textContent = "disconnected, reconnecting";
