@@ -61,6 +61,18 @@ class RequestWorkerPageData(msgspec.Struct, frozen=True):
     worker_page: str
     #: A run; the worker withdraws the consent to it first.
     withdraw_consent: int | None = None
+    #: The token of an agent; the worker wants a receipt of that work.
+    receipt: str | None = None
+
+
+class WorkerPageDetailsData(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a worker who opened their own page."""
+
+    request_id: str
+    #: What the page shows, see `core.operations.services.worker_page`; null: there is no such page.
+    page: msgspec.Raw = msgspec.Raw(b"null")
+    #: The receipt that was asked for, see `PageReceipt`; null: there is none.
+    receipt: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class WorkerProgress(msgspec.Struct, frozen=True):

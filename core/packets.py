@@ -19,6 +19,7 @@ from .packet_data import (
     SubmitAppealData,
     UploadedFile,
     WebhookKey,
+    WorkerPageDetailsData,
     WorkerProgress,
 )
 
@@ -229,20 +230,14 @@ class AgentDetailsData(msgspec.Struct, frozen=True, kw_only=True):
     worker_page: str | None = None
     #: The code that proves to the provider that the worker is done, once the work is submitted.
     completion_code: str | None = None
+    #: True if the page can ask for a receipt of submitted work.
+    offers_receipts: bool = False
 
 
 class AgentDetails(Packet, frozen=True, kw_only=True, tag="agent_details"):
     """The answer to a page that asked for an agent."""
 
     data: AgentDetailsData
-
-
-class WorkerPageDetailsData(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to a worker who opened their own page."""
-
-    request_id: str
-    #: What the page shows, see `core.operations.services.worker_page`; null: there is no such page.
-    page: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class WorkerPageDetails(Packet, frozen=True, kw_only=True, tag="worker_page"):

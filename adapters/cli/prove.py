@@ -9,8 +9,12 @@ import msgspec
 
 from ...core.entity_ref import EntityRef
 from ...core.errors import ConfigError
+from ...events.ids import AgentId
+from ...projections.sealing.receipt import Receipt
+from ...projections.sealing.unit_proof import UnitProof
 from ..log.sqlite.as_of import open_as_of
 from ..sealing.extra import read_text
+from ..sealing.receipts import LogReceipts
 from ..sealing.seals import prove
 from ..terminal import echo
 from .common.arguments import EntityType, LogCommand, log_argument
@@ -20,15 +24,17 @@ from .common.output import as_json_option, print_json
 class ProveReport(msgspec.Struct, frozen=True):
     """A new proof."""
 
-    unit: str
+    work: str
     proof: str
     #: The number of events in it.
     events: int
+    #: Those of them that are proved; the others are promised.
+    proved: int
 
 
 @click.command("prove", cls=LogCommand)
 @log_argument
-@click.argument("unit", type=EntityType("unit"))
+@click.argument("work", type=EntityType("unit", "agent"))
 @click.option(
     "--seal",
     "seal_file",
@@ -37,27 +43,49 @@ class ProveReport(msgspec.Struct, frozen=True):
     help="The seal that the proof refers to.  [default: that of the run, beside the log]",
 )
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="The file.  [default: UNIT.proof]"
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file.  [default: WORK.proof, AGENT.receipt]",
 )
 @as_json_option
-def prove_command(database: Path, unit: EntityRef, seal_file: Path | None, output: Path | None, as_json: bool) -> None:
-    """Write a proof of what happened to UNIT: all its events and those of its agents, and that none is left out.
+def prove_command(database: Path, work: EntityRef, seal_file: Path | None, output: Path | None, as_json: bool) -> None:
+    """Write a proof of what happened to a unit: all its events and those of its agents, and that none is left out.
 
     Whoever has the public key can check it with `mephisto-es verify --proof`, without the log. It has no answer and no
     name, only commitments to them, and nothing of other units. The run must have ended.
 
+    For an agent it writes the receipt that the agent's worker can also get from their own page. It tells the worker no
+    more than the page does, so the run may be live; what was sealed is proved, and the rest is promised.
+
     \b
-    Example:
+    Examples:
       mephisto-es prove unit-12
+      mephisto-es prove agent-31
     """
-    proof = prove(database, unit, read_text(seal_file or _seal_of(database, unit)))
-    target = output or database.with_name(f"{unit}.proof")
-    target.write_bytes(msgspec.json.format(msgspec.json.encode(proof), indent=1) + b"\n")
-    report = ProveReport(str(unit), str(target), len(proof.events))
-    if as_json:
-        print_json(report)
+    is_unit = work.kind == "unit"
+    if is_unit:
+        proof = prove(database, work, read_text(seal_file or _seal_of(database, work)))
+        text, events, proved = _json_of(proof), len(proof.events), len(proof.events)
     else:
-        echo(f"{target}: {report.events:,} events of {unit} are proved")
+        receipt = _receipt_of(database, work, seal_file)
+        text, events, proved = _json_of(receipt), len(receipt.events), len(receipt.proofs)
+    target = output or database.with_name(f"{work}.{'proof' if is_unit else 'receipt'}")
+    target.write_bytes(text)
+    if as_json:
+        print_json(ProveReport(str(work), str(target), events, proved))
+    else:
+        echo(f"{target}: {proved:,} of {events:,} events of {work} are proved")
+
+
+def _json_of(proof: UnitProof | Receipt) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(proof), indent=1) + b"\n"
+
+
+def _receipt_of(database: Path, agent: EntityRef, seal: Path | None) -> Receipt:
+    with open_as_of(database) as moment:
+        run = moment.db.get_agent(agent.number).task_run_id
+    return LogReceipts(database).receipt(run, AgentId(agent.number), None if seal is None else read_text(seal))
 
 
 def _seal_of(database: Path, unit: EntityRef) -> Path:

@@ -14,13 +14,12 @@ from ...projections.sealing.notes import read_verifier_key
 from ..log.sqlite.as_of import open_as_of
 from ..sealing.extra import read_text
 from ..sealing.keys import read_or_make_key
+from ..sealing.receipts import KEY_FILE
 from ..sealing.seals import seal_log
 from ..sealing.witness_client import Witness
 from ..terminal import echo
 from .common.arguments import LogCommand, log_argument, run_argument
 from .common.output import as_json_option, print_json
-
-KEY_FILE = "seal.key"
 
 
 class SealReport(msgspec.Struct, frozen=True):

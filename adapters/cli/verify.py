@@ -16,9 +16,19 @@ from ...projections.registry import PROJECTIONS
 from ...projections.sealing.comparison import SealComparison
 from ...projections.sealing.consistency import ProvedExtension
 from ...projections.sealing.notes import SealError
+from ...projections.sealing.receipt import ProvedReceipt
 from ..log.anchor import line
 from ..log.audit.replay import verified
-from ..sealing.extra import PublicKeys, load_check_seal, load_compare_seals, load_verify_proof, read_text
+from ..sealing.extra import (
+    CheckReceipt,
+    CheckSeal,
+    PublicKeys,
+    load_check_receipt,
+    load_check_seal,
+    load_compare_seals,
+    load_verify_proof,
+    read_text,
+)
 from ..terminal import echo
 from .common.arguments import log_argument
 from .common.output import ILLEGAL, as_json_option, console, print_findings, print_json
@@ -78,6 +88,12 @@ _COMPARED = {
     metavar="SEAL SEAL",
     help="Compare two seals of a log; seals of different sizes need the log.",
 )
+@click.option(
+    "--receipt",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
+    help="Also check that the log has what a worker's receipt says.",
+)
 @click.option("--public-key", metavar="KEY", help="The public key of the seals and proofs, as `seal` printed it.")
 @click.option(
     "--witness-key", "witness_keys", multiple=True, metavar="KEY", help="Also want the cosignature of this witness."
@@ -90,6 +106,7 @@ def verify_command(
     seal: Path | None,
     proof: Path | None,
     compare: tuple[Path, Path] | None,
+    receipt: Path | None,
     public_key: str | None,
     witness_keys: tuple[str, ...],
     as_json: bool,
@@ -106,19 +123,21 @@ def verify_command(
       mephisto-es verify mephisto_data --kept /mnt/elsewhere/anchors
       mephisto-es verify mephisto_data --seal may.seal --public-key example.edu/lab+0a1b2c3d+AQ...
       mephisto-es verify --proof unit-12.proof --public-key example.edu/lab+0a1b2c3d+AQ...
+      mephisto-es verify --proof agent-31.receipt --public-key example.edu/lab+0a1b2c3d+AQ...
       mephisto-es verify --compare may.seal other.seal --public-key example.edu/lab+0a1b2c3d+AQ...
 
     Exit code 0: intact. 1: something was changed, and is named. 2: the file is not a usable log.
     """
-    if (seal or proof or compare) and public_key is None:
-        raise click.UsageError("--seal, --proof and --compare need --public-key: whose seal should it be?")
+    if (seal or proof or compare or receipt) and public_key is None:
+        raise click.UsageError("--seal, --receipt, --proof and --compare need --public-key: whose key should it be?")
     keys = PublicKeys(public_key or "", witness_keys)
     if compare is not None:
         sys.exit(_compare(*compare, keys, database if database.exists() else None, as_json=as_json))
     if proof is not None:
         sys.exit(_verify_proof(proof, keys, as_json=as_json))
-    if seal is not None and not _has_sealed(database, seal, keys):
-        sys.exit(ILLEGAL)
+    for file, check in ((seal, load_check_seal), (receipt, load_check_receipt)):
+        if file is not None and not _agrees(database, file, check(), keys):
+            sys.exit(ILLEGAL)
     report = verified(database, kept, PROJECTIONS)
     if as_json:
         print_json(report)
@@ -129,10 +148,10 @@ def verify_command(
     sys.exit(0 if report.whole else ILLEGAL)
 
 
-def _has_sealed(database: Path, seal: Path, keys: PublicKeys) -> bool:
-    """Check a log against a seal, and print what is wrong."""
+def _agrees(database: Path, file: Path, check: CheckSeal | CheckReceipt, keys: PublicKeys) -> bool:
+    """Check a log against a seal or a receipt, and print what is wrong."""
     try:
-        load_check_seal()(database, read_text(seal), keys)
+        check(database, read_text(file), keys)
     except SealError as error:
         echo(f"✗ {error}", err=True)
         return False
@@ -169,6 +188,11 @@ def _verify_proof(file: Path, keys: PublicKeys, *, as_json: bool) -> int:
     if isinstance(found, ProvedExtension):
         old, new = found.old.events.size, found.new.events.size
         lines = [f"{found.new.origin}: {new:,} events, which extend the {old:,} that were sealed before"]
+    elif isinstance(found, ProvedReceipt):
+        promised = len(found.entries) - found.proved
+        lines = [found.sentence, f"  {found.proved} of {len(found.entries)} events are proved to be in the sealed log"]
+        if promised:
+            lines.append(f"  {promised} are promised: ask for the receipt again once the log is sealed")
     else:
         proof, sealed = found.proof, found.checkpoint
         lines = [f"unit-{proof.unit} of run-{proof.run}, in the log {sealed.origin} of {sealed.events.size:,} events"]

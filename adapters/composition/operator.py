@@ -50,7 +50,7 @@ from .data_dir import DATABASE_FILE, data_dir, make_data_dir
 from .ledger import ledger_of
 from .log_choice import open_log
 from .operator_override import OperatorFactory, operator_override
-from .requests import consent_withdrawer, request_executor, unwrapped_nursery
+from .requests import own_page_services, request_executor, unwrapped_nursery
 from .sharing import joined
 
 #: The interval at which the anchor file is brought up to date with the log.
@@ -110,7 +110,7 @@ async def open_operator(
             parts = ledger, ids, clock, data_dir / RUNS_FOLDER, nursery, ask, approve_quote
             # Other classes only try something out, in a log of their own.
             shared = (ownership,) if operator_class is Operator else ()
-            operator = operator_class(*parts, consent_withdrawer(log.path, ledger, ids), *shared)
+            operator = operator_class(*parts, own_page_services(log.path, ledger, ids), *shared)
             if metrics is not None and metrics.port is not None:
                 await _start_metrics(nursery, metrics.host, metrics.port, operator_metrics, operator, log, clock)
             notifier = notifier_of(notify or NotifyArgs(), log, ledger, data_dir, clock)

@@ -13,6 +13,7 @@ from ...core.errors import ConfigError, LogError, leaves
 from ...core.ledger import Ledger
 from ...core.operations.control.executor import RequestExecutor
 from ...core.operations.operator import Operator
+from ...core.operations.own_page_requests import OwnPageServices
 from ...core.operations.registry import fill_registries
 from ...core.operations.services.consents import WithdrawConsentData
 from ...core.payloads import RUNS_FOLDER
@@ -20,8 +21,10 @@ from ...core.ports import Ids, RunOwnership
 from ...events.ids import TaskRunId
 from ..erasure.consent import withdraw_consent
 from ..erasure.worker import erase_worker
+from ..sealing.extra import load_receipts
 from .clock_and_ids import SystemClock
 from .data_dir import DATABASE_FILE
+from .log_choice import log_address
 from .provider import provider_opener
 
 
@@ -43,6 +46,13 @@ def request_executor(database: Path, ledger: Ledger, ids: Ids, operator: Operato
 def consent_withdrawer(database: Path, ledger: Ledger, ids: Ids) -> WithdrawConsentData:
     """Return what withdraws workers' consent, in an open log and in the files beside it."""
     return partial(withdraw_consent, database, ledger, ids)
+
+
+def own_page_services(database: Path, ledger: Ledger, ids: Ids) -> OwnPageServices:
+    """Return what workers may do on their own pages: there are receipts if the log is a file and the extra is there."""
+    receipts = load_receipts(database) if log_address() is None else None
+    make_receipt = None if receipts is None else receipts.promise
+    return OwnPageServices(consent_withdrawer(database, ledger, ids), make_receipt)
 
 
 @asynccontextmanager

@@ -19,10 +19,10 @@ from ...core.ledger import Ledger
 from ...core.operations.configuration.task_config import RunConfig, complete_run_config
 from ...core.operations.launching.incomplete_runs import Ask
 from ...core.operations.operator import ApproveQuote, Operator
+from ...core.operations.own_page_requests import OwnPageServices
 from ...core.operations.run.awaited_calls import must_be_awaited
 from ...core.operations.run.plan import RunEnding, RunPlan
 from ...core.operations.run.quote import quote_of
-from ...core.operations.services.consents import WithdrawConsentData
 from ...core.ports import Ids, WallClock
 from ...events.ids import TaskRunId
 from ..architects.local import LocalArchitect, LocalArchitectArgs
@@ -49,7 +49,7 @@ class RehearsalOperator(Operator):
         nursery: trio.Nursery,
         ask: Ask | None = None,
         approve_quote: ApproveQuote | None = None,
-        withdraw_consent: WithdrawConsentData | None = None,
+        own_pages: OwnPageServices | None = None,
         *,
         rehearsal: RehearsalSettings,
         on_launched: Callable[[LaunchedRun], None],
@@ -57,11 +57,11 @@ class RehearsalOperator(Operator):
         """Keep the parts; nothing is started.
 
         Args:
-            ledger, ids, clock, runs_dir, nursery, ask, approve_quote, withdraw_consent: as `Operator`.
+            ledger, ids, clock, runs_dir, nursery, ask, approve_quote, own_pages: as `Operator`.
             rehearsal: the number of units, and the data folder.
             on_launched: called with each run once workers can come.
         """
-        super().__init__(ledger, ids, clock, runs_dir, nursery, ask, approve_quote, withdraw_consent)
+        super().__init__(ledger, ids, clock, runs_dir, nursery, ask, approve_quote, own_pages)
         self._rehearsal = rehearsal
         self._on_launched = on_launched
 

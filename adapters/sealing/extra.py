@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple, Protocol, cast
 
 from ...core.errors import ConfigError
+from ...core.operations.own_page_requests import PageReceipt
+from ...events.ids import AgentId, TaskRunId
 from ...projections.sealing.checkpoint import Checkpoint
 from ...projections.sealing.comparison import SealComparison
 from ...projections.sealing.consistency import ProvedExtension
 from ...projections.sealing.notes import MAX_TEXT_BYTES
+from ...projections.sealing.receipt import ProvedReceipt
 from ...projections.sealing.unit_proof import ProvedUnit
 
 
@@ -24,12 +28,57 @@ class PublicKeys(NamedTuple):
     witnesses: tuple[str, ...] = ()
 
 
+class Receipts(Protocol):
+    """Makes receipts of the work in a log."""
+
+    def promise(self, run: TaskRunId, agent: AgentId) -> PageReceipt | None:
+        """Return a receipt that promises what the log has; None if there can be none at the moment."""
+
+    def proof(self, run: TaskRunId, agent: AgentId) -> PageReceipt | None:
+        """Return a receipt that proves what was sealed, which may read the whole log, and promises the rest."""
+
+
 #: Checks a proof with public keys.
-VerifyProof = Callable[[str, PublicKeys], ProvedUnit | ProvedExtension]
+VerifyProof = Callable[[str, PublicKeys], ProvedUnit | ProvedExtension | ProvedReceipt]
 #: Checks a log against a seal and public keys.
 CheckSeal = Callable[[Path, str, PublicKeys], Checkpoint]
+#: Checks a log against a receipt and public keys.
+CheckReceipt = Callable[[Path, str, PublicKeys], ProvedReceipt]
 #: Compares two seals, and may look into a log.
 CompareSeals = Callable[[str, str, PublicKeys, Path | None], SealComparison]
+
+
+def load_receipts(database: Path) -> Receipts | None:
+    """Return what makes the receipts of a log; None if a package it needs is not installed.
+
+    The package itself is loaded for the first receipt.
+
+    Args:
+        database: the log.
+    """
+    if importlib.util.find_spec("cryptography") is None:
+        return None
+    return _LazyReceipts(database)
+
+
+class _LazyReceipts:
+    """Receipts that are loaded for the first one."""
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        self._receipts: Receipts | None = None
+
+    def promise(self, run: TaskRunId, agent: AgentId) -> PageReceipt | None:
+        return self._loaded().promise(run, agent)
+
+    def proof(self, run: TaskRunId, agent: AgentId) -> PageReceipt | None:
+        return self._loaded().proof(run, agent)
+
+    def _loaded(self) -> Receipts:
+        if self._receipts is None:
+            module = importlib.import_module(".receipts", __package__)
+            self._receipts = cast("Receipts", module.LogReceipts(self._database))
+        return self._receipts
 
 
 def load_verify_proof() -> VerifyProof:
@@ -48,6 +97,15 @@ def load_check_seal() -> CheckSeal:
         ConfigError: a package it needs is not installed.
     """
     return cast(CheckSeal, _load("check_seal"))
+
+
+def load_check_receipt() -> CheckReceipt:
+    """Return `check_receipt`.
+
+    Raises:
+        ConfigError: a package it needs is not installed.
+    """
+    return cast(CheckReceipt, _load("check_receipt"))
 
 
 def load_compare_seals() -> CompareSeals:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +18,9 @@ from ...projections.sealing.checkpoint import Checkpoint, open_checkpoint, sign_
 from ...projections.sealing.comparison import SealComparison, compare
 from ...projections.sealing.consistency import ConsistencyProof, ProvedExtension, prove_consistency, verify_consistency
 from ...projections.sealing.cosignatures import COSIGNER, check_cosigned
+from ...projections.sealing.merkle import leaf_hash
 from ...projections.sealing.notes import SealError, VerifierKey, read_note, read_verifier_key
+from ...projections.sealing.receipt import ProvedReceipt, Receipt, verify_receipt
 from ...projections.sealing.sealed_log import SealedLog
 from ...projections.sealing.unit_proof import ProvedUnit, UnitProof, prove_unit, verify_unit
 from ..log.sqlite.as_of import open_as_of
@@ -88,6 +90,27 @@ def check_seal(database: Path, seal: str, keys: PublicKeys) -> Checkpoint:
     return checkpoint
 
 
+def check_receipt(database: Path, text: str, public_keys: PublicKeys) -> ProvedReceipt:
+    """Check that a log has what a receipt says.
+
+    Raises:
+        SealError: it does not, or the receipt is not genuine.
+        LogError: the log cannot be read.
+    """
+    found = verify_proof(text, public_keys)
+    if not isinstance(found, ProvedReceipt):
+        raise SealError("this is not a receipt", "Use --proof for a proof, and --seal for a seal")
+    with closing(LogReader(database)) as log:
+        stored = {row.seq - 1: leaf_hash(row.data) for row in log.stored(found.stream)}
+    for entry in found.entries:
+        if stored.get(entry.position) != entry.leaf:
+            raise SealError(
+                f"the log does not have event {entry.version} of {found.stream}, which the receipt has",
+                "Keep the receipt: the key has signed it",
+            )
+    return found
+
+
 def compare_seals(one: str, other: str, public_keys: PublicKeys, database: Path | None) -> SealComparison:
     """Compare two seals of one log.
 
@@ -154,28 +177,35 @@ def sealed_log(database: Path, checkpoint: Checkpoint, keep: tuple[str, ...] = (
     return log
 
 
-def verify_proof(text: str, public_keys: PublicKeys) -> ProvedUnit | ProvedExtension:
+def verify_proof(text: str, public_keys: PublicKeys) -> ProvedUnit | ProvedExtension | ProvedReceipt:
     """Check a proof with nothing but public keys.
 
     Raises:
         SealError: it does not show what it says.
     """
     keys = _read(public_keys)
-    try:
-        proof = msgspec.json.decode(text, type=UnitProof)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return _verify_extension(text, keys)
-    check_cosigned(proof.seal, keys.witnesses, verify_signature)
-    return verify_unit(proof, keys.log, verify_signature)
+    match _decoded_proof(text):
+        case UnitProof() as proof:
+            check_cosigned(proof.seal, keys.witnesses, verify_signature)
+            return verify_unit(proof, keys.log, verify_signature)
+        case Receipt() as receipt:
+            for seal in () if receipt.seal is None else (receipt.seal,):
+                check_cosigned(seal, keys.witnesses, verify_signature)
+            return verify_receipt(receipt, keys.log, verify_signature)
+        case extension:
+            check_cosigned(extension.new, keys.witnesses, verify_signature)
+            return verify_consistency(extension, keys.log, verify_signature)
 
 
-def _verify_extension(text: str, keys: _Keys) -> ProvedExtension:
-    try:
-        extension = msgspec.json.decode(text, type=ConsistencyProof)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        raise SealError("this is not a proof", "`mephisto-es prove` makes one") from None
-    check_cosigned(extension.new, keys.witnesses, verify_signature)
-    return verify_consistency(extension, keys.log, verify_signature)
+def _decoded_proof(text: str) -> UnitProof | ConsistencyProof | Receipt:
+    unreadable = (msgspec.DecodeError, UnicodeError, RecursionError)
+    with suppress(*unreadable):
+        return msgspec.json.decode(text, type=UnitProof)
+    with suppress(*unreadable):
+        return msgspec.json.decode(text, type=Receipt)
+    with suppress(*unreadable):
+        return msgspec.json.decode(text, type=ConsistencyProof)
+    raise SealError("this is not a proof", "`mephisto-es prove` makes one")
 
 
 def _rows(database: Path, size: int | None) -> Iterator[ChainRow]:

@@ -19,7 +19,7 @@ from ...events.engagement import RefusalReason
 from ...events.ids import TaskRunId
 from ..abstractions.channel import Channel
 from ..ledger import Ledger
-from ..packet_data import AgentsData, PagesData, PausingData, WebhookKey
+from ..packet_data import AgentsData, PagesData, PausingData, WebhookKey, WorkerPageDetailsData
 from ..packets import (
     SYSTEM,
     AgentDetails,
@@ -35,7 +35,6 @@ from ..packets import (
     UpdateStatus,
     UpdateStatusData,
     WorkerPageDetails,
-    WorkerPageDetailsData,
 )
 from ..signal import Signal
 from .page_presence import PageAbsence, PagePresence
@@ -50,8 +49,9 @@ CONFIRM_SECONDS = 2.0
 class AgentPages:
     """Outgoing side of a run's connection to workers' pages."""
 
-    def __init__(self, task_run: TaskRunId, ledger: Ledger, texts: Texts) -> None:
+    def __init__(self, task_run: TaskRunId, ledger: Ledger, texts: Texts, *, offers_receipts: bool = False) -> None:
         self._run = task_run
+        self._offers_receipts = offers_receipts
         self._texts = texts
         self._ledger = ledger
         self._channels: dict[str, Channel] = {}
@@ -163,6 +163,8 @@ class AgentPages:
         """Answer a page's request for an agent, through the channel that the request came from."""
         if details.agent_id is not None and request_id in self._requests:
             self._presence.answer(details.agent_id, self._requests[request_id])
+        if self._offers_receipts and details.agent_id is not None:
+            details = msgspec.structs.replace(details, offers_receipts=True)
         self._answer(request_id, AgentDetails(subject_id=request_id, data=details))
 
     def answer_worker_page(self, details: WorkerPageDetailsData) -> None:

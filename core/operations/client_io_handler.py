@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import msgspec
 import trio
 
 from ...events.engagement import RefusalReason
@@ -20,7 +21,7 @@ from ..commands.pending import PendingCommand
 from ..errors import CommandRefusedError, ProtocolError, TooManyUpdatesError
 from ..ledger import Ledger
 from ..lifecycles.onboarding import OnboardingRecord
-from ..packet_data import WebhookKey
+from ..packet_data import WebhookKey, WorkerPageDetailsData
 from ..packets import (
     SYSTEM,
     Ack,
@@ -37,7 +38,6 @@ from ..packets import (
     SubmitMetadataPacket,
     SubmitOnboardingPacket,
     SubmitUnitPacket,
-    WorkerPageDetailsData,
     provider_data_of,
 )
 from ..ports import Ids
@@ -45,11 +45,10 @@ from ..signal import Signal
 from .agent_pages import AgentPages
 from .configuration.task_settings import TaskSettings
 from .logger_core import get_logger
+from .own_page_requests import OwnPageServices, open_worker_page, withdraw_on_page
 from .packet_commands import OutboxPackets, PacketCommands, notice_of_limit
 from .router_reports import Report, RouterReports
 from .run_context import RunContext
-from .services.consents import WithdrawConsentData
-from .services.worker_page import open_worker_page, withdraw_on_page
 from .task_code.timings import timings
 from .texts.catalogue import ServerText
 from .worker_pool import WorkerPool
@@ -100,7 +99,7 @@ class ClientIOHandler:
         worker_pool: WorkerPool,
         pages: AgentPages,
         on_channel_lost: Callable[[str], None],
-        withdraw_consent: WithdrawConsentData,
+        own_pages: OwnPageServices,
         on_provider_event: Callable[[], None],
     ) -> None:
         """Keep the parts; channels are opened by `launch_channels`.
@@ -112,11 +111,11 @@ class ClientIOHandler:
             worker_pool: takes requests for agents.
             pages: sends to the pages.
             on_channel_lost: called with the id of a channel that has given up for good.
-            withdraw_consent: withdraws consent for workers who do that on their own page.
+            own_pages: what workers may do on their own pages.
             on_provider_event: called when the provider's site has reported that something happened there.
         """
         self._ledger = ledger
-        self._withdraw_consent = withdraw_consent
+        self._own_pages = own_pages
         self._run = context.task_run
         self._issuer = CommandIssuer(ledger, ids)
         self._architect = context.architect
@@ -311,9 +310,12 @@ class ClientIOHandler:
             asked = packet.data
             if asked.withdraw_consent is not None:
                 run = TaskRunId(asked.withdraw_consent)
-                await withdraw_on_page(self._ledger, asked.worker_page, run, self._withdraw_consent)
-            page = await open_worker_page(self._ledger, self._run, asked.worker_page)
-            self._pages.answer_worker_page(WorkerPageDetailsData(request_id=packet.data.request_id, page=page))
+                await withdraw_on_page(self._ledger, asked.worker_page, run, self._own_pages.withdraw_consent)
+            opened = await open_worker_page(self._ledger, self._run, asked, self._own_pages.make_receipt)
+            page, receipt = (msgspec.Raw(msgspec.json.encode(part)) for part in opened)
+            self._pages.answer_worker_page(
+                WorkerPageDetailsData(request_id=asked.request_id, page=page, receipt=receipt)
+            )
             done()
 
     def _submit(self, channel_id: str, packet: OutboxPackets, place: AckData) -> PendingCommand | None:

@@ -24,6 +24,7 @@ from .configuration.task_config import RunConfig, complete_run_config
 from .launching.incomplete_runs import Ask, IncompleteRuns
 from .launching.owners import RunOwners, SoleOperator
 from .logger_core import get_logger
+from .own_page_requests import OwnPageServices
 from .run.awaited_calls import AwaitedCalls, must_be_awaited
 from .run.driven_runs import DrivenRuns
 from .run.driver import LiveRunDriver
@@ -31,7 +32,6 @@ from .run.live_task_run import LiveTaskRun
 from .run.plan import RunEnding, RunPlan, plan_run, stored_config
 from .run.quote import Quote, quote_of
 from .run.site_terms import at_site_terms
-from .services.consents import WithdrawConsentData
 from .services.directory import Directory
 from .services.paymaster import Paymaster
 from .services.reviewer import Reviewer
@@ -81,7 +81,7 @@ class Operator:
         nursery: trio.Nursery,
         ask: Ask | None = None,
         approve_quote: ApproveQuote | None = None,
-        withdraw_consent: WithdrawConsentData | None = None,
+        own_pages: OwnPageServices | None = None,
         ownership: RunOwnership | None = None,
     ) -> None:
         """Keep the parts; nothing is started.
@@ -94,7 +94,7 @@ class Operator:
             nursery: owns the tasks of the runs.
             ask: asks whether to resume a run that did not end; None if there is nobody to ask.
             approve_quote: shows what a new run will cost and decides whether to launch it; None launches every run.
-            withdraw_consent: withdraws workers' consent; None if there are no files beside the log.
+            own_pages: what workers may do on their own pages; None if there are no files beside the log.
             ownership: says which operator drives a run; None if the log has no other operators.
         """
         self.ledger = ledger
@@ -103,7 +103,7 @@ class Operator:
         self._runs_dir = runs_dir
         self._nursery = nursery
         self._approve_quote = approve_quote
-        self._withdraw = withdraw_consent
+        self._own_pages = own_pages
         self._owners = RunOwners(ownership or SoleOperator())
         self.runs = DrivenRuns(self._owners)
         self._incomplete = IncompleteRuns(ledger, self.runs, self._owners, ask)
@@ -248,7 +248,7 @@ class Operator:
             await self._owners.take(previous)
             await self.ledger.refresh()
             self._incomplete.creation_of(previous)  # another operator may have ended it
-        parts = self.ledger, self._ids, self._clock, self._runs_dir, plan, previous, self._withdraw, self._owners
+        parts = self.ledger, self._ids, self._clock, self._runs_dir, plan, previous, self._own_pages, self._owners
         driver = LiveRunDriver(*parts)
         if ending is not None:
             driver.stop(ending.reason, author=ending.author, at_once=ending.at_once)

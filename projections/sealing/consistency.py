@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -11,13 +11,13 @@ from .merkle import is_consistent
 from .notes import SealError, VerifierKey, Verify, encoded
 from .sealed_log import SealedLog
 
-FORMAT = "mephisto-es consistency 1"
+FORMAT: Literal["mephisto-es consistency 1"] = "mephisto-es consistency 1"
 
 
 class ConsistencyProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Two seals of a log, and the proof that the second extends the first."""
 
-    format: str = FORMAT
+    format: Literal["mephisto-es consistency 1"] = FORMAT
     old: str
     new: str
     #: Hashes in base64.

@@ -6,7 +6,7 @@ A proof has nothing else of the log. What workers wrote is not in it: events hav
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -20,27 +20,16 @@ from .checkpoint import (
     Checkpoint,
     EntryProof,
     open_checkpoint,
-    read_path,
     read_proof,
-    stream_entry,
     write_proof,
 )
 from .merkle import is_included, leaf_hash
-from .notes import SealError, VerifierKey, Verify, encoded
+from .notes import SealError, VerifierKey, Verify
 from .sealed_log import SealedLog
+from .stream_proof import StreamProof, prove_stream, verify_stream
 
-FORMAT = "mephisto-es proof 1"
+FORMAT: Literal["mephisto-es proof 1"] = "mephisto-es proof 1"
 _HINT = "Do not trust it; ask whoever gave it to you for another one"
-
-
-class StreamProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The proof that a stream had so many events when the log was sealed."""
-
-    stream: str
-    version: int
-    index: int
-    #: Hashes in base64, from the leaf to the root.
-    path: tuple[str, ...]
 
 
 class EventProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,7 +44,7 @@ class EventProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class UnitProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The history of a unit with its proof."""
 
-    format: str = FORMAT
+    format: Literal["mephisto-es proof 1"] = FORMAT
     run: TaskRunId
     unit: UnitId
     #: The seal.
@@ -87,7 +76,7 @@ def prove_unit(log: SealedLog, run: TaskRunId, unit: UnitId, seal: str) -> UnitP
         run=run,
         unit=unit,
         seal=seal,
-        streams=tuple(_stream_proof(log, name) for name in names),
+        streams=tuple(prove_stream(log, name) for name in names),
         events=tuple(
             EventProof(data.decode(), write_proof(index, log.events.inclusion_proof(index, log.size), seal))
             for name in names
@@ -112,10 +101,7 @@ def verify_unit(proof: UnitProof, key: VerifierKey, verify: Verify) -> ProvedUni
     for entry, data in found:
         _check_event(checkpoint, proof.seal, entry, data)
     for stream in proof.streams:
-        leaf = leaf_hash(stream_entry(stream.stream, stream.version))
-        path = read_path(stream.path)
-        if not is_included(leaf, stream.index, checkpoint.streams.size, path, checkpoint.streams.root):
-            raise SealError(f"the seal does not say that {stream.stream} has {stream.version} events", _HINT)
+        verify_stream(stream, checkpoint)
     events = [(entry.leaf_index, _decoded(data)) for entry, data in sorted(found, key=lambda one: one[0].leaf_index)]
     _check_complete(proof, [envelope for _, envelope in events])
     return ProvedUnit(proof, checkpoint, events)
@@ -147,12 +133,6 @@ def _streams_of(run: TaskRunId, unit: UnitId, events: list[bytes]) -> Iterator[s
     yield streams.unit(run, unit)
     assigned = (envelope.event for data in events if isinstance((envelope := _decoded(data)).event, UnitAssigned))
     yield from dict.fromkeys(streams.agent(run, event.agent) for event in assigned if isinstance(event, UnitAssigned))
-
-
-def _stream_proof(log: SealedLog, name: str) -> StreamProof:
-    index = log.index_of(name)
-    path = log.streams.inclusion_proof(index, log.streams.size)
-    return StreamProof(name, log.version_of(name), index, tuple(map(encoded, path)))
 
 
 def _decoded(data: bytes) -> Envelope:

@@ -142,6 +142,19 @@ class MemoryRouter:
             asked["withdraw_consent"] = withdraw_consent
         return (await self._ask("request_worker_page", None, asked))["page"]
 
+    async def request_receipt(self, worker_page: str, token: str) -> object:
+        """Ask for a receipt of one agent's work; return it, or None if there is none.
+
+        Args:
+            worker_page: the token in the address of the worker's own page.
+            token: the token of the agent.
+
+        Raises:
+            PageGoneError: the router was shut down.
+        """
+        asked: Json = {"worker_page": worker_page, "receipt": token}
+        return (await self._ask("request_worker_page", None, asked))["receipt"]
+
     async def submit_onboarding(self, token: str, onboarding_data: object) -> Json:
         """Submit an onboarding; return the data of the answer, which is an agent or a refusal.
 

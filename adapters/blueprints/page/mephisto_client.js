@@ -122,6 +122,8 @@ export class Task {
   isLate = false;
   /** @type {string | null} the address of the worker's own page */
   workerPage = null;
+  /** Whether the server gives receipts for submitted work; see worker_page_receipt.js. */
+  offersReceipts = false;
   /** Whether the worker knows that the time is up. */
   #knowsTimeIsUp = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -265,6 +267,7 @@ export class Task {
     this.status = data.status ?? "";
     this.isLate = data.is_late === true;
     this.workerPage = typeof data.worker_page === "string" ? `/worker_page.html#${data.worker_page}` : null;
+    this.offersReceipts = data.offers_receipts === true;
     const { onTask, onOnboarding, onSubmitted, onLiveUpdate, onStatus, live } = this.#handlers;
     if (isSubmitted(this.status)) return onSubmitted?.(null, this);
     if (TIME_UP.has(this.status)) return this.#ended();

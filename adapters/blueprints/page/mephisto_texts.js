@@ -105,6 +105,13 @@ const ENGLISH = {
   "payment.in_doubt": "being looked into",
   "payment.confirmed": "paid",
   "payment.failed": "could not be paid yet",
+  "receipt.get": "Get a receipt",
+  "receipt.making": "Making your receipt…",
+  "receipt.promised":
+    "Your work is in the records, and this receipt is signed. Keep it: it shows what was recorded, should anybody change that later.",
+  "receipt.proved": "Your work is in the sealed records, and this receipt proves it to anybody. Keep it.",
+  "receipt.save": "Save the receipt",
+  "receipt.none": "There is no receipt at the moment. Please try again later.",
   "withdrawal.given": "You agreed to take part in “{task}”.",
   "withdrawal.explain":
     "You can withdraw your consent. What you sent is then deleted and not used, and you are paid for it all the same.",

@@ -8,6 +8,7 @@
  */
 
 import { text, textOf, useTexts } from "./mephisto_texts.js";
+import { drawReceipt } from "./worker_page_receipt.js";
 
 /**
  * @typedef {object} Payment
@@ -43,6 +44,7 @@ import { text, textOf, useTexts } from "./mephisto_texts.js";
  * @property {number} paid_cents
  * @property {Consent[]} consents
  * @property {{language?: string, direction?: string, texts?: Record<string, string>}} texts
+ * @property {boolean} offers_receipts
  */
 
 const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -116,8 +118,11 @@ const AT_WORK = {
 const outcome = (status) =>
   status in AT_WORK ? text(AT_WORK[status]) : (textOf("outcome", status) ?? textOf("ended", status) ?? status);
 
-/** @param {Work} work */
-function drawWork(work) {
+/**
+ * @param {Work} work
+ * @param {boolean} hasReceipt
+ */
+function drawWork(work, hasReceipt) {
   const from = time(work.started_at);
   const times =
     work.submitted_at === null
@@ -137,6 +142,7 @@ function drawWork(work) {
     ...work.payments.map(drawPayment),
     work.appeal === null ? null : drawAppeal(work.appeal),
     work.may_appeal ? drawAppealForm(work) : null,
+    hasReceipt && work.submitted_at !== null ? drawReceipt(token(), work.agent) : null,
   );
 }
 
@@ -229,7 +235,7 @@ async function withdraw(run) {
 function draw(page) {
   if (page.texts.texts) useTexts(page.texts);
   drawFrame();
-  list.replaceChildren(...page.work.map(drawWork));
+  list.replaceChildren(...page.work.map((work) => drawWork(work, page.offers_receipts)));
   const hasConsents = page.consents.length > 0;
   const heading = element("h2", { textContent: text("consent.title") });
   consents.replaceChildren(...(hasConsents ? [heading, ...page.consents.map(drawConsent)] : []));

@@ -18,6 +18,7 @@
 
 import * as Mephisto from "/mephisto_client.js";
 import { drawTips } from "/mephisto_tips.js";
+import { drawReceiptOf } from "/worker_page_receipt.js";
 import { Draft } from "/drafts.js";
 import { element, fillIn } from "/elements.js";
 import { Form, describeFault } from "/form.js";
@@ -49,14 +50,17 @@ let draft = null;
  *
  * @param {string} sentence
  * @param {Task} [task]
+ * @param {HTMLElement | null} [receipt]  what offers a receipt for the work
  */
-function showOnly(sentence, task) {
+function showOnly(sentence, task, receipt = null) {
   item.hidden = true;
   form.hidden = true;
   progress.hidden = true;
   state.textContent = sentence;
   const address = task?.workerPage ?? null;
+  /** @type {HTMLElement[]} */
   const links = address === null ? [] : [element("a", { href: address, textContent: TEXTS.ownPage })];
+  if (receipt !== null) links.push(receipt);
   const next = task === undefined ? null : nextUnitOf(task);
   if (next !== null) links.unshift(element("a", { href: next, className: "next-unit", textContent: TEXTS.nextUnit }));
   ownPage.replaceChildren(...links);
@@ -287,7 +291,7 @@ Mephisto.start({
     showHead(task.config, null);
     const isJustNow = data !== null || task.status === "completed";
     const sentence = frontendOf(task).submitted ?? TEXTS.submitted;
-    showOnly(isJustNow ? sentence : Mephisto.describeOutcome(task.status, task.isLate), task);
+    showOnly(isJustNow ? sentence : Mephisto.describeOutcome(task.status, task.isLate), task, drawReceiptOf(task));
   },
 }).catch((error) => {
   showOnly(TEXTS.broken);

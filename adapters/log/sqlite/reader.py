@@ -35,6 +35,7 @@ _RAW_PAGE = f"SELECT seq, {_COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMI
 #: Selects events for `recorded`; conditions are appended.
 EVENTS = f"SELECT seq, {_DATA} FROM events"
 _STREAM = f"{EVENTS} WHERE stream = ? ORDER BY version"
+_STORED_STREAM = f"SELECT seq, {_COLUMNS} FROM events WHERE stream = ? ORDER BY version"
 _COLUMNS_PAGE = f"SELECT {_COLUMNS} FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT {PAGE_EVENTS + 1}"
 _CHAIN = "SELECT chain FROM events WHERE seq = ?"
 _COMMAND = f"""
@@ -132,6 +133,11 @@ class LogReader:
         with reading(f"the events of {stream}"):
             rows = self._db.execute(_STREAM, (stream,)).fetchall()
         return tuple(recorded(seq, data) for seq, data in rows)
+
+    def stored(self, stream: str) -> list[ChainRow]:
+        """Return the stored rows of a stream in order, neither decoded nor checked."""
+        with reading(f"the events of {stream}"):
+            return [ChainRow(*row) for row in self._db.execute(_STORED_STREAM, (stream,)).fetchall()]
 
     def raw(self, after: int = 0) -> Iterator[ChainRow]:
         """Yield the stored rows in order, neither decoded nor checked.

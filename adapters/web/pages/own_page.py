@@ -14,20 +14,22 @@ from starlette.routing import Route
 from ....core.lifecycles.worker import WorkerStatus
 from ....core.operations.control.requests import AppealRequest, WithdrawConsentRequest
 from ....core.operations.logger_core import get_logger
+from ....core.operations.own_page_requests import WITHDRAWN_ON_PAGE, OpenedPage, PageReceipt
 from ....core.operations.packet_commands import MAX_APPEAL_LENGTH
-from ....core.operations.services.worker_page import WITHDRAWN_ON_PAGE, WorkerPage, worker_of_token
+from ....core.operations.services.worker_page import WorkerPage, worker_of_token
 from ....events import streams
 from ....events.agent import AgentAccepted
 from ....events.ids import AgentId, TaskRunId
 from ....projections.mephisto_db.rows import AgentRow
 from ...blueprints.page_files import CLIENT
 from ...log.sqlite.as_of import LogAsOf
+from ...sealing.extra import Receipts, load_receipts
 from ..guard import APPEAL, OWN_PAGE, TEXTS
 from ..site import Site
-from .worker_history import page_of_worker
+from .worker_history import page_of_worker, receipt_of_worker
 
 #: The files of the page, which routers serve as well.
-FILES = (f"{OWN_PAGE}.html", f"{OWN_PAGE}.css", f"{OWN_PAGE}.js", TEXTS)
+FILES = (f"{OWN_PAGE}.html", f"{OWN_PAGE}.css", f"{OWN_PAGE}.js", f"{OWN_PAGE}_receipt.js", TEXTS)
 MAX_REQUEST_BYTES = 64 * 2**10
 
 T = TypeVar("T")
@@ -42,6 +44,8 @@ class _WorkerPageRequest(msgspec.Struct):
     worker_page: str
     #: A run; the worker withdraws the consent to it first.
     withdraw_consent: Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)] | None = None
+    #: The token of an agent; the worker wants a receipt of that work.
+    receipt: str | None = None
 
 
 class _AppealRequest(msgspec.Struct):
@@ -55,6 +59,8 @@ class _AppealRequest(msgspec.Struct):
 class _WorkerPageAnswer(msgspec.Struct):
     #: None if there is no such page.
     page: WorkerPage | None
+    #: None: none was asked for, or there is none.
+    receipt: PageReceipt | None
 
 
 class _Answer(msgspec.Struct):
@@ -68,6 +74,7 @@ class OwnPages:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._receipts = load_receipts(site.log.database)
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -83,8 +90,9 @@ class OwnPages:
         asked = await _read(request, _WorkerPageRequest)
         if asked.withdraw_consent is not None:
             await self._withdraw_consent(asked.worker_page, TaskRunId(asked.withdraw_consent))
-        page = await self._site.log.query(lambda moment: _page_of(moment, asked.worker_page))
-        body = msgspec.json.encode(_Answer(_WorkerPageAnswer(page)))
+        receipts = self._receipts
+        opened = await self._site.log.query(lambda moment: _opened_page(moment, asked, receipts))
+        body = msgspec.json.encode(_Answer(_WorkerPageAnswer(opened.page, opened.receipt)))
         return Response(body, media_type="application/json")
 
     async def _withdraw_consent(self, token: str, run: TaskRunId) -> None:
@@ -110,13 +118,15 @@ class OwnPages:
         return Response(b'{"status":"Submitted appeal"}', media_type="application/json")
 
 
-def _page_of(moment: LogAsOf, token: str) -> WorkerPage | None:
-    number = worker_of_token(moment.pseudonym_key, token)
+def _opened_page(moment: LogAsOf, asked: _WorkerPageRequest, receipts: Receipts | None) -> OpenedPage:
+    number = worker_of_token(moment.pseudonym_key, asked.worker_page)
     if number is None:
-        return None
+        return OpenedPage(None)
     if moment.db.execute(_STATUS, (number,)).fetchone() in (None, (WorkerStatus.ERASED.value,)):
-        return None
-    return page_of_worker(moment, number)
+        return OpenedPage(None)
+    make_receipt = None if receipts is None else receipts.proof
+    page = msgspec.structs.replace(page_of_worker(moment, number), offers_receipts=receipts is not None)
+    return OpenedPage(page, receipt_of_worker(moment, number, asked.receipt, make_receipt))
 
 
 def _agent_of(moment: LogAsOf, asked: _AppealRequest) -> AgentRow | None:

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from ....core.entity_ref import WORKER, EntityRef
 from ....core.lifecycles.unit import UnitStatus
+from ....core.operations.own_page_requests import MakeReceipt, PageReceipt, receipt_of
 from ....core.operations.services.worker_page import MAX_WORK, WorkerPage, worker_page
 from ....events.agent import AgentMetadataReceived
 from ....events.base import PayloadRef, kind_of
@@ -89,8 +90,7 @@ class WorkerHistoryPages:
 
 def page_of_worker(moment: LogAsOf, worker: WorkerId, limit: int = MAX_WORK) -> WorkerPage:
     """Return what a worker sees of their work, in all runs."""
-    runs = [TaskRunId(run) for (run,) in moment.db.execute(_RUNS, {"worker": worker}).fetchall()]
-    return worker_page(_LogOfMoment(moment), worker, runs, limit)
+    return worker_page(_LogOfMoment(moment), worker, _runs_of(moment, worker), limit)
 
 
 def _desk_of(moment: LogAsOf, worker: WorkerId, number: int) -> str | None:
@@ -100,6 +100,17 @@ def _desk_of(moment: LogAsOf, worker: WorkerId, number: int) -> str | None:
     status = None if unit.status == UnitStatus.COMPLETED.value else unit.status
     selected = query(worker=f"worker-{worker}", status=status, unit=number)
     return f"/runs/{unit.task_run_id}/review/desk{selected}"
+
+
+def receipt_of_worker(
+    moment: LogAsOf, worker: WorkerId, token: str | None, make_receipt: MakeReceipt | None
+) -> PageReceipt | None:
+    """Return a receipt of a worker's work; see `receipt_of`."""
+    return receipt_of(_LogOfMoment(moment), worker, _runs_of(moment, worker), token, make_receipt)
+
+
+def _runs_of(moment: LogAsOf, worker: WorkerId) -> list[TaskRunId]:
+    return [TaskRunId(run) for (run,) in moment.db.execute(_RUNS, {"worker": worker}).fetchall()]
 
 
 class _LogOfMoment:

@@ -9,8 +9,8 @@ from ...ledger import Ledger
 from ...ports import Ids, WallClock
 from ..agent_pages import AgentPages
 from ..client_io_handler import ClientIOHandler
+from ..own_page_requests import OwnPageServices
 from ..run_context import RunContext
-from ..services.consents import WithdrawConsentData
 from ..task_launcher import TaskLauncher
 from ..uploads import UploadFetcher
 from ..worker_pool import WorkerPool
@@ -28,7 +28,7 @@ def assemble_live_run(
     *,
     on_change: Callable[[], None],
     on_channel_lost: Callable[[str], None],
-    withdraw_consent: WithdrawConsentData,
+    own_pages: OwnPageServices,
 ) -> LiveTaskRun:
     """Construct all parts of a run whose server is up; nothing is started.
 
@@ -41,7 +41,7 @@ def assemble_live_run(
         clock: the wall clock.
         on_change: called when people or submissions may have stopped waiting without an event.
         on_channel_lost: called with the id of a channel that has given up for good.
-        withdraw_consent: withdraws consent, and deletes what belongs to it.
+        own_pages: what workers may do on their own pages.
     """
     launcher = TaskLauncher(
         ledger,
@@ -56,9 +56,10 @@ def assemble_live_run(
         label_plan=context.blueprint.label_plan,
         on_change=on_change,
     )
-    pages = AgentPages(context.task_run, ledger, context.texts)
+    offers_receipts = own_pages.make_receipt is not None
+    pages = AgentPages(context.task_run, ledger, context.texts, offers_receipts=offers_receipts)
     uploads = UploadFetcher(context, ledger, ids)
     pool = WorkerPool(context, ledger, ids, clock, launcher, pages, uploads, on_change)
     site = site_loop_of(context, ledger, ids, clock)
-    client_io = ClientIOHandler(context, ledger, ids, pool, pages, on_channel_lost, withdraw_consent, site.observe_soon)
+    client_io = ClientIOHandler(context, ledger, ids, pool, pages, on_channel_lost, own_pages, site.observe_soon)
     return LiveTaskRun(context, url, launcher, pool, client_io, uploads, site)

@@ -28,8 +28,9 @@ from ...redaction import redacted_text
 from ...signal import Signal
 from ..launching.owners import RunOwners
 from ..logger_core import get_logger, log_ids
+from ..own_page_requests import OwnPageServices
 from ..run_context import RunContext
-from ..services.consents import WithdrawConsentData, withdrawer_in_log
+from ..services.consents import withdrawer_in_log
 from ..services.directory import Directory
 from .assembly import assemble_live_run
 from .failures import failure_of, is_cancellation
@@ -70,7 +71,7 @@ class LiveRunDriver:
         runs_dir: Path,
         plan: RunPlan,
         resumed: TaskRunId | None = None,
-        withdraw_consent: WithdrawConsentData | None = None,
+        own_pages: OwnPageServices | None = None,
         owners: RunOwners | None = None,
     ) -> None:
         """Keep the parts; nothing is started.
@@ -82,7 +83,7 @@ class LiveRunDriver:
             runs_dir: folder in which each run gets a folder.
             plan: the run to launch.
             resumed: a run of an earlier process to resume; None for a new run.
-            withdraw_consent: withdraws workers' consent; None if there are no files beside the log.
+            own_pages: what workers may do on their own pages; None if there are no files beside the log.
             owners: makes a new run this operator's; None if the log has no other operators.
         """
         self._resumed = self.task_run = resumed
@@ -92,8 +93,8 @@ class LiveRunDriver:
         self._runs_dir = runs_dir
         self.plan = plan
         self._record = RunRecord(ledger, ids, owners)
-        withdraw = withdraw_consent or withdrawer_in_log(ledger, ids)
-        self._assemble = partial(assemble_live_run, ledger=ledger, ids=ids, clock=clock, withdraw_consent=withdraw)
+        services = own_pages or OwnPageServices(withdrawer_in_log(ledger, ids))
+        self._assemble = partial(assemble_live_run, ledger=ledger, ids=ids, clock=clock, own_pages=services)
         self._timeout = SubmissionTimeout(clock, plan.settings.no_submission_patience, self.pause)
         self._stopping: str | None = None
         #: Who asked for the stop or the pause.

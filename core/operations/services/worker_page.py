@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 import msgspec
-import trio
 
 from ....events import streams
 from ....events.agent import (
@@ -35,24 +34,16 @@ from ....events.ids import AgentId, TaskRunId, WorkerId
 from ....events.payment import PaymentOwed
 from ....events.task_run import TaskRunCreated
 from ....events.unit import UnitCreated
-from ...errors import CommandRefusedError, ConfigError
-from ...ledger import Ledger
+from ...errors import ConfigError
 from ...lifecycles.agent import AT_WORK_STATUSES, AgentRecord, AgentStatus
 from ...lifecycles.agent import evolve as evolve_agent
 from ...lifecycles.payment import PaymentState, PaymentStatus
 from ...lifecycles.payment import evolve as evolve_payment
-from ...lifecycles.worker import WorkerStatus
 from ...payloads import pseudonym
-from ..logger_core import get_logger
 from ..texts.catalogue import DEFAULT_LANGUAGE, load_texts
-from .consents import WithdrawConsentData
 
-#: The reason that is recorded for a withdrawal on the page.
-WITHDRAWN_ON_PAGE = "the worker withdrew it on their own page"
 #: Pieces of work that a page shows at most, the latest first.
 MAX_WORK = 50
-
-logger = get_logger(__name__)
 
 
 class WorkLog(Protocol):
@@ -137,6 +128,8 @@ class WorkerPage(msgspec.Struct, frozen=True):
     consents: tuple[PageConsent, ...] = ()
     #: Language, direction and texts of the latest run, as in the configuration of its page; none if they are English.
     texts: Mapping[str, object] = {}
+    #: True if the page can ask for receipts of submitted work.
+    offers_receipts: bool = False
 
 
 def page_token(key: bytes, worker: WorkerId) -> str:
@@ -169,58 +162,6 @@ def worker_of_token(key: bytes, token: str) -> WorkerId | None:
         return None
     worker = WorkerId(int(number))
     return worker if hmac.compare_digest(page_token(key, worker).encode(), token.encode("utf-8", "replace")) else None
-
-
-async def withdraw_on_page(ledger: Ledger, token: str, run: TaskRunId, withdraw: WithdrawConsentData) -> None:
-    """Withdraw a worker's consent to a run; does nothing if no page has this token, or the worker may not do that now.
-
-    Args:
-        ledger: the ledger.
-        token: the token in the page's address.
-        run: a stranger's number.
-        withdraw: withdraws the consent, and returns once that is durable.
-
-    Raises:
-        LogError: nothing could be recorded.
-    """
-    worker = worker_of_token(ledger.log.pseudonym_key, token)
-    if worker is None:
-        return
-    try:
-        await withdraw(run, worker, WITHDRAWN_ON_PAGE, f"worker/{worker}")
-    except CommandRefusedError as error:
-        logger.info("a withdrawal of consent on a worker's page was refused", worker=worker, reason=str(error))
-
-
-async def open_worker_page(ledger: Ledger, run: TaskRunId, token: str) -> msgspec.Raw:
-    """Return the contents of a worker's own page, as JSON; null if no page has this token.
-
-    Whatever the worker has done before is in it.
-
-    Args:
-        ledger: the ledger.
-        run: the run; the page shows the work in all runs of its task.
-        token: the token in the page's address.
-
-    Raises:
-        LogError: the log cannot be read.
-    """
-    state, log = ledger.state, ledger.log
-    worker = worker_of_token(log.pseudonym_key, token)
-    known = None if worker is None else state.workers.get(streams.worker(worker))
-    if known is None or known.status is WorkerStatus.ERASED:
-        return msgspec.Raw(b"null")
-    await ledger.wait_durable(streams.engagement(run, known.worker))
-    durable = trio.Event()
-    ledger.call_when_durable(durable.set)
-    await durable.wait()
-    task = state.task_runs[streams.task_run(run)].task
-    runs = [
-        one.task_run
-        for one in reversed(state.task_runs.values())
-        if one.task == task and streams.engagement(one.task_run, known.worker) in state.engagements
-    ]
-    return msgspec.Raw(msgspec.json.encode(worker_page(log, known.worker, runs)))
 
 
 def worker_page(log: WorkLog, worker: WorkerId, runs: Iterable[TaskRunId], limit: int = MAX_WORK) -> WorkerPage:

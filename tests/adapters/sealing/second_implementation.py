@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 # -- RFC 6962 ------------------------------------------------------------------------------------
@@ -75,25 +76,29 @@ P = 2**255 - 19
 Q = 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, P - 2, P) % P
 I = pow(2, (P - 1) // 4, P)  # noqa: E741  # as in the specification
-Point = tuple[int, int]
+Point = tuple[int, int, int, int]
 
 
 def add(a: Point, b: Point) -> Point:
-    (x1, y1), (x2, y2) = a, b
-    t = D * x1 * x2 * y1 * y2 % P
-    return (
-        (x1 * y2 + x2 * y1) * pow(1 + t, P - 2, P) % P,
-        (y1 * y2 + x1 * x2) * pow(1 - t, P - 2, P) % P,
-    )
+    """Section 5.1.4, in extended coordinates."""
+    (x1, y1, z1, t1), (x2, y2, z2, t2) = a, b
+    p, q = (y1 - x1) * (y2 - x2) % P, (y1 + x1) * (y2 + x2) % P
+    r, s = 2 * t1 * t2 * D % P, 2 * z1 * z2 % P
+    e, f, g, h = q - p, s - r, s + r, q + p
+    return e * f % P, g * h % P, f * g % P, e * h % P
 
 
 def times(a: Point, number: int) -> Point:
-    result: Point = (0, 1)
+    result: Point = (0, 1, 1, 0)
     while number:
         if number & 1:
             result = add(result, a)
         a, number = add(a, a), number >> 1
     return result
+
+
+def is_same(a: Point, b: Point) -> bool:
+    return (a[0] * b[2] - b[0] * a[2]) % P == 0 == (a[1] * b[2] - b[1] * a[2]) % P
 
 
 def point(data: bytes) -> Point | None:
@@ -104,7 +109,8 @@ def point(data: bytes) -> Point | None:
         x = x * I % P
     if (x * x - x2) % P or y >= P:
         return None
-    return (P - x if x & 1 != data[31] >> 7 else x, y)
+    x = P - x if x & 1 != data[31] >> 7 else x
+    return x, y, 1, x * y % P
 
 
 BASE = point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
@@ -117,7 +123,7 @@ def is_signed(public: bytes, message: bytes, signature: bytes) -> bool:
     if a is None or r is None or s >= Q:
         return False
     h = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % Q
-    return times(BASE, s) == add(r, times(a, h))
+    return is_same(times(BASE, s), add(r, times(a, h)))
 
 
 # -- C2SP ----------------------------------------------------------------------------------------
@@ -202,3 +208,64 @@ def verify_unit(text: str, key: str) -> list[Any]:
         assert [event["version"] for event in events if event["stream"] == name] == [*range(1, version + 1)]
     assert {event["stream"] for event in events} == versions.keys()
     return events
+
+
+NAMED = {
+    "agent_accepted": "begun",
+    "agent_submitted": "submitted",
+    "agent_submitted_late": "submitted late",
+    "agent_returned": "returned",
+    "agent_timed_out": "ended because the time was up",
+    "agent_expired": "ended",
+    "agent_disconnected": "ended because the page was closed",
+    "agent_approved": "approved",
+    "agent_late_accepted": "accepted",
+    "agent_soft_rejected": "paid and not used",
+    "agent_rejected": "rejected",
+    "agent_verdict_withdrawn": "verdict withdrawn",
+}
+
+
+def verify_receipt(text: str, key: str) -> tuple[int, int, str]:
+    """Return the number of events of a receipt, of those that are proved, and its sentence."""
+    receipt = json.loads(text)
+    assert receipt.keys() == {"format", "sentence", "promise", "events", "seal", "proofs", "stream"}
+    assert receipt["format"] == "mephisto-es receipt 1"
+    body, public, found = signatures_by(receipt["promise"], key, 1)
+    assert found
+    assert all(is_signed(public, body.encode(), signature) for signature in found)
+    head, log, stream, unit, *lines, end = body.split("\n")
+    assert (head, log, end) == ("mephisto-es receipt 1", key.split("+")[0], "")
+    assert stream.split("/")[:2] == ["agent", unit.split("/")[1]]
+    entries = [line.split(" ") for line in lines]
+    assert [entry[0] for entry in entries] == [str(number + 1) for number in range(len(entries))]
+    assert len(receipt["events"]) == len(entries) > 0
+    said = []
+    for (version, _, at, kind, leaf), quoted in zip(entries, receipt["events"], strict=True):
+        if quoted is not None:
+            event = json.loads(quoted)
+            assert sha(b"\x00" + quoted.encode()) == unpacked(leaf)
+            assert [event[name] for name in ("stream", "version", "at")] == [stream, int(version), int(at)]
+            assert event["event"]["kind"] == kind
+        if kind in NAMED:
+            when = datetime.fromtimestamp(int(at) / 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+            said.append(f"{NAMED[kind]} on {when}")
+    _, run, number = unit.split("/")
+    sentence = f"The log {log} has the work on unit {number} of run {run}: {', '.join(said)}."
+    assert receipt["sentence"] == sentence
+    if receipt["seal"] is None:
+        assert receipt["proofs"] == []
+        assert receipt["stream"] is None
+        return len(entries), 0, sentence
+    _, size, root, count, streams_root = open_seal(receipt["seal"], key)
+    sealed = receipt["stream"]
+    leaf = sha(b"\x00" + f"{stream}\n{len(receipt['proofs'])}\n".encode())
+    assert (sealed["stream"], sealed["version"]) == (stream, len(receipt["proofs"]))
+    assert root_from_path(leaf, sealed["index"], count, hashes(sealed["path"])) == streams_root
+    for entry, proof in zip(entries, receipt["proofs"], strict=False):
+        head, seal = proof.split("\n\n", 1)
+        header, index, *parts = head.split("\n")
+        assert (header, index, seal) == ("c2sp.org/tlog-proof@v1", f"index {entry[1]}", receipt["seal"])
+        assert root_from_path(unpacked(entry[4]), int(entry[1]), size, hashes(parts)) == root
+    assert 0 < len(receipt["proofs"]) <= len(entries)
+    return len(entries), len(receipt["proofs"]), sentence

@@ -9,11 +9,15 @@ import pytest
 
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.adapters.log.sqlite.reader import LogReader
+from mephisto_es.adapters.sealing.extra import PublicKeys
+from mephisto_es.adapters.sealing.keys import read_key
+from mephisto_es.adapters.sealing.seals import seal_log, verify_proof
 from mephisto_es.core.operations.services.worker_page import page_address, page_token
 from mephisto_es.events import streams
 from mephisto_es.events.engagement import ConsentGiven, ConsentWithdrawn
 from mephisto_es.events.ids import TaskRunId, WorkerId
 from mephisto_es.projections.registry import PROJECTIONS
+from mephisto_es.projections.sealing.receipt import ProvedReceipt
 
 from ..log.support import request
 from .visitor import Visitor
@@ -35,7 +39,8 @@ async def test_a_worker_needs_no_login(stranger: Visitor, token: str) -> None:
     page = await contents(stranger, token)
     assert [(work["unit"], work["status"]) for work in page["work"]][-1] == (3, "completed")
     assert all(work["pay_cents"] == 25 for work in page["work"])
-    for file in ("worker_page.html", "worker_page.js", "worker_page.css", "mephisto_texts.js"):
+    scripts = ("worker_page.js", "worker_page_receipt.js", "mephisto_texts.js")
+    for file in ("worker_page.html", "worker_page.css", *scripts):
         answer = await stranger.client.get(f"/{file}")
         assert answer.status_code == 200
         assert answer.headers["x-frame-options"] == "DENY"
@@ -55,6 +60,29 @@ async def test_a_guess_is_answered_with_nothing(stranger: Visitor, token: str) -
         assert "cannot be read" in await contents(stranger, broken, status=400)
     response = await stranger.client.post("/worker_page", content=b"x" * (64 * 1024 + 1))
     assert response.status_code == 413
+
+
+async def test_a_worker_gets_a_receipt_without_a_login(database: Path, stranger: Visitor, token: str) -> None:
+    page = await contents(stranger, token)
+    assert page["offers_receipts"] is True
+    [agent] = [work["agent"] for work in page["work"] if work["unit"] == 3]
+
+    async def receipt(of: object, *, status: int = 200) -> Any:
+        response = await stranger.client.post("/worker_page", json={"worker_page": token, "receipt": of})
+        assert response.status_code == status, response.text
+        return response.json()["data"]["receipt"] if status == 200 else response.text
+
+    promised = await receipt(agent)
+    assert (promised["file"], promised["proved"]) == ("agent-3.receipt", 0)
+    key = read_key(database.with_name("seal.key"))
+    database.with_name("run-1.seal").write_text(seal_log(database, key).note)
+    proved = await receipt(agent)
+    assert proved["proved"] == proved["events"] == promised["events"]
+    found = verify_proof(proved["text"], PublicKeys(key.verifier.text))
+    assert isinstance(found, ProvedReceipt)
+    assert "unit 3 of run 1" in found.sentence
+    assert await receipt("token 1") is None
+    assert "cannot be read" in await receipt(7, status=400)
 
 
 async def test_the_address_is_found_with_the_worker(visitor: Visitor, token: str) -> None:

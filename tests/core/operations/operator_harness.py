@@ -36,8 +36,10 @@ from mephisto_es.core.commands.labels import LabelPlan
 from mephisto_es.core.ledger import Ledger
 from mephisto_es.core.operations.hydra_config import MephistoConfig
 from mephisto_es.core.operations.operator import Operator
+from mephisto_es.core.operations.own_page_requests import MakeReceipt, OwnPageServices
 from mephisto_es.core.operations.registry import register_mephisto_abstraction
 from mephisto_es.core.operations.run.live_task_run import LiveTaskRun
+from mephisto_es.core.operations.services.consents import withdrawer_in_log
 from mephisto_es.core.packet_data import ProviderData
 from mephisto_es.core.ports import Ids, Offload, RunOwnership
 
@@ -179,6 +181,7 @@ async def open_harness(
     offload: Offload = on_the_loop,
     ids: Ids | None = None,
     ownership: RunOwnership | None = None,
+    make_receipt: MakeReceipt | None = None,
 ) -> AsyncIterator[OperatorHarness]:
     log = log or MemoryLog()
     ledger = Ledger(log, TrioClock(), offload, CHECKED_DECISIONS)
@@ -187,7 +190,8 @@ async def open_harness(
         async with trio.open_nursery() as nursery:
             await nursery.start(ledger.run)
             ids = ids or SystemIds(ledger.state.highest_ids(), epoch=log.head().seq)
-            operator = Operator(ledger, ids, TrioClock(), path, nursery, ownership=ownership)
+            own_pages = OwnPageServices(withdrawer_in_log(ledger, ids), make_receipt)
+            operator = Operator(ledger, ids, TrioClock(), path, nursery, ownership=ownership, own_pages=own_pages)
             yield OperatorHarness(operator, log, onboarding, blueprint or {})
             nursery.cancel_scope.cancel()
 

@@ -10,8 +10,9 @@ import trio.testing
 
 from mephisto_es.adapters.architects.memory.router import MemoryRouter
 from mephisto_es.core.commands.directory import EraseWorker
+from mephisto_es.core.operations.own_page_requests import PageReceipt
 from mephisto_es.core.operations.services.worker_page import MAX_WORK, page_token, worker_of_token
-from mephisto_es.events.ids import AgentId, WorkerId
+from mephisto_es.events.ids import AgentId, TaskRunId, WorkerId
 
 from .operator_harness import HarnessTaskState, OperatorHarness, ask, items, open_harness, until, work
 
@@ -188,3 +189,43 @@ async def test_an_onboarding_is_not_objected_to(tmp_path: Path, autojump_clock: 
         router.submit_appeal((await ask(router, "ann"))["agent_id"], "not fair")
         await ask(router, "ann")
         assert live_run.client_io.dropped == {"SubmitAppealPacket that is malformed, or does not fit its agent": 1}
+
+
+async def test_a_receipt_is_only_for_the_workers_own_work(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    made: list[tuple[int, int]] = []
+
+    def make_receipt(run: TaskRunId, agent: AgentId) -> PageReceipt:
+        made.append((run, agent))
+        return PageReceipt(file="a.receipt", text="signed", events=2, proved=0)
+
+    async with open_harness(tmp_path, make_receipt=make_receipt) as harness:
+        live_run = await harness.launch(HarnessTaskState(data=items(2)))
+        router = harness.router(live_run)
+        ann, bob = await ask(router, "ann"), await ask(router, "bob")
+        assert ann["offers_receipts"] is True
+        router.submit_task(ann["agent_id"], {"answer": 1})
+        receipt: Any = await router.request_receipt(ann["worker_page"], ann["agent_id"])
+        assert receipt == {"file": "a.receipt", "text": "signed", "events": 2, "proved": 0}
+        # What the page has sent before is in the log by then.
+        assert harness.statuses("agent") == {"completed": 1, "in task": 1}
+        assert made == [(live_run.task_run, agent_of(harness, ann["agent_id"]))]
+        for page, agent in (
+            (ann["worker_page"], bob["agent_id"]),
+            (ann["worker_page"], "x"),
+            (bob["worker_page"] + "x", bob["agent_id"]),
+        ):
+            assert await router.request_receipt(page, agent) is None
+        assert len(made) == 1
+        assert (await page_of(router, ann["worker_page"]))["offers_receipts"] is True
+
+
+async def test_without_the_extra_no_receipt_is_offered(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    async with open_harness(tmp_path) as harness:
+        live_run = await harness.launch(HarnessTaskState(data=items(1)))
+        router = harness.router(live_run)
+        ann = await ask(router, "ann")
+        assert ann["offers_receipts"] is False
+        assert (await page_of(router, ann["worker_page"]))["offers_receipts"] is False
+        assert await router.request_receipt(ann["worker_page"], ann["agent_id"]) is None

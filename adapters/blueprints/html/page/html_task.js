@@ -10,6 +10,7 @@ import * as Mephisto from "/mephisto_client.js";
 import { fillIn } from "/html_fields.js";
 import { text } from "/mephisto_texts.js";
 import { drawTips } from "/mephisto_tips.js";
+import { drawReceiptOf } from "/worker_page_receipt.js";
 
 const TASK = "/task.html";
 const PREVIEW = "/preview.html";
@@ -143,8 +144,9 @@ await Mephisto.start({
     place.replaceChildren();
     say(sentence);
   },
-  onSubmitted() {
-    place.replaceChildren();
+  onSubmitted(_data, task) {
+    const receipt = drawReceiptOf(task);
+    place.replaceChildren(...(receipt === null ? [] : [receipt]));
     say(text("page.submitted"));
   },
 });

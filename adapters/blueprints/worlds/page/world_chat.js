@@ -11,6 +11,7 @@
 import * as Mephisto from "/mephisto_client.js";
 import { text } from "/mephisto_texts.js";
 import { drawTips } from "/mephisto_tips.js";
+import { drawReceiptOf } from "/worker_page_receipt.js";
 
 /** @type {Record<string, string>} */
 const CONNECTION_TEXTS = {
@@ -139,7 +140,11 @@ const task = await Mephisto.start({
     const key = CONNECTION_TEXTS[connectionState];
     connection.textContent = key ? text(key) : "";
   },
-  onSubmitted: finished,
+  onSubmitted(_data, task) {
+    finished();
+    const receipt = drawReceiptOf(task);
+    if (receipt !== null) state.after(receipt);
+  },
 });
 
 composer.addEventListener("submit", (event) => {

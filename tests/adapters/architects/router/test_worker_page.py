@@ -41,6 +41,26 @@ async def test_a_worker_withdraws_their_consent(
     assert (await asking.answer()).json()["data"]["page"] == contents
 
 
+async def test_a_worker_asks_for_a_receipt(
+    harness: RouterHarness, operator: OperatorLink, nursery: trio.Nursery
+) -> None:
+    body = {"worker_page": TOKEN, "receipt": "f3Jv0q"}
+    asking = Asking(nursery, lambda: harness.http.post("/worker_page", json=body))
+    question = await operator.expect("request_worker_page")
+    assert question.data == {**body, "request_id": question.subject_id}
+    receipt = {"file": "agent-1.receipt", "text": '{"sentence":"…"}', "events": 4, "proved": 0}
+    answer = {"request_id": question.subject_id, "page": {"work": []}, "receipt": receipt}
+    await operator.send("worker_page", question.subject_id, answer)
+    assert (await asking.answer()).json()["data"]["receipt"] == receipt
+
+
+@pytest.mark.parametrize("agent", ["", 7, ["x"], "x" * 256, "a\nb"])
+async def test_a_receipt_is_of_an_agent(harness: RouterHarness, agent: object) -> None:
+    answer = await harness.http.post("/worker_page", json={"worker_page": TOKEN, "receipt": agent})
+    assert answer.status_code == 400
+    assert error_of(answer)
+
+
 @pytest.mark.parametrize("run", [0, -1, 2**53, 1.5, "1", [1]])
 async def test_consent_is_withdrawn_to_a_run(harness: RouterHarness, run: object) -> None:
     answer = await harness.http.post("/worker_page", json={"worker_page": TOKEN, "withdraw_consent": run})

@@ -100,6 +100,8 @@ class WorkerPageBody(msgspec.Struct):
     worker_page: WorkerName
     #: A run; the worker withdraws the consent to it.
     withdraw_consent: RunNumber | None = None
+    #: The token of an agent of the worker, who wants a receipt of that work.
+    receipt: WorkerName | None = None
     client_timestamp: Timestamp = UNSET
 
 

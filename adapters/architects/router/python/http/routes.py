@@ -194,14 +194,17 @@ class Routes:
     async def worker_page(self, request: Request) -> Response:
         """POST /worker_page: return what a worker's own page shows, and wait for the operator up to the deadline.
 
-        With `withdraw_consent` the operator withdraws the worker's consent to that run first.
+        With `withdraw_consent` the operator withdraws the worker's consent to that run first; with `receipt` its answer
+        has a receipt for the work of that agent.
         """
         body = await self._read(request, read_worker_page)
         if not self._limits.allow_request(request, body.worker_page):
             return Response(self._pages.refuse_busy(), media_type=JSON)
         return await _answer_if_there(
             request,
-            lambda: self._pages.request_worker_page(body.worker_page, body.withdraw_consent, body.client_timestamp),
+            lambda: self._pages.request_worker_page(
+                body.worker_page, body.withdraw_consent, body.receipt, body.client_timestamp
+            ),
         )
 
     async def provider_webhook(self, request: Request) -> Response:

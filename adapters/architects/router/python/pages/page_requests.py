@@ -66,7 +66,7 @@ class PageRequests:
         return await self._ask("register_agent", {"provider_data": provider_data}, client_timestamp)
 
     async def request_worker_page(
-        self, worker_page: str, withdraw_consent: int | None, client_timestamp: Timestamp
+        self, worker_page: str, withdraw_consent: int | None, receipt: str | None, client_timestamp: Timestamp
     ) -> bytes:
         """Ask the operator for what a worker's own page shows.
 
@@ -75,6 +75,7 @@ class PageRequests:
         Args:
             worker_page: the token in the page's address.
             withdraw_consent: a run whose consent the worker withdraws; None for no run.
+            receipt: the token of an agent of whose work the worker wants a receipt; None for no agent.
             client_timestamp: when, by the page's clock.
 
         Returns:
@@ -83,6 +84,8 @@ class PageRequests:
         asked: dict[str, object] = {"worker_page": worker_page}
         if withdraw_consent is not None:
             asked["withdraw_consent"] = withdraw_consent
+        if receipt is not None:
+            asked["receipt"] = receipt
         return await self._ask("request_worker_page", asked, client_timestamp)
 
     def refuse_busy(self) -> bytes:

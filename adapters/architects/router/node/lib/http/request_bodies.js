@@ -96,6 +96,7 @@ const MAX_APPEAL_LENGTH = 4000;
  * @typedef {object} WorkerPageBody
  * @property {string} worker_page the token in the page's address
  * @property {number | null} withdraw_consent a run; the worker withdraws the consent to it
+ * @property {string | null} receipt the token of an agent of the worker, who wants a receipt of that work
  * @property {Timestamp} client_timestamp
  */
 
@@ -189,7 +190,12 @@ export function readSubmitAppeal(text) {
  * @returns {WorkerPageBody}
  */
 export function readWorkerPage(text) {
-  return read(text, { worker_page: readName, withdraw_consent: optional(readRun), client_timestamp: readTimestamp });
+  return read(text, {
+    worker_page: readName,
+    withdraw_consent: optional(readRun),
+    receipt: optional(readName),
+    client_timestamp: readTimestamp,
+  });
 }
 
 /**

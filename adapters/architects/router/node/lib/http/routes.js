@@ -229,7 +229,8 @@ export class Routes {
 
   /**
    * POST /worker_page: return what a worker's own page shows, and wait for the operator up to the deadline. With
-   * `withdraw_consent` the operator withdraws the worker's consent to that run first.
+   * `withdraw_consent` the operator withdraws the worker's consent to that run first; with `receipt` its answer has a
+   * receipt for the work of that agent.
    *
    * @param {Request} request
    * @param {Response} response

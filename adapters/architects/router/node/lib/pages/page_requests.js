@@ -67,10 +67,11 @@ export class PageRequests {
    * @param {AbortSignal} signal gives the request up
    * @returns {Promise<Raw>} the packet that answers the page, at the deadline one that asks to try again
    */
-  async requestWorkerPage({ worker_page, withdraw_consent, client_timestamp }, signal) {
+  async requestWorkerPage({ worker_page, withdraw_consent, receipt, client_timestamp }, signal) {
     /** @type {Record<string, Raw>} */
     const asked = { worker_page: raw(worker_page) };
     if (withdraw_consent !== null) asked.withdraw_consent = raw(withdraw_consent);
+    if (receipt !== null) asked.receipt = raw(receipt);
     return this.#ask("request_worker_page", asked, client_timestamp, signal);
   }
 
