@@ -12,9 +12,8 @@ from ...events.ids import TaskRunId
 from ...projections.sealing.cosignatures import COSIGNER
 from ...projections.sealing.notes import read_verifier_key
 from ..log.sqlite.as_of import open_as_of
-from ..sealing.extra import read_text
+from ..sealing.extra import KEY_FILE, read_text
 from ..sealing.keys import read_or_make_key
-from ..sealing.receipts import KEY_FILE
 from ..sealing.seals import seal_log
 from ..sealing.witness_client import Witness
 from ..terminal import echo

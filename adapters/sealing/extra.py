@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple, Protocol, cast
 
-from ...core.errors import ConfigError
+from ...core.errors import ConfigError, MephistoError
+from ...core.operations.logger_core import get_logger
 from ...core.operations.own_page_requests import PageReceipt
 from ...events.ids import AgentId, TaskRunId
 from ...projections.sealing.checkpoint import Checkpoint
@@ -17,6 +18,11 @@ from ...projections.sealing.consistency import ProvedExtension
 from ...projections.sealing.notes import MAX_TEXT_BYTES
 from ...projections.sealing.receipt import ProvedReceipt
 from ...projections.sealing.unit_proof import ProvedUnit
+
+#: The key beside a log.
+KEY_FILE = "seal.key"
+
+logger = get_logger(__name__)
 
 
 class PublicKeys(NamedTuple):
@@ -79,6 +85,22 @@ class _LazyReceipts:
             module = importlib.import_module(".receipts", __package__)
             self._receipts = cast("Receipts", module.LogReceipts(self._database))
         return self._receipts
+
+
+def seal_ended_runs(database: Path, runs: Iterable[TaskRunId]) -> None:
+    """Seal a log for each ended run that has no seal yet, if somebody has made a key for it; failures are logged.
+
+    Args:
+        database: the log, which nobody writes to.
+        runs: the ended runs.
+    """
+    missing = [path for run in runs if not (path := database.with_name(f"run-{run}.seal")).exists()]
+    if not missing or not database.with_name(KEY_FILE).exists() or importlib.util.find_spec("cryptography") is None:
+        return
+    try:
+        cast(Callable[[Path, list[Path]], None], _load("seal_to_files"))(database, missing)
+    except (MephistoError, OSError) as error:
+        logger.warning("the log was not sealed", error=str(error), hint="mephisto-es seal does it")
 
 
 def load_verify_proof() -> VerifyProof:

@@ -17,12 +17,10 @@ from ...projections.sealing.checkpoint import Checkpoint, open_checkpoint
 from ...projections.sealing.receipt import MAX_RECEIPT_BYTES, Receipt, make_receipt
 from ...projections.sealing.sealed_log import SealedLog
 from ..log.sqlite.reader import LogReader
-from .extra import read_text
+from .extra import KEY_FILE, read_text
 from .keys import SealKey, read_or_make_key, verify_signature
 from .seals import sealed_log
 
-#: The key beside a log.
-KEY_FILE = "seal.key"
 #: Seals beside a log.
 SEALS = "*.seal"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
@@ -25,8 +25,8 @@ from ...projections.sealing.sealed_log import SealedLog
 from ...projections.sealing.unit_proof import ProvedUnit, UnitProof, prove_unit, verify_unit
 from ..log.sqlite.as_of import open_as_of
 from ..log.sqlite.reader import LogReader
-from .extra import PublicKeys
-from .keys import SealKey, verify_signature
+from .extra import KEY_FILE, PublicKeys
+from .keys import SealKey, read_key, verify_signature
 from .witness_client import Witness, collect_cosignatures
 
 
@@ -76,6 +76,19 @@ def seal_log(database: Path, key: SealKey, since: str | None = None, witnesses: 
     checkpoint = log.checkpoint(key.name)
     note = collect_cosignatures(sign_checkpoint(checkpoint, key.verifier, key.sign), log, witnesses)
     return Sealed(note, checkpoint, None if since is None else prove_consistency(log, since, note))
+
+
+def seal_to_files(database: Path, targets: Iterable[Path]) -> None:
+    """Seal all that is in a log now with the key beside it, and write the seal to files.
+
+    Raises:
+        SealError: the key cannot be used.
+        LogError: the log cannot be read.
+        OSError: a file cannot be written.
+    """
+    note = seal_log(database, read_key(database.with_name(KEY_FILE))).note
+    for target in targets:
+        target.write_text(note, encoding="utf-8")
 
 
 def check_seal(database: Path, seal: str, keys: PublicKeys) -> Checkpoint:

@@ -10,10 +10,16 @@ from omegaconf import DictConfig, OmegaConf
 
 from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
 from mephisto_es.adapters.composition.operator import load_db_and_process_config, process_config_and_get_operator
+from mephisto_es.adapters.sealing.extra import PublicKeys
+from mephisto_es.adapters.sealing.keys import read_key
+from mephisto_es.adapters.sealing.receipts import LogReceipts
+from mephisto_es.adapters.sealing.seals import check_receipt, check_seal
 from mephisto_es.core.errors import ConfigError, UnusableLogError
 from mephisto_es.core.operations.hydra_config import TaskConfig
+from mephisto_es.events.ids import AgentId, TaskRunId
+from mephisto_es.projections.sealing.receipt import ProvedReceipt
 
-from ...core.operations.operator_harness import HarnessTaskState, config, items, work
+from ...core.operations.operator_harness import HarnessTaskState, ask, config, items, work
 
 
 def composed(folder: Path) -> DictConfig:
@@ -45,6 +51,27 @@ async def test_a_script_that_composes_for_itself_launches_and_reads(tmp_path: Pa
             {"inputs": {"number": 1, "seat": 0}, "outputs": {"answer": 1}},
         ]
         assert [agent.get_worker().worker_name for agent in agents if agent is not None] == ["ann", "ann"]
+
+
+async def test_a_log_with_receipts_is_sealed_when_its_run_ends(tmp_path: Path) -> None:
+    with trio.fail_after(120):
+        async with process_config_and_get_operator(composed(tmp_path)) as (operator, cfg):
+            run = await operator.launch_task_run_or_die(cfg.mephisto, HarnessTaskState(data=items(1)))
+            live_run = operator.get_running_task_runs()[run]
+            router = MemoryArchitect.routers[live_run.task_run]
+            details = await ask(router, "ann")
+            assert details["offers_receipts"] is True
+            router.submit_task(details["agent_id"], {"answer": 0})
+            promised = await router.request_receipt(details["worker_page"], details["agent_id"])
+            await operator.wait_for_runs_then_shutdown()
+    assert isinstance(promised, dict)
+    assert promised["proved"] == 0
+    key = PublicKeys(read_key(tmp_path / "seal.key").verifier.text)
+    assert isinstance(check_receipt(tmp_path / "mephisto.db", promised["text"], key), ProvedReceipt)
+    check_seal(tmp_path / "mephisto.db", (tmp_path / f"run-{run}.seal").read_text(), key)
+    proved = LogReceipts(tmp_path / "mephisto.db").proof(TaskRunId(int(run)), AgentId(1))
+    assert proved is not None
+    assert proved.proved == proved.events >= promised["events"]
 
 
 async def test_a_wrong_configuration_opens_nothing(tmp_path: Path) -> None:

@@ -259,9 +259,9 @@ def verify_receipt(text: str, key: str) -> tuple[int, int, str]:
         return len(entries), 0, sentence
     _, size, root, count, streams_root = open_seal(receipt["seal"], key)
     sealed = receipt["stream"]
-    leaf = sha(b"\x00" + f"{stream}\n{len(receipt['proofs'])}\n".encode())
+    own = sha(b"\x00" + f"{stream}\n{len(receipt['proofs'])}\n".encode())
     assert (sealed["stream"], sealed["version"]) == (stream, len(receipt["proofs"]))
-    assert root_from_path(leaf, sealed["index"], count, hashes(sealed["path"])) == streams_root
+    assert root_from_path(own, sealed["index"], count, hashes(sealed["path"])) == streams_root
     for entry, proof in zip(entries, receipt["proofs"], strict=False):
         head, seal = proof.split("\n\n", 1)
         header, index, *parts = head.split("\n")
