@@ -81,7 +81,7 @@ class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class ReceiptEntry(NamedTuple):
-    """What a receipt says of one event."""
+    """One event, as far as a receipt tells of it."""
 
     version: int
     #: Index in the log.
