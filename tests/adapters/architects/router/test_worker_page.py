@@ -49,7 +49,7 @@ async def test_a_worker_asks_for_a_receipt(
     question = await operator.expect("request_worker_page")
     assert question.data == {**body, "request_id": question.subject_id}
     receipt = {"file": "agent-1.receipt", "text": '{"sentence":"…"}', "events": 4, "proved": 0}
-    answer = {"request_id": question.subject_id, "page": {"work": []}, "receipt": receipt}
+    answer: dict[str, object] = {"request_id": question.subject_id, "page": {"work": []}, "receipt": receipt}
     await operator.send("worker_page", question.subject_id, answer)
     assert (await asking.answer()).json()["data"]["receipt"] == receipt
 
