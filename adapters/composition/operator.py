@@ -168,6 +168,9 @@ async def _open_log(
                 log.close()
             raise
         log.close()
+        if log_address() is None:
+            ended = [run.task_run for run in ledger.state.task_runs.values() if run.status in ENDED_RUN_STATUSES]
+            await trio.to_thread.run_sync(seal_ended_runs, database, ended)
     finally:
         gate.release()
 
