@@ -12,8 +12,8 @@ import trio
 from ...core.errors import ConfigError, LogError, leaves
 from ...core.ledger import Ledger
 from ...core.operations.control.executor import RequestExecutor
+from ...core.operations.control.own_page_requests import OwnPageServices
 from ...core.operations.operator import Operator
-from ...core.operations.own_page_requests import OwnPageServices
 from ...core.operations.registry import fill_registries
 from ...core.operations.services.consents import WithdrawConsentData
 from ...core.payloads import RUNS_FOLDER

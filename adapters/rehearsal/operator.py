@@ -17,9 +17,9 @@ from ...core.abstractions.work.agent_data import work_kind
 from ...core.abstractions.work_data import InitializationData, WorkKind
 from ...core.ledger import Ledger
 from ...core.operations.configuration.task_config import RunConfig, complete_run_config
+from ...core.operations.control.own_page_requests import OwnPageServices
 from ...core.operations.launching.incomplete_runs import Ask
 from ...core.operations.operator import ApproveQuote, Operator
-from ...core.operations.own_page_requests import OwnPageServices
 from ...core.operations.run.awaited_calls import must_be_awaited
 from ...core.operations.run.plan import RunEnding, RunPlan
 from ...core.operations.run.quote import quote_of

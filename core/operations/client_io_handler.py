@@ -44,8 +44,8 @@ from ..ports import Ids
 from ..signal import Signal
 from .agent_pages import AgentPages
 from .configuration.task_settings import TaskSettings
+from .control.own_page_requests import OwnPageServices, open_worker_page, withdraw_on_page
 from .logger_core import get_logger
-from .own_page_requests import OwnPageServices, open_worker_page, withdraw_on_page
 from .packet_commands import OutboxPackets, PacketCommands, notice_of_limit
 from .router_reports import Report, RouterReports
 from .run_context import RunContext

@@ -21,10 +21,10 @@ from ..lifecycles.unit import UnitStatus
 from ..ports import Ids, RunOwnership, WallClock
 from .configuration.config_changes import log_setting_changes
 from .configuration.task_config import RunConfig, complete_run_config
+from .control.own_page_requests import OwnPageServices
 from .launching.incomplete_runs import Ask, IncompleteRuns
 from .launching.owners import RunOwners, SoleOperator
 from .logger_core import get_logger
-from .own_page_requests import OwnPageServices
 from .run.awaited_calls import AwaitedCalls, must_be_awaited
 from .run.driven_runs import DrivenRuns
 from .run.driver import LiveRunDriver

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from ....core.entity_ref import WORKER, EntityRef
 from ....core.lifecycles.unit import UnitStatus
-from ....core.operations.own_page_requests import MakeReceipt, PageReceipt, receipt_of
+from ....core.operations.control.own_page_requests import MakeReceipt, PageReceipt, receipt_of
 from ....core.operations.services.worker_page import MAX_WORK, WorkerPage, worker_page
 from ....events.agent import AgentMetadataReceived
 from ....events.base import PayloadRef, kind_of

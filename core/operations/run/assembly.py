@@ -9,7 +9,7 @@ from ...ledger import Ledger
 from ...ports import Ids, WallClock
 from ..agent_pages import AgentPages
 from ..client_io_handler import ClientIOHandler
-from ..own_page_requests import OwnPageServices
+from ..control.own_page_requests import OwnPageServices
 from ..run_context import RunContext
 from ..task_launcher import TaskLauncher
 from ..uploads import UploadFetcher

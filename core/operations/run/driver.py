@@ -26,9 +26,9 @@ from ...lifecycles.task_run import RESUMABLE_RUN_STATUSES
 from ...ports import Ids, WallClock
 from ...redaction import redacted_text
 from ...signal import Signal
+from ..control.own_page_requests import OwnPageServices
 from ..launching.owners import RunOwners
 from ..logger_core import get_logger, log_ids
-from ..own_page_requests import OwnPageServices
 from ..run_context import RunContext
 from ..services.consents import withdrawer_in_log
 from ..services.directory import Directory

@@ -34,9 +34,9 @@ from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.abstractions.use_gold_unit import GoldUnitSharedState, UseGoldUnit, UseGoldUnitArgs
 from mephisto_es.core.commands.labels import LabelPlan
 from mephisto_es.core.ledger import Ledger
+from mephisto_es.core.operations.control.own_page_requests import MakeReceipt, OwnPageServices
 from mephisto_es.core.operations.hydra_config import MephistoConfig
 from mephisto_es.core.operations.operator import Operator
-from mephisto_es.core.operations.own_page_requests import MakeReceipt, OwnPageServices
 from mephisto_es.core.operations.registry import register_mephisto_abstraction
 from mephisto_es.core.operations.run.live_task_run import LiveTaskRun
 from mephisto_es.core.operations.services.consents import withdrawer_in_log

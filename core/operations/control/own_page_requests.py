@@ -9,17 +9,17 @@ from typing import NamedTuple
 import msgspec
 import trio
 
-from ...events import streams
-from ...events.agent import AgentAccepted
-from ...events.engagement import WorkStarted
-from ...events.ids import AgentId, TaskRunId, WorkerId
-from ..errors import CommandRefusedError
-from ..ledger import Ledger
-from ..lifecycles.worker import WorkerStatus
-from ..packet_data import RequestWorkerPageData
-from .logger_core import get_logger
-from .services.consents import WithdrawConsentData
-from .services.worker_page import WorkerPage, WorkLog, worker_of_token, worker_page
+from ....events import streams
+from ....events.agent import AgentAccepted
+from ....events.engagement import WorkStarted
+from ....events.ids import AgentId, TaskRunId, WorkerId
+from ...errors import CommandRefusedError
+from ...ledger import Ledger
+from ...lifecycles.worker import WorkerStatus
+from ...packet_data import RequestWorkerPageData
+from ..logger_core import get_logger
+from ..services.consents import WithdrawConsentData
+from ..services.worker_page import WorkerPage, WorkLog, worker_of_token, worker_page
 
 #: The reason that is recorded for a withdrawal on the page.
 WITHDRAWN_ON_PAGE = "the worker withdrew it on their own page"
