@@ -11,6 +11,7 @@ import trio
 
 from ...core.errors import UnusableLogError
 from ...core.ledger import Ledger
+from ...core.lifecycles.task_run import ENDED_RUN_STATUSES
 from ...core.ports import Ids, Offload, RunOwnership, WallClock
 from ...projections.mephisto_db.projection import MephistoDbProjection
 from ...projections.registry import PROJECTIONS
@@ -21,8 +22,9 @@ from ..log.sqlite.view_keeper import ViewKeeper
 from ..log.state_file import read_state
 from ..log.state_keeper import StateKeeper
 from ..private_files import make_private_folder
+from ..sealing.extra import seal_ended_runs
 from .clock_and_ids import SystemClock
-from .log_choice import open_log
+from .log_choice import log_address, open_log
 from .sharing import joined
 
 
@@ -51,6 +53,13 @@ def ledger_of(log: SqliteLog, clock: WallClock, offload: Offload) -> tuple[Ledge
     ledger = Ledger(log, clock, offload, kept=kept)
     views = ViewKeeper(log, MephistoDbProjection(), trio.to_thread.run_sync)
     return ledger, StateKeeper(log.path, ledger, log, seq, trio.to_thread.run_sync, keep_views=views.keep)
+
+
+async def seal_ended(database: Path, ledger: Ledger) -> None:
+    """Seal a log for its ended runs, if it has a key and is a file; nobody writes to it any more."""
+    if log_address() is None:
+        ended = [run.task_run for run in ledger.state.task_runs.values() if run.status in ENDED_RUN_STATUSES]
+        await trio.to_thread.run_sync(seal_ended_runs, database, ended)
 
 
 def make_log(database: Path) -> bool:

@@ -17,7 +17,6 @@ from omegaconf import DictConfig
 
 from ...core.errors import LogError
 from ...core.ledger import Ledger
-from ...core.lifecycles.task_run import ENDED_RUN_STATUSES
 from ...core.operations.configuration.task_config import check_run_config
 from ...core.operations.dry_run import DryRunEndError, DryRunOperator
 from ...core.operations.hydra_config import MetricsArgs, NotifyArgs, TaskConfig
@@ -46,11 +45,10 @@ from ..notify.service import Notifier, notifier_of
 from ..scripts.command import AsyncMain, ScriptMain, ask_on_terminal, script_decorator
 from ..scripts.launch_quote import LaunchQuote
 from ..scripts.progress_bars import progress_bars
-from ..sealing.extra import seal_ended_runs
 from .clock_and_ids import SystemClock
 from .data_dir import DATABASE_FILE, data_dir, make_data_dir
-from .ledger import ledger_of
-from .log_choice import log_address, open_log
+from .ledger import ledger_of, seal_ended
+from .log_choice import open_log
 from .operator_override import OperatorFactory, operator_override
 from .requests import own_page_services, request_executor, unwrapped_nursery
 from .sharing import joined
@@ -168,9 +166,7 @@ async def _open_log(
                 log.close()
             raise
         log.close()
-        if log_address() is None:
-            ended = [run.task_run for run in ledger.state.task_runs.values() if run.status in ENDED_RUN_STATUSES]
-            await trio.to_thread.run_sync(seal_ended_runs, database, ended)
+        await seal_ended(database, ledger)
     finally:
         gate.release()
 
