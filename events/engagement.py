@@ -9,6 +9,7 @@ from enum import Enum
 
 from .base import Event, PayloadRef
 from .ids import AgentId, AssignmentId, OnboardingAgentId, UnitId, WorkerId
+from .payment import Answer
 
 
 class WorkerArrived(Event, frozen=True, kw_only=True, tag="worker_arrived"):
@@ -67,6 +68,31 @@ class ProviderObserved(Event, frozen=True, kw_only=True, tag="provider_observed"
     bonus_cents: int = 0
     #: When the provider approves the work by itself, in seconds since the epoch; None: it does not.
     approved_by_site_at: int | None = None
+
+
+class SiteMessageKind(Enum):
+    """Kinds of messages that a site passes on to a worker."""
+
+    MESSAGE = "message"
+    RETURN_REQUEST = "request to return the work"
+
+
+class SiteMessageIntended(Event, frozen=True, kw_only=True, tag="site_message_intended"):
+    """The provider's site is about to be asked to pass on a message; without an answer, it may have done so."""
+
+    #: Pseudonym of the registration whose work the message is about.
+    registration: str
+    message: SiteMessageKind
+    text: PayloadRef
+
+
+class SiteMessageAnswered(Event, frozen=True, kw_only=True, tag="site_message_answered"):
+    """The site answered the request to pass on the last message."""
+
+    registration: str
+    answer: Answer
+    #: The site's reason if it did not do it; empty: there is none.
+    reason: str = ""
 
 
 class WorkStarted(Event, frozen=True, kw_only=True, tag="work_started"):
@@ -198,6 +224,8 @@ EngagementEvent = (
     | VisitAdmitted
     | PlaceTaken
     | ProviderObserved
+    | SiteMessageIntended
+    | SiteMessageAnswered
     | WorkStarted
     | WorkEnded
     | AllWorkEnded

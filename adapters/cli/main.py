@@ -61,6 +61,7 @@ VERBS = {
     "invite": Verb("invite:invite_command", "Print personal links to a run."),
     "ledger": Verb("ledger:ledger_command", "Show what a run owes and has paid to each worker."),
     "log": Verb("log:log_group", "Copy a log to or from PostgreSQL, or update a copy."),
+    "message": Verb("message:message_command", "Have the crowd site pass on a message to a worker."),
     "new": Verb("new:new_command", "Write the files that a new task starts from."),
     "operators": Verb("operators:operators_command", "Show who drives which run of a log in PostgreSQL."),
     "pause": Verb("run_control:pause_command", "Pause a live run; nothing is lost."),

@@ -7,7 +7,13 @@ from collections.abc import Mapping
 import msgspec
 
 from ...events.base import PayloadRef
-from ...events.engagement import ProviderObserved, WorkerAssessed, WorkerRefused
+from ...events.engagement import (
+    ProviderObserved,
+    SiteMessageAnswered,
+    SiteMessageIntended,
+    WorkerAssessed,
+    WorkerRefused,
+)
 from ...events.ids import AgentId, OnboardingAgentId, QualificationId, TaskRunId, UnitId, WorkerId
 from ...events.streams import DIRECTORY, partition_of_run
 from ..lifecycles.engagement import Answer
@@ -83,6 +89,13 @@ class RecordProviderObservation(RunCommand, frozen=True, kw_only=True, tag="reco
 
     worker: WorkerId
     observed: ProviderObserved
+
+
+class RecordSiteMessage(RunCommand, frozen=True, kw_only=True, tag="record_site_message"):
+    """Record that the provider's site is asked to pass on a message, or what it answered."""
+
+    worker: WorkerId
+    event: SiteMessageIntended | SiteMessageAnswered
 
 
 class TakeInWork(RunCommand, frozen=True, kw_only=True, tag="take_in_work"):
@@ -233,6 +246,7 @@ AnyAdmissionCommand = (
     AdmitVisit
     | RecordPlace
     | RecordProviderObservation
+    | RecordSiteMessage
     | TakeInWork
     | AssignUnit
     | StartOnboarding

@@ -13,7 +13,7 @@ from ...events.agent import (
 from ...events.engagement import PlaceTaken
 from ...events.onboarding import OnboardingObserved, OnboardingSubmitted, OnboardingUpdateReceived
 from ...events.payment import PaymentRequested
-from ..commands.admission import RecordPlace, RecordProviderObservation
+from ..commands.admission import RecordPlace, RecordProviderObservation, RecordSiteMessage
 from ..commands.agent import (
     RecordFile,
     RecordLiveUpdate,
@@ -187,6 +187,11 @@ def decide_record_provider_observation(state: DecisionState, command: RecordProv
     if state.engagements[stream].places.get(observed.registration) == observed:
         return []
     return [NewEvent(stream, observed)]
+
+
+def decide_record_site_message(_: DecisionState, command: RecordSiteMessage) -> list[NewEvent]:
+    """Record a message at the provider's site, or what became of it."""
+    return [NewEvent(streams.engagement(command.task_run, command.worker), command.event)]
 
 
 def decide_record_payment(state: DecisionState, command: RecordPayment) -> list[NewEvent]:

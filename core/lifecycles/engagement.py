@@ -16,6 +16,8 @@ from ...events.engagement import (
     EngagementEvent,
     PlaceTaken,
     ProviderObserved,
+    SiteMessageAnswered,
+    SiteMessageIntended,
     VerdictsRevoked,
     VisitAdmitted,
     WorkEnded,
@@ -49,6 +51,8 @@ ENGAGEMENT = Lifecycle(
         *stays(VisitAdmitted, *_S),
         *stays(PlaceTaken, *_S),
         *stays(ProviderObserved, *_S),
+        *stays(SiteMessageIntended, *_S),
+        *stays(SiteMessageAnswered, *_S),
         step(WorkStarted, (_S.IDLE, _S.WORKING), _S.WORKING),
         step(WorkEnded, _S.WORKING, _S.WORKING),  # another unit is still open
         step(AllWorkEnded, _S.WORKING, _S.IDLE),
@@ -175,7 +179,7 @@ def evolve(engagement: EngagementState | None, event: EngagementEvent) -> Engage
             return replace(engagement, consent=event.version, has_withdrawn=False)
         case ConsentRefused() | ConsentWithdrawn():
             return replace(engagement, consent=None, has_withdrawn=isinstance(event, ConsentWithdrawn))
-        case WorkerRefused() | VisitAdmitted():
+        case WorkerRefused() | VisitAdmitted() | SiteMessageIntended() | SiteMessageAnswered():
             return engagement
         case _:
             assert_never(event)

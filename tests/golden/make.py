@@ -29,6 +29,8 @@ from mephisto_es.events.agent import (
 )
 from mephisto_es.events.base import FileRef
 from mephisto_es.events.codec import KIND_OF
+from mephisto_es.events.engagement import SiteMessageAnswered, SiteMessageIntended, SiteMessageKind
+from mephisto_es.events.payment import Answer
 from mephisto_es.events.task_run import (
     SiteListAnswered,
     SiteListIntended,
@@ -94,6 +96,15 @@ class EveryKindGenerator(HistoryGenerator):
         self._request([NewEvent(stream, AgentModelAsked(number=1, model="small", request=text, limit_cents=2))])
         self._request([NewEvent(stream, AgentModelReplied(number=1, model="small", reply=text, cost_cents=1))])
 
+    def send_message(self) -> None:
+        """A message that a crowd site passes on, and its answer."""
+        stream = self._pick("engagement")
+        worker = self.state.engagements[stream].worker
+        text = self._json({"text": "thank you"}, worker)
+        intended = SiteMessageIntended(registration="r", message=SiteMessageKind.MESSAGE, text=text)
+        self._request([NewEvent(stream, intended)])
+        self._request([NewEvent(stream, SiteMessageAnswered(registration="r", answer=Answer.DONE))])
+
     def receive_files(self) -> None:
         """Two files that come with the metadata of an agent: one is stored, the other one is lost."""
         if not self._streams["agent"]:
@@ -119,6 +130,8 @@ def requests_of_every_kind() -> tuple[AppendRequest, ...]:
         generator.end_a_run()
         generator.receive_files()
         generator.ask_model()
+        generator.send_message()
+        generator.send_message()
         for _ in range(MAX_EXTENSIONS):
             if {type(event) for request in generator.requests for _, event in request.events} == set(KIND_OF):
                 return tuple(generator.requests)

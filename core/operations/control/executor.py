@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol, assert_never
 
 from msgspec.structs import replace
@@ -18,11 +18,10 @@ from ...abstractions.crowd.site_work import SiteWork
 from ...abstractions.crowd_provider import CrowdProvider
 from ...commands.review import Verdict
 from ...entity_ref import find_entity
-from ...errors import CommandRefusedError, ConfigError, LogError
+from ...errors import CommandRefusedError
 from ...ledger import Ledger
 from ...lifecycles.task_run import ENDED_RUN_STATUSES, TaskRunStatus
 from ...ports import AppendResult, Ids
-from ...redaction import redacted_text
 from ..registry import get_crowd_provider_from_type, get_valid_provider_types
 from ..services.consents import WithdrawConsentData, withdrawer_in_log
 from ..services.directory import Directory
@@ -64,6 +63,7 @@ from .requests import (
     RevokeRequest,
     RevokeVerdictsRequest,
     SettleRequest,
+    SiteMessageRequest,
     UnblockRequest,
     VerdictRequest,
     WithdrawConsentRequest,
@@ -71,6 +71,7 @@ from .requests import (
 )
 from .round_report import RoundReport
 from .run_extension import RunExtension
+from .site_messages import SiteMessages, provider_code
 from .state_lookup import StateLookup
 
 #: Opens the crowd provider of a run.
@@ -144,8 +145,8 @@ class RequestExecutor:
         match request:
             case PayRequest():
                 return await self._pay(request, author)
-            case ReconcileRequest():
-                return await self._reconcile(request, author)
+            case ReconcileRequest() | SiteMessageRequest():
+                return await self._ask_site(request, author)
             case CompareBooksRequest():
                 return await self._compare_books(request)
             case PauseRequest() if self._status_of(request.task_run) in ENDED_RUN_STATUSES:
@@ -357,30 +358,22 @@ class RequestExecutor:
     ) -> RoundReport:
         # The offer of a live run is its operator's; that of any other one is withdrawn.
         is_live = self._status_of(run) is TaskRunStatus.LIVE
-        with _provider_code():
+        with provider_code():
             offers = True if started_by is not None else None if is_live else False
             return await reconciler.reconcile(offers=offers, started_by=started_by, listed=listed)
 
+    async def _ask_site(self, request: ReconcileRequest | SiteMessageRequest, author: str) -> Reply:
+        if isinstance(request, ReconcileRequest):
+            return await self._reconcile(request, author)
+        run = Reviewer(self._ledger, self._ids, author).run_of(request.agent)
+        async with self._open_provider(run) as provider:
+            await SiteMessages(self._ledger, self._ids, run, provider, author).send(request)
+        return Reply()
+
     async def _compare_books(self, request: CompareBooksRequest) -> Reply:
         async with self._open_provider(request.task_run) as provider:
-            with _provider_code():
+            with provider_code():
                 return Reply(books=await compare_books(self._ledger, request.task_run, provider))
-
-
-@contextmanager
-def _provider_code() -> Iterator[None]:
-    """Name what a provider's code raises: it may be anything, and must not end the process that executes requests.
-
-    Raises:
-        CommandRefusedError: in place of any other error than those of the log, the configuration or this one.
-    """
-    try:
-        yield
-    except (LogError, ConfigError, CommandRefusedError):
-        raise
-    except Exception as error:
-        text = redacted_text(f"{type(error).__name__}: {error}")
-        raise CommandRefusedError(f"the provider's site could not be compared with the log: {text}") from error
 
 
 def _is_opinion(result: AppendResult) -> bool:

@@ -167,6 +167,16 @@ class ReconcileRequest(Request, frozen=True, kw_only=True, tag="reconcile"):
     listed: tuple[str, ...] = ()
 
 
+class SiteMessageRequest(Request, frozen=True, kw_only=True, tag="site_message"):
+    """Have the crowd site pass on a message to the worker of an agent, or ask them to return the work."""
+
+    agent: AgentId
+    text: str
+    asks_for_return: bool = False
+    #: Send it although the same text may have been sent before.
+    again: bool = False
+
+
 class CompareBooksRequest(Request, frozen=True, kw_only=True, tag="compare_books"):
     """Compare what a run has paid with what its crowd site shows."""
 
@@ -296,6 +306,7 @@ AnyRequest = (
     | RecordRequest
     | PayRequest
     | ReconcileRequest
+    | SiteMessageRequest
     | CompareBooksRequest
     | SettleRequest
     | PauseRequest

@@ -121,6 +121,8 @@ _TEMPLATES: dict[type[Event], str] = {
     engagement.VisitAdmitted: "let in by the run's link",
     engagement.PlaceTaken: "holds a place at the provider",
     engagement.ProviderObserved: "{status} at the provider, which shows bonuses of {bonus_cents}",
+    engagement.SiteMessageIntended: "about to have the provider pass on a {message} ({text})",
+    engagement.SiteMessageAnswered: "the provider's answer about the message: {answer}",
     engagement.WorkStarted: "was assigned unit-{unit} as agent-{agent}",
     engagement.WorkEnded: "finished as agent-{agent} ({outcome}), still has another unit",
     engagement.AllWorkEnded: "finished as agent-{agent} ({outcome})",
@@ -169,7 +171,7 @@ def describe(event: Event) -> str:
         text = "budget removed: nothing limits the cost"
     if isinstance(event, agent.AgentBonusGranted) and event.worked_seconds is not None:
         text = f"paid {amount(event.bonus_cents)} for {event.worked_seconds} s of work that led to nothing"
-    if isinstance(event, task_run.SiteListAnswered) and event.reason:
+    if isinstance(event, task_run.SiteListAnswered | engagement.SiteMessageAnswered) and event.reason:
         text += f", {event.reason}"
     if isinstance(event, agent.AgentLateAccepted) and event.pay_only_cents:
         text += "; it is only paid, because the unit went to somebody else"
