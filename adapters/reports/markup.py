@@ -25,6 +25,13 @@ _LATEX: Mapping[str, str] = {
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "`": r"\textasciigrave{}",
+    # After the end of a row these would be an argument of it.
+    "[": "{[}",
+    "*": "{*}",
+    # Two of them would become a dash.
+    "-": "-{}",
     **{letter: f"\\{letter}" for letter in "&%$#_{}"},
 }
 

@@ -124,7 +124,23 @@ def test_text_of_strangers_stays_text() -> None:
     parser.feed(html)
     assert "script" not in tags
     latex = WRITERS["latex"](document)
-    assert r"\textbackslash{}input\{x\}\_*`\$\&" in latex
+    assert r"\textbar{}\textbackslash{}input\{x\}\_{*}\textasciigrave{}\$\&" in latex
     markdown = WRITERS["markdown"](document)
     assert r"\<script\>\|\\input{x}\_\*\`$&" in markdown
     assert all("\x1b" not in text for text in (html, latex, markdown))
+
+
+def test_no_cell_of_latex_is_an_argument_of_the_row_before() -> None:
+    hostile = ("[2pt] a bracket", "* a star", "-- a dash", "^^M", "\\end{tabular}", "%", "}{", "\\\\")
+    document = Document("t", (Section("s", (Grid(("", ""), tuple((one, one) for one in hostile)),)),))
+    rows = WRITERS["latex"](document).split("\\hline\n")[1].split("\n\\end{tabular}")[0].splitlines()
+    assert [row.partition(" & ")[0] for row in rows] == [
+        "{[}2pt] a bracket",
+        "{*} a star",
+        "-{}-{} a dash",
+        r"\textasciicircum{}\textasciicircum{}M",
+        r"\textbackslash{}end\{tabular\}",
+        r"\%",
+        r"\}\{",
+        r"\textbackslash{}\textbackslash{}",
+    ]
