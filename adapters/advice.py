@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import click
 
-from .composition.data_dir import DATABASE_FILE
+from ..core.errors import ConfigError
+from ..core.operations.logger_core import completing_commands
+from .composition.data_dir import DATABASE_FILE, data_dir
 
 #: Verbs whose first argument is the database.
 DATABASE_VERBS = frozenset(
@@ -41,6 +45,22 @@ def written_database(database: Path) -> str:
     """Return a log as a command names it, wherever it is called: the data folder, or the file itself."""
     path = database.absolute()
     return str(path.parent if path.name == DATABASE_FILE else path)
+
+
+@asynccontextmanager
+async def log_lines_naming(database: Path) -> AsyncIterator[None]:
+    """Put a log into the commands of log lines in a block, unless it is the one that commands reach anyway."""
+    is_usual, written = _is_usual(database), written_database(database)
+    with completing_commands(lambda text: text if is_usual else with_database(text, written)):
+        yield
+
+
+def _is_usual(database: Path) -> bool:
+    """Return whether a command that names no log reaches this one."""
+    try:
+        return database.absolute() == data_dir() / DATABASE_FILE
+    except ConfigError:
+        return False
 
 
 def remember_database(ctx: click.Context | None, written: str) -> None:

@@ -30,6 +30,7 @@ from ...core.payloads import RUNS_FOLDER
 from ...core.ports import Offload, WallClock
 from ...projections.mephisto_db.projection import MephistoDbProjection
 from ...projections.mephisto_db.reader import MephistoDB
+from ..advice import log_lines_naming
 from ..control.client import open_gate_for_operator
 from ..control.server import serve_control
 from ..facade.local_db import LocalMephistoDB
@@ -158,7 +159,8 @@ async def _open_log(
         try:
             ledger, keeper = ledger_of(log, clock, offload)
             try:
-                yield _OpenLog(log, gate, ledger, keeper)
+                async with log_lines_naming(database):
+                    yield _OpenLog(log, gate, ledger, keeper)
             finally:
                 keeper.keep_at_close()
         except BaseException:
@@ -180,11 +182,7 @@ async def _start_metrics(
     log: SqliteLog,
     clock: WallClock,
 ) -> None:
-    """Serve metrics in a nursery.
-
-    Raises:
-        ConfigError: the port is taken.
-    """
+    """Serve metrics in a nursery. Raises ConfigError if the port is taken."""
     measure_with(Latencies(shown.registry, clock))
     show_refusals = partial(_show_refusals, operator, shown)
     await nursery.start(serve_metrics, shown, operator.ledger, log, host, port, show_refusals)

@@ -35,6 +35,7 @@ from ...events.unit import (
 )
 from ...projections.mephisto_db.rows import date_of
 from ...projections.queries.history.event_text import describe
+from ..advice import with_database
 from ..providers.terms import TERMS
 
 #: Kinds of notices, with what each says. The names of all kinds of events can be chosen besides.
@@ -88,13 +89,15 @@ def notice(seq: int, kind: str, at_us: int, text: str, run: TaskRunId | None = N
 class NoticeRules:
     """The events of a log as far as they make notices; the same events always make the same ones."""
 
-    def __init__(self, kinds: Collection[str]) -> None:
+    def __init__(self, kinds: Collection[str], database: str = "") -> None:
         """Choose the kinds.
 
         Args:
             kinds: members of `NOTICE_KINDS`, and kinds of events.
+            database: the log as the commands in notices name it; empty: they name none.
         """
         self._kinds = frozenset(kinds)
+        self._database = database
         self._budgets: dict[TaskRunId, Budget] = {}
         self._approval_days: dict[TaskRunId, int] = {}
         #: Units that wait for a review: position and time of their completion.
@@ -105,7 +108,8 @@ class NoticeRules:
         for kind, text in self._texts(recorded):
             stream = recorded.envelope.stream
             run = None if streams.partition_of(stream) == streams.DIRECTORY else streams.run_of(stream)
-            yield notice(recorded.seq, kind, recorded.envelope.at, text, run)
+            advised = with_database(text, self._database) if self._database else text
+            yield notice(recorded.seq, kind, recorded.envelope.at, advised, run)
 
     def due(self, after_us: int, until_us: int) -> Iterator[Notice]:
         """Yield reminders of work that a site is about to approve, one for each run and hour.

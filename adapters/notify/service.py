@@ -17,6 +17,8 @@ from ...core.signal import Signal
 from ...core.suggestions import did_you_mean
 from ...events.codec import KIND_OF
 from ...events.envelope import RecordedEvent
+from ..advice import written_database
+from ..composition.data_dir import DATABASE_FILE
 from ..log.feed import EventSource
 from .follower import NotifyFollower
 from .notice import NOTICE_KINDS, NoticeRules
@@ -77,7 +79,7 @@ def notifier_of(args: NotifyArgs, source: EventSource, ledger: Ledger, data_dir:
         args: the section `mephisto.notify`.
         source: the log.
         ledger: writes it.
-        data_dir: folder in which the positions are recorded.
+        data_dir: folder in which the positions are recorded, beside the log that the notices name.
         clock: the wall clock.
 
     Raises:
@@ -85,12 +87,12 @@ def notifier_of(args: NotifyArgs, source: EventSource, ledger: Ledger, data_dir:
         UnusableLogError: a recorded position cannot be read.
     """
     receivers = checked_receivers(args, os.environ, clock)
-    kinds = frozenset(args.events)
+    kinds, log = frozenset(args.events), written_database(data_dir / DATABASE_FILE)
 
     def follower(receiver: Receiver, jitter: Callable[[], float] = random.random) -> NotifyFollower:
         position = NotifyPosition(data_dir / FOLDER / f"{receiver.name}.json")
         wait = CommitNews(ledger).wait
-        return NotifyFollower(source, wait, NoticeRules(kinds), receiver, position, kinds, clock, jitter)
+        return NotifyFollower(source, wait, NoticeRules(kinds, log), receiver, position, kinds, clock, jitter)
 
     return Notifier([follower(receiver) for receiver in receivers])
 

@@ -52,8 +52,7 @@ _STARTERS = {
         described={"page.html": "the page; `${text}` is a value of an item"},
     ),
     StarterKind.REACT: _Starter(
-        about="Workers choose the mood of short texts, on a page in React. The launch script builds it with npm.\n"
-        "Rehearse it with `--answers answers.py`.",
+        about="Workers choose the mood of short texts, on a page in React. The launch script builds it with npm.",
         files={
             "package.json.txt": "webapp/package.json",
             "page.jsx.txt": "webapp/src/page.jsx",
@@ -113,6 +112,7 @@ def _texts(kind: StarterKind, name: str) -> dict[Path, str]:
         "__NAME__": name,
         "__NPM_NAME__": name.replace("_", "-"),
         "__ABOUT__": starter.about,
+        "__ANSWERS__": " --answers answers.py" if "answers.py" in starter.described else "",
         "__FILES__\n": f"{described}\n" if described else "",
     }
     texts = {Path(target): _filled(_FILES / source, places) for target, source in sources.items()}

@@ -15,7 +15,8 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
+from contextvars import ContextVar
 from enum import Enum
 from typing import cast
 
@@ -38,6 +39,11 @@ LOG_LEVELS = {
 }
 #: Number of messages that `warn_once` remembers; further messages are logged each time.
 MAX_REMEMBERED_WARNINGS = 1000
+
+#: The program whose commands are completed.
+PROGRAM = "mephisto-es"
+#: Completes commands; None: they stay as they are.
+_complete: ContextVar[Callable[[str], str] | None] = ContextVar("complete", default=None)
 
 _EventDict = MutableMapping[str, object]
 
@@ -76,6 +82,7 @@ def get_logger(name: str) -> FilteringBoundLogger:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             _hide_secrets,
+            _complete_commands,
             _render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
@@ -87,6 +94,20 @@ def get_logger(name: str) -> FilteringBoundLogger:
 def log_ids(**ids: int | str) -> contextlib.AbstractContextManager[None]:
     """Add ids (`run=1, agent=12, worker=7`) to each line logged in the block, and in tasks started there."""
     return bound_contextvars(**ids)
+
+
+@contextlib.contextmanager
+def completing_commands(complete: Callable[[str], str]) -> Iterator[None]:
+    """Complete the commands that lines advise, in a block and in tasks started there.
+
+    Args:
+        complete: returns a text with its commands completed, for example with the log that they are about.
+    """
+    token = _complete.set(complete)
+    try:
+        yield
+    finally:
+        _complete.reset(token)
 
 
 def set_mephisto_log_level(verbose: bool | None = None, level: str | None = None) -> None:
@@ -174,6 +195,15 @@ def _drop_below_threshold(_logger: object, method: str, event: _EventDict) -> _E
 
 def _hide_secrets(_logger: object, _method: str, event: _EventDict) -> _EventDict:
     return redacted(event)
+
+
+def _complete_commands(_logger: object, _method: str, event: _EventDict) -> _EventDict:
+    complete = _complete.get()
+    if complete is not None:
+        for name, value in event.items():
+            if isinstance(value, str) and PROGRAM in value:
+                event[name] = complete(value)
+    return event
 
 
 def _render(logger: object, method: str, event: _EventDict) -> str:

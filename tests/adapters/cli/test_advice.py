@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 import pytest
+import trio
 
-from mephisto_es.adapters.advice import DATABASE_VERBS, advised, remember_database
+from mephisto_es.adapters.advice import DATABASE_VERBS, advised, log_lines_naming, remember_database
 from mephisto_es.adapters.cli import main as command
 from mephisto_es.adapters.cli.common.arguments import DatabaseType
+from mephisto_es.core.operations.logger_core import get_logger
 
 
 def _takes_database(verb: click.Command) -> bool:
@@ -44,3 +48,22 @@ def test_the_database_follows_the_verb(message: str, expected: str) -> None:
     assert advised(message, ctx) == message
     remember_database(ctx, "my data")
     assert advised(message, ctx).startswith(expected)
+
+
+async def test_commands_in_log_lines_name_a_log_that_is_not_the_usual_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    logger = get_logger("test")
+
+    async def log_in(nursery: trio.Nursery, folder: str) -> None:
+        async with log_lines_naming(tmp_path / folder / "mephisto.db"):
+            nursery.start_soon(trio.to_thread.run_sync, logger.warning, "ask again with `mephisto-es retry 1`")
+
+    async with trio.open_nursery() as nursery:
+        await log_in(nursery, "a study")
+    assert f"ask again with `mephisto-es retry '{tmp_path}/a study' 1`" in capsys.readouterr().err
+    async with trio.open_nursery() as nursery:
+        await log_in(nursery, "mephisto_data")
+    assert "ask again with `mephisto-es retry 1`" in capsys.readouterr().err

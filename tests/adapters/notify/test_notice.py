@@ -69,3 +69,11 @@ def test_nobody_is_reminded_of_what_no_site_approves(provider: str) -> None:
     log.commit([on_unit(1, UnitCompleted(agent=AgentId(1)), at=1)])
     assert notices_of(log, rules) == []
     assert list(rules.due(0, 100 * DAY)) == []
+
+
+def test_commands_in_notices_name_the_log() -> None:
+    """Whoever reads a mail is in another folder than the operator."""
+    log = MemoryLog()
+    log.commit(requests(*WORTH_A_NOTICE))
+    texts = [notice.text for notice in notices_of(log, NoticeRules(NOTICE_KINDS, "/srv/the study"))]
+    assert "again with `mephisto-es retry '/srv/the study' 1`" in texts[1]
