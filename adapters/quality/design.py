@@ -9,10 +9,8 @@ from statistics import NormalDist
 import msgspec
 
 from ...core.errors import ConfigError
+from ...core.state.label_model import LabelModel, StopRule, bounded_accuracy
 
-#: Accuracies that are assumed at least and at most: with less, answers say nothing; with 1, one answer says all.
-LEAST_ABOVE_CHANCE = 0.01
-MOST_ACCURACY = 0.999
 #: Fixed numbers of answers that are compared.
 FIXED = (1, 2, 3, 4, 5, 7)
 
@@ -43,8 +41,9 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
 def design(classes: int, accuracy: float, target_ci: float, *, confidence: float, least: int, most: int) -> Design:
     """Compute how many items and answers are needed.
 
-    Every worker is right with the same probability, and wrong in all ways with the same. Shares of classes are
-    corrected for wrong labels, which widens their interval; the share that needs most items, one half, is assumed.
+    The model is the one by which items get further units: every answer is right with the same probability, and wrong in
+    all ways with the same. Shares of classes are corrected for wrong labels, which widens their interval; the share
+    that needs most items, one half, is assumed. The intervals of a quality report use all answers and are no wider.
 
     Args:
         classes: number of possible answers.
@@ -77,46 +76,6 @@ def _check(classes: int, accuracy: float, target_ci: float, least: int, most: in
         raise ConfigError(f"--min {least} is more than --max {most}", key="--min")
 
 
-def posterior_of(counts: Sequence[int], classes: int, accuracy: float) -> float:
-    """Return the posterior probability of the most frequent answer.
-
-    Args:
-        counts: number of answers of each kind; kinds that nobody gave may be left out.
-        classes: number of possible answers.
-        accuracy: probability that an answer is right.
-    """
-    assumed = bounded_accuracy(accuracy, classes)
-    # How much more probable an answer is if it is right than if it is one of the wrong ones.
-    ratio = assumed * (classes - 1) / (1 - assumed)
-    most = max(counts, default=0)
-    others = sum(ratio ** (count - most) for count in counts) + max(0, classes - len(counts)) * ratio**-most
-    return 1 / others
-
-
-def bounded_accuracy(accuracy: float, classes: int) -> float:
-    """Return an accuracy that is better than chance and less than certain."""
-    return min(MOST_ACCURACY, max(1 / classes + LEAST_ABOVE_CHANCE, accuracy))
-
-
-def share_interval(
-    labelled: int, items: int, label_accuracy: float, classes: int, level: float = 0.95
-) -> tuple[float, float]:
-    """Return the interval of the share of a class, corrected for wrong labels.
-
-    Args:
-        labelled: items that have the label.
-        items: all items.
-        label_accuracy: share of items whose label is right.
-        classes: number of possible labels.
-        level: how often the interval holds the true share.
-    """
-    wrong = (1 - label_accuracy) / (classes - 1)
-    share = labelled / items
-    center = (share - wrong) / (label_accuracy - wrong)
-    spread = NormalDist().inv_cdf((1 + level) / 2) * (share * (1 - share) / items) ** 0.5 / (label_accuracy - wrong)
-    return center - spread, center + spread
-
-
 def _design(answers: str, result: tuple[float, float], classes: int, target_ci: float) -> LabelDesign:
     mean, right = result
     # A class with the true share p is seen with p * right + (1 - p) * wrong: the difference of both scales the error.
@@ -135,6 +94,7 @@ def _fixed(count: int, classes: int, accuracy: float) -> tuple[float, float]:
 
 def _adaptive(classes: int, accuracy: float, confidence: float, least: int, most: int) -> tuple[float, float]:
     """Return the mean number of answers and the share of right labels if items get answers until they are sure."""
+    model, rule = LabelModel(classes, accuracy), StopRule(confidence, least, most)
     mean, right = 0.0, 0.0
     #: Chance of each state that an item is in with so many answers; the right answer's count stands first.
     states: dict[tuple[int, ...], float] = {(0,) * classes: 1.0}
@@ -148,8 +108,7 @@ def _adaptive(classes: int, accuracy: float, confidence: float, least: int, most
                 following[key] = following.get(key, 0.0) + chance * step
         states = {}
         for counts, chance in following.items():
-            is_sure = count >= least and posterior_of(counts, classes, accuracy) >= confidence
-            if is_sure or count == most:
+            if not model.further_answers(counts, 0, rule):
                 mean += chance * count
                 right += chance * _right(counts)
             else:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from ...projections.queries.quality.agreement import Agreement
 from ...projections.queries.quality.answers import QuestionKind
+from ...projections.queries.quality.class_shares import Interval
 from ...projections.queries.quality.labels import MAJORITY, QuestionLabels
-from ...projections.queries.quality.report import QualityReport, QuestionQuality
+from ...projections.queries.quality.report import QualityReport, QuestionQuality, QuestionShares
 from ...projections.queries.quality.worker_quality import WorkerQuality
 from ..text import format_duration, printable
 
@@ -49,6 +50,8 @@ def question_lines(question: QuestionQuality, report: QualityReport) -> Iterator
         yield "answers", _choices(question.choices)
     if question.agreement is not None:
         yield "agreement", _agreement(question.agreement)
+    if question.shares is not None:
+        yield "shares", _shares(question.shares)
     for one in report.labels:
         if one.question == question.question:
             yield "labels", _labels(one)
@@ -65,7 +68,13 @@ def question_head(question: QuestionQuality) -> str:
 def methods_of(question: QuestionQuality, report: QualityReport) -> list[str]:
     """Return the names of the methods that the figures of a question come from, in order."""
     agreement = [] if question.kind is QuestionKind.TEXT else ["percent", "alpha", "fleiss_kappa", "cohen_kappa"]
-    return ["question", *agreement, *(one.method for one in report.labels if one.question == question.question)]
+    shares = [] if question.shares is None else ["shares", "accuracy"]
+    return [
+        "question",
+        *agreement,
+        *shares,
+        *(one.method for one in report.labels if one.question == question.question),
+    ]
 
 
 def count_of_workers(count: int) -> str:
@@ -88,6 +97,20 @@ def _agreement(found: Agreement) -> str:
         f", Cohen {_figure(found.cohen_kappa)} ({found.cohen_pairs:,} pairs of workers)" if found.cohen_pairs else ""
     )
     return f"{percent} of {found.pairs:,} pairs, alpha {_figure(found.alpha)} ({found.alpha_metric}), {fleiss}{cohen}"
+
+
+def _shares(found: QuestionShares) -> str:
+    most = sorted(found.choices.items(), key=lambda one: -one[1].share)
+    shown = ", ".join(
+        f"{printable(answer, MAX_ANSWER)} {one.share:.0%} ({_interval(one.interval)})"
+        for answer, one in most[:SHOWN_CHOICES]
+    )
+    more = "" if len(most) <= SHOWN_CHOICES else f", and {len(most) - SHOWN_CHOICES} more"
+    return f"{shown}{more}; accuracy {found.accuracy:.0%} ({_interval(found.accuracy_interval)})"
+
+
+def _interval(ends: Interval) -> str:
+    return f"{100 * ends[0]:.0f} to {100 * ends[1]:.0f}"
 
 
 def _labels(found: QuestionLabels) -> str:

@@ -65,8 +65,8 @@ class LabelModel(msgspec.Struct, frozen=True, gc=False):
     def further_answers(self, counts: Sequence[int], unusable: int, rule: StopRule) -> int:
         """Return how many more answers an item needs at least; 0 if it gets no more.
 
-        As many are needed as would suffice if all of them were for the present label. With fewer the label is not sure,
-        whatever they are, so none of them is asked for in vain.
+        Up to the least number, nothing else counts. From then on as many are needed as would suffice if all of them
+        were for the present label. With fewer the label is not sure, whatever they are, so none is asked for in vain.
 
         Args:
             counts: number of answers for each class.
@@ -77,10 +77,10 @@ class LabelModel(msgspec.Struct, frozen=True, gc=False):
         left = rule.most - usable - unusable
         if left <= 0:
             return 0
-        further = max(0, rule.least - usable)
-        extended = list(counts) or [0]
-        place = extended.index(max(extended))
-        extended[place] += further
+        if usable < rule.least:
+            return min(rule.least - usable, left)
+        extended = list(counts)
+        place, further = extended.index(max(extended)), 0
         while further < left and self.posterior(extended) < rule.confidence:
             further += 1
             extended[place] += 1

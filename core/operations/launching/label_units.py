@@ -13,13 +13,23 @@ from ....events import streams
 from ....events.assignment import AssignmentExtended, AssignmentSettled
 from ....events.envelope import RecordedEvent
 from ....events.ids import AgentId, AssignmentId, TaskRunId, UnitId
-from ....events.unit import UnitCreated
+from ....events.unit import (
+    UnitAccepted,
+    UnitCompleted,
+    UnitExpired,
+    UnitLateAccepted,
+    UnitRejected,
+    UnitReleased,
+    UnitReopened,
+    UnitSoftRejected,
+    UnitVerdictWithdrawn,
+)
 from ...command_issuer import CommandIssuer
 from ...commands.labels import AssessLabels, ItemAnswers, LabelPlan
 from ...commands.task_run import UnitPlan
 from ...decisions.labels.assess_labels import counted_agents, units_of
 from ...ledger import Ledger
-from ...lifecycles.unit import OPEN_UNIT_STATUSES, UNIT, UnitStatus
+from ...lifecycles.unit import OPEN_UNIT_STATUSES, UnitStatus
 from ...ports import Ids
 from ...state.label_model import LabelModel, estimated_accuracy
 
@@ -28,12 +38,25 @@ MAX_CHUNK = 100
 #: A submission that is larger is not read: it would hold up everybody else.
 MAX_READ_BYTES = 256 * 1024
 
+#: Events after which an item may lack answers, or have enough.
+_CHANGES = (
+    UnitCompleted,
+    UnitAccepted,
+    UnitLateAccepted,
+    UnitSoftRejected,
+    UnitRejected,
+    UnitVerdictWithdrawn,
+    UnitReleased,
+    UnitExpired,
+    UnitReopened,
+)
+
 
 class LabelUnits:
     """The further units of one run's items.
 
-    Whenever a unit of an item changes, the item is assessed again; the decision is made by the ledger. After a restart
-    all items are: those that have what they need stay as they are.
+    Whenever the work on a unit ends or gets a verdict, its item is assessed again; the decision is made by the ledger.
+    After a restart all items are: those that have what they need stay as they are.
 
     Attributes:
         opened: number of further units, without those that were withdrawn.
@@ -113,7 +136,7 @@ class LabelUnits:
                 self.opened += len(event.units)
             elif isinstance(event, AssignmentSettled):
                 self.opened -= len(event.withdrawn)
-            elif type(event) in UNIT.events and not isinstance(event, UnitCreated):
+            elif isinstance(event, _CHANGES):
                 unit = self._ledger.state.units[recorded.envelope.stream]
                 if unit.index >= 0:
                     self._waiting.setdefault(unit.assignment)

@@ -13,6 +13,7 @@ from ....events.ids import AssignmentId, WorkerId
 from ...mephisto_db.queries import JsonValue
 from .agreement import Label
 from .answers import Question, QuestionKind
+from .class_shares import ClassShares, Interval, class_shares
 
 MAJORITY = "majority"
 MEDIAN = "median"
@@ -27,6 +28,11 @@ class ItemLabel(msgspec.Struct, frozen=True, kw_only=True):
     confidence: float | None
     #: Answers that it is made from.
     answers: int
+    #: The probability that it is right, by the model of equally accurate workers; None for a median, and if no item has
+    #: two answers.
+    posterior: float | None = None
+    #: The same at the two ends of the 95 % credible interval of the workers' accuracy.
+    interval: Interval | None = None
 
 
 class QuestionLabels(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +87,15 @@ def labels_of(question: Question, aggregator: Aggregator | None) -> list[Questio
             for worker, label in answers.items()
         ]
         found += [_labels(question, one) for one in aggregator(votes)]
-    return found
+    shares = shares_of(question)
+    return found if shares is None else [_with_posteriors(question, one, shares) for one in found]
+
+
+def shares_of(question: Question) -> ClassShares | None:
+    """Estimate the shares of a question's choices, in their order; None if it is no choice, or too little is known."""
+    if question.kind is not QuestionKind.CHOICE:
+        return None
+    return class_shares(Counter(_counts(question).values()), len(question.choices))
 
 
 def labels_by_item(found: Iterable[QuestionLabels]) -> dict[int, JsonValue]:
@@ -89,9 +103,37 @@ def labels_by_item(found: Iterable[QuestionLabels]) -> dict[int, JsonValue]:
     items: defaultdict[int, dict[str, dict[str, JsonValue]]] = defaultdict(dict)
     for one in found:
         for label in one.labels:
-            shown: JsonValue = {"label": label.label, "confidence": label.confidence, "answers": label.answers}
+            low, high = (None, None) if label.interval is None else label.interval
+            shown: JsonValue = {
+                "label": label.label,
+                "confidence": label.confidence,
+                "answers": label.answers,
+                "posterior": label.posterior,
+                "interval": {"low": low, "high": high},
+            }
             items[label.item].setdefault(one.question, {})[one.method] = shown
     return {item: {question: dict(methods) for question, methods in labels.items()} for item, labels in items.items()}
+
+
+def _counts(question: Question) -> dict[AssignmentId, tuple[int, ...]]:
+    """Return the number of answers to each item for each choice."""
+    counts = ((item, Counter(answers.values())) for item, answers in question.items.items())
+    return {item: tuple(found[choice] for choice in question.choices) for item, found in counts}
+
+
+def _with_posteriors(question: Question, found: QuestionLabels, shares: ClassShares) -> QuestionLabels:
+    numbers, counts = {label: number for number, label in enumerate(question.choices)}, _counts(question)
+    return msgspec.structs.replace(
+        found,
+        labels=tuple(
+            msgspec.structs.replace(
+                one,
+                posterior=shares.label_posterior(counts[one.item], numbers[one.label]),
+                interval=shares.label_interval(counts[one.item], numbers[one.label]),
+            )
+            for one in found.labels
+        ),
+    )
 
 
 def _labels(question: Question, estimate: Estimate) -> QuestionLabels:

@@ -25,6 +25,12 @@ METHODS: Mapping[str, str] = {
     "median": "The median of the numbers.",
     "dawid_skene": "Dawid and Skene's model by crowd-kit, 100 iterations. Confidence: the probability of the label. "
     "Skill: the probability that the worker's answer is right, at the estimated shares of the choices.",
+    "shares": "Shares of the choices among items, corrected for wrong answers, with 95 % credible intervals: the mode "
+    "of the posterior, and its curvature on the scale of log odds. Model: every answer is right with one probability, "
+    "the accuracy, and wrong in all ways with the same. Why an item got no more answers makes no difference.",
+    "accuracy": "Probability that an answer is right, estimated together with the shares from how far answers agree.",
+    "posterior": "Probability that a label is right, by the same model, shares and accuracy, whatever its method. "
+    "Interval: the same at the two ends of the interval of the accuracy.",
     "mace": "MACE by crowd-kit, 50 iterations. Confidence: the probability of the label. Skill: the "
     "probability that the worker is not guessing.",
     "pieces": "Submitted units of all kinds, whatever the verdict.",

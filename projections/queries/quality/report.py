@@ -11,7 +11,8 @@ from ....events.ids import TaskRunId
 from ..as_of import AsOf
 from .agreement import Agreement, Label, agreement_about
 from .answers import Question, QuestionKind, questions_of, read_work
-from .labels import Aggregator, QuestionLabels, labels_of
+from .class_shares import Interval
+from .labels import Aggregator, QuestionLabels, labels_of, shares_of
 from .methods import METHODS
 from .worker_quality import QualityRules, WorkerQuality, workers_of
 from .worker_signs import RepeatedText, fast_limit, repeated_texts
@@ -32,6 +33,26 @@ class QuestionQuality(msgspec.Struct, frozen=True, kw_only=True):
     choices: dict[str, int]
     #: None for free text.
     agreement: Agreement | None
+    #: The shares of the choices among items, and the accuracy of answers; None if it is no choice, or no item has two
+    #: answers.
+    shares: QuestionShares | None = None
+
+
+class EstimatedShare(msgspec.Struct, frozen=True, kw_only=True):
+    """The share of one choice among the items."""
+
+    share: float
+    #: The 95 % credible interval.
+    interval: Interval
+
+
+class QuestionShares(msgspec.Struct, frozen=True, kw_only=True):
+    """The shares of all choices of a question, corrected for wrong answers."""
+
+    choices: dict[str, EstimatedShare]
+    #: Probability that an answer is right.
+    accuracy: float
+    accuracy_interval: Interval
 
 
 class QualityReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,7 +138,20 @@ def question_quality(question: Question) -> QuestionQuality:
         items=len(question.items),
         workers=len({worker for item in question.items.values() for worker in item}),
         choices={shown_label(choice): counts[choice] for choice in question.choices},
+        shares=_question_shares(question),
         agreement=None if is_text else agreement_about([*question.items.values()], is_numeric=question.is_numeric),
+    )
+
+
+def _question_shares(question: Question) -> QuestionShares | None:
+    found = shares_of(question)
+    if found is None:
+        return None
+    estimated = zip(question.choices, found.shares, found.intervals, strict=True)
+    return QuestionShares(
+        choices={shown_label(choice): EstimatedShare(share=share, interval=ends) for choice, share, ends in estimated},
+        accuracy=found.accuracy,
+        accuracy_interval=found.accuracy_interval,
     )
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from random import Random
 
 import pytest
 from click.testing import CliRunner, Result
 
 from mephisto_es.adapters.cli import main as command
-from mephisto_es.adapters.quality.design import Design, LabelDesign, design, posterior_of, share_interval
+from mephisto_es.adapters.quality.design import Design, LabelDesign, design
 from mephisto_es.core.errors import ConfigError
+from mephisto_es.core.state.label_model import StopRule
+
+from .label_simulation import Study, simulated
 
 
 def run(*words: object) -> Result:
@@ -19,14 +21,6 @@ def run(*words: object) -> Result:
 
 def by_answers(found: Design) -> dict[str, LabelDesign]:
     return {one.answers: one for one in found.choices}
-
-
-def test_posteriors_by_hand() -> None:
-    assert posterior_of([2], 2, 0.75) == pytest.approx(9 / 10)
-    assert posterior_of([1, 1], 2, 0.75) == pytest.approx(1 / 2)
-    # Odds of the answer against each of two wrong ones: 0.75 / 0.125 = 6, squared.
-    assert posterior_of([2], 3, 0.75) == pytest.approx(36 / 38)
-    assert posterior_of([], 4, 0.75) == pytest.approx(1 / 4)
 
 
 def test_labels_by_formulas() -> None:
@@ -45,43 +39,30 @@ def test_as_many_answers_as_are_needed_cost_a_quarter_less_than_three() -> None:
     assert found["2 to 5"].label_accuracy >= found["3"].label_accuracy - 0.005
 
 
-def crowd(rng: Random, truth: int, classes: int, accuracy: float) -> int:
-    return truth if rng.random() < accuracy else (truth + 1 + rng.randrange(classes - 1)) % classes
-
-
-def label_of(rng: Random, truth: int, rule: tuple[int, float, float, int, int]) -> tuple[int, int]:
-    """Let a crowd answer until the label is sure; return the label and the number of answers."""
-    classes, accuracy, confidence, least, most = rule
-    counts = [0] * classes
-    for answers in range(1, most + 1):
-        counts[crowd(rng, truth, classes, accuracy)] += 1
-        if answers >= least and posterior_of(counts, classes, accuracy) >= confidence:
-            break
-    best = [one for one in range(classes) if counts[one] == max(counts)]
-    return rng.choice(best), answers
-
-
 def test_a_simulated_crowd_does_what_was_computed() -> None:
-    rule = (3, 0.9, 0.9, 2, 5)
     expected = by_answers(design(3, 0.9, 0.1, confidence=0.9, least=2, most=5))["2 to 5"]
-    rng = Random("a crowd")
-    done = [(truth, *label_of(rng, truth, rule)) for truth in (rng.randrange(3) for _ in range(5000))]
-    assert sum(answers for *_, answers in done) / len(done) == pytest.approx(expected.mean_answers, rel=0.02)
-    assert sum(truth == label for truth, label, _ in done) / len(done) == pytest.approx(
-        expected.label_accuracy, abs=0.01
+    study = Study(items=5000, shares=(0.4, 0.3, 0.3), skill=0.9, spread=None, accuracy=0.9, rule=StopRule(0.9, 2, 5))
+    found = simulated(study, seed=1)
+    assert found.answers / study.items == pytest.approx(expected.mean_answers, rel=0.02)
+    assert found.right / study.items == pytest.approx(expected.label_accuracy, abs=0.01)
+
+
+@pytest.mark.parametrize(("classes", "accuracy", "least", "most"), [(3, 0.75, 2, 5), (2, 0.75, 3, 3), (3, 0.9, 2, 5)])
+def test_the_intervals_of_a_quality_report_are_as_narrow_as_was_asked_for(
+    classes: int, accuracy: float, least: int, most: int
+) -> None:
+    found = design(classes, accuracy, 0.1, confidence=0.95, least=least, most=most).choices[-1]
+    rest = 0.5 / (classes - 1)
+    study = Study(
+        items=found.items,
+        shares=(0.5, *[rest] * (classes - 1)),
+        skill=accuracy,
+        spread=None,
+        accuracy=accuracy,
+        rule=StopRule(0.95, least, most),
     )
-
-
-def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
-    rule, share, items = (3, 0.75, 0.95, 2, 5), 0.3, 120
-    right = by_answers(design(3, 0.75, 0.1, confidence=0.95, least=2, most=5))["2 to 5"].label_accuracy
-    held = 0
-    for seed in range(500):
-        rng = Random(f"run {seed}")
-        truths = [0 if rng.random() < share else rng.randrange(1, 3) for _ in range(items)]
-        low, high = share_interval(sum(label_of(rng, one, rule)[0] == 0 for one in truths), items, right, 3)
-        held += low <= share <= high
-    assert 0.92 <= held / 500 <= 0.98
+    halves = [(high - low) / 2 for low, high in (simulated(study, seed).intervals[0] for seed in range(5))]
+    assert 0.07 < sum(halves) / len(halves) < 0.1
 
 
 def test_the_verb() -> None:

@@ -167,15 +167,18 @@ def test_a_replacement_that_somebody_works_on_is_not_withdrawn(item: Item) -> No
 
 
 def test_units_beyond_the_most_are_withdrawn_if_a_rejection_is_reversed(run: SmallRun) -> None:
-    item = Item(run, StopRule(0.9999, 1, 2))
+    item = Item(run, StopRule(0.9999, 1, 3))
     item.answer(0)
-    item.assess()
+    assert len(only(item.assess(), AssignmentExtended).units) == 2
     item.review(1, Verdict.REJECTED)
+    item.answer(0)
     assert len(only(item.assess(), AssignmentExtended).units) == 1
-    assert len(item.open_units) == 2
     item.review(1, Verdict.APPROVED)
+    assert len(item.open_units) == 2
     assert only(item.assess(), UnitExpired).reason == NOT_NEEDED
     assert len(item.open_units) == 1
+    item.answer(0)
+    assert only(item.assess(), AssignmentSettled).by is StopReason.MAXIMUM
 
 
 def test_what_has_changed_meanwhile_is_left_for_the_next_time(item: Item) -> None:

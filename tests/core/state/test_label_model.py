@@ -33,7 +33,7 @@ def test_a_posterior_is_bayes_rule() -> None:
 @pytest.mark.parametrize(
     ("counts", "unusable", "further"),
     [
-        ([0, 0, 0], 0, 2),  # at least two, which may be enough
+        ([0, 0, 0], 0, 2),  # at least two
         ([1, 0, 0], 0, 1),
         ([2, 0, 0], 0, 0),
         ([1, 1, 0], 0, 2),  # one more could not be enough
@@ -80,6 +80,12 @@ def test_the_accuracy_of_simulated_workers_is_found(accuracy: float) -> None:
         pattern = tuple(count for count in counts if count)
         patterns[pattern] = patterns.get(pattern, 0) + 1
     assert estimated_accuracy(patterns, 3) == pytest.approx(accuracy, abs=0.02)
+
+
+def test_before_the_least_number_of_answers_nothing_else_counts() -> None:
+    assert LabelModel(3, 0.5).further_answers([0, 0, 0], 0, RULE) == 2
+    assert LabelModel(3, 0.5).further_answers([1, 0, 0], 0, RULE) == 1
+    assert LabelModel(3, 0.5).further_answers([2, 0, 0], 0, RULE) == 3
 
 
 def test_little_is_concluded_from_little() -> None:
