@@ -10,7 +10,7 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-ch
 PYTEST = $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-prolific demo-connect demo-sona test lint coverage matrix docs bench desk simulate uploads pauses notices routers torture sites datasets hostile powercut mutants damage constraints sbom
+.PHONY: help demo demo-prolific demo-connect demo-sona test lint coverage matrix docs bench desk labels simulate uploads pauses notices routers torture sites datasets hostile powercut mutants damage constraints sbom
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ bench: $(VENV)/installed-for-tests ## Measure every figure that has a bar, for a
 
 desk: $(VENV)/installed-for-tests ## Review 200 pictures in Chromium, by keyboard alone.
 	REVIEWED_PICTURES=100 $(VENV)/bin/python -m pytest tests/browser/test_web_view.py -k by_keyboard_alone
+
+labels: $(VENV)/installed-for-tests ## Simulate 500 studies whose items get answers until their labels are sure: intervals and savings.
+	$(VENV)/bin/python -m tests.adapters.quality.label_simulation 500
 
 N ?= 100
 simulate: $(VENV)/installed-for-tests ## Run the operator with faults from N=100 fresh seeds; a seed that fails is printed.

@@ -121,8 +121,8 @@ class UnitRecord(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[str, ...]
     #: What is wrong with the answers, as far as the form says; empty if nothing is known to be.
     problems: tuple[str, ...]
-    #: In an export with `--labels` what the answers of all workers to the item add up to: `label`, `confidence` and
-    #: `answers`, by question and method. None otherwise.
+    #: In an export with `--labels` what the answers of all workers to the item add up to: `label`, `confidence`,
+    #: `answers`, `posterior` and `interval`, by question and method. None otherwise.
     labels: JsonValue = None
 
 

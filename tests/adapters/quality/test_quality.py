@@ -34,6 +34,7 @@ CHOICES = ("bird", "cat", "dog")
 WORKERS, ITEMS, JUDGMENTS = 20, 40, 5
 #: A fifth of the crowd: they answer at random, always the same, or always the wrong choice.
 SPAMMERS = {3, 8, 13, 18}
+FIGURES = ("interval.low", "posterior", "interval.high")
 GOLDS = {1: True, 2: True, 3: False}
 
 
@@ -175,7 +176,18 @@ def test_the_verb_says_what_was_found_and_how(database: Path) -> None:
     assert "run-1  sentence rating: 203 pieces of work by 20 workers" in text
     assert "look at worker-3 (Zoë 3): 0 of 1 gold units right, below 80% (quality.min_gold)" in text
     assert "look at worker-4 (Zoë 4): 10 of 10 pieces in less than 90 s (quality.min_seconds)" in text
-    for figure in ("alpha", "percent", "fleiss_kappa", "cohen_kappa", "majority", "median", "skill"):
+    assert "\n  shares     " in text
+    for figure in (
+        "shares",
+        "accuracy",
+        "alpha",
+        "percent",
+        "fleiss_kappa",
+        "cohen_kappa",
+        "majority",
+        "median",
+        "skill",
+    ):
         assert f"\n  {figure}  " in text
     assert "Zoë" not in run("quality", database, "--pseudonyms", "--no-labels").stdout
 
@@ -248,4 +260,9 @@ def test_labels_are_in_the_export(database: Path, report: QualityReport) -> None
         assert json.loads(row["labels"] or "{}").get("how.sure", {}).keys() == (
             {"median"} if item in expected else set()
         )
+    majority = [row for row in rows if row["label.label.majority.label"]]
+    for row in majority:
+        low, posterior, high = (float(row[f"label.label.majority.{one}"]) for one in FIGURES)
+        assert 0 <= low <= posterior <= high <= 1
+    assert len(majority) == 200
     assert json.loads(run("export", database, 1).stdout.splitlines()[0])["labels"] is None
