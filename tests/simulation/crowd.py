@@ -211,7 +211,8 @@ class Visit:
         return True
 
     async def _submit(self, token: str) -> None:
-        work = {"by": self.registration, "click": self.chance.getrandbits(32)}
+        click = self.chance.getrandbits(32)
+        work = {"by": self.registration, "click": click, "label": "aab"[click % 3]}
         await self.person.tell(lambda router: router.submit_task(token, work))
 
 

@@ -12,10 +12,10 @@ from starlette.routing import Route
 from ....core.entity_ref import KINDS, MAX_CHARACTERS, WORKER, EntityRef, find_entity, parse_entity_ref
 from ....core.errors import AmbiguousReferenceError
 from ....core.lifecycles.unit import UnitStatus
-from ....events.ids import AgentId, WorkerId
+from ....events.ids import AgentId, AssignmentId, WorkerId
 from ....projections.queries.entity_ref import ViewLookup
 from ....projections.queries.history.entity_events import events_about
-from ....projections.queries.history.explain import Explanation, explain_agent, explain_worker
+from ....projections.queries.history.explain import Explanation, explain_agent, explain_assignment, explain_worker
 from ....projections.queries.history.timeline import TimelineEntry, timeline
 from ....projections.queries.runs.progress import RunProgress, run_progress
 from ....projections.queries.unit_list import (
@@ -38,7 +38,7 @@ MAX_PAGES = 1_000_000
 #: The latest lines of a timeline that are shown; the command line prints all of them.
 MAX_LINES = 1000
 #: Kinds of entities whose decisions are explained.
-EXPLAINED = ("agent", "worker")
+EXPLAINED = ("agent", "worker", "assignment")
 
 Names = dict[WorkerId, str]
 
@@ -114,14 +114,16 @@ class EntityPages:
         )
 
     async def explain(self, request: Request) -> Response:
-        """Show the decisions about an agent or a worker."""
+        """Show the decisions about an agent, a worker or an assignment."""
         subject, seq = _subject_of(request), seq_of(request)
         if subject.kind not in EXPLAINED:
-            raise HTTPException(404, f"Decisions are shown for agents and workers only, not for {subject}")
+            raise HTTPException(404, f"Decisions are shown for agents, workers and assignments only, not for {subject}")
 
         def answer(moment: LogAsOf) -> tuple[Explanation, str | None]:
             if subject.kind == "agent":
                 return explain_agent(moment, AgentId(subject.number)), None
+            if subject.kind == "assignment":
+                return explain_assignment(moment, AssignmentId(subject.number)), None
             return explain_worker(moment, WorkerId(subject.number)), self._name_of(moment, subject)
 
         explanation, name = await self._site.log.query(answer, seq)

@@ -27,7 +27,7 @@ def parts_to_resume(live_run: LiveTaskRun) -> tuple[Resumable, ...]:
     """Return the parts that a restart restores, in the order in which they must be resumed."""
     launcher, pool = live_run.task_launcher, live_run.worker_pool
     return (
-        # Created assignments, units that wait to be launched, assignments to make again.
+        # Created assignments, units that wait to be launched, assignments to make again, items to assess.
         launcher,
         # Screening data that is used up.
         pool.admission,

@@ -23,7 +23,7 @@ from mephisto_es.events import streams
 from mephisto_es.events.ids import ProjectId, TaskId, UnitId
 from mephisto_es.events.records import ProjectCreated, TaskPutInProject
 from mephisto_es.projections.queries.history.entity_events import events_about
-from mephisto_es.projections.queries.history.explain import explain_worker
+from mephisto_es.projections.queries.history.explain import explain_assignment, explain_worker
 from mephisto_es.projections.queries.history.timeline import timeline
 from mephisto_es.projections.queries.runs.run_status import all_runs, run_status
 from mephisto_es.projections.registry import PROJECTIONS
@@ -191,14 +191,16 @@ async def test_a_timeline_says_what_the_command_says(visitor: Visitor, database:
 
 async def test_decisions_say_what_the_command_says(visitor: Visitor, database: Path) -> None:
     with open_as_of(database) as moment:
-        worker = moment.db.execute("SELECT worker_id FROM agents").fetchone()[0]
-        explanation = explain_worker(moment, worker)
-    said = await visitor.read(f"/explain/worker-{worker}")
-    assert explanation.summary in said
-    for step in explanation.steps:
-        assert step.text in said
-        for rule in step.rules:
-            assert f"{'✓ held:' if rule.holds else '✗ did not hold:'} {rule.rule}" in said
+        found = moment.db.execute("SELECT agents.worker_id, assignment_id FROM agents JOIN units USING (unit_id)")
+        worker, assignment = found.fetchone()
+        explained = explain_worker(moment, worker), explain_assignment(moment, assignment)
+    for explanation in explained:
+        said = await visitor.read(f"/explain/{explanation.entity}")
+        assert explanation.summary in said
+        for step in explanation.steps:
+            assert step.text in said
+            for rule in step.rules:
+                assert f"{'✓ held:' if rule.holds else '✗ did not hold:'} {rule.rule}" in said
 
 
 async def test_exports(visitor: Visitor, database: Path, tmp_path: Path) -> None:
@@ -226,7 +228,7 @@ async def test_exports(visitor: Visitor, database: Path, tmp_path: Path) -> None
         ("/runs/first", 404, "Page not found."),
         ("/timeline/worker-9999", 404, "there is no worker-9999; the nearest is worker-"),
         ("/timeline/someone", 404, "'someone' is not an id; write for instance run-1, "),
-        ("/explain/unit-1", 404, "Decisions are shown for agents and workers only, not for unit-1."),
+        ("/explain/unit-1", 404, "Decisions are shown for agents, workers and assignments only, not for unit-1."),
         ("/find?id=<b>", 404, "there is no run or assignment or unit or agent or onboarding or worker '<b>'"),
         ("/?seq=soon", 400, "seq is 'soon'; it must be a position in the log"),
         ("/?seq=99999999", 404, "there is no seq 99999999; the nearest is seq "),
