@@ -191,7 +191,7 @@ async def test_a_timeline_says_what_the_command_says(visitor: Visitor, database:
 
 async def test_decisions_say_what_the_command_says(visitor: Visitor, database: Path) -> None:
     with open_as_of(database) as moment:
-        found = moment.db.execute("SELECT agents.worker_id, assignment_id FROM agents JOIN units USING (unit_id)")
+        found = moment.db.execute("SELECT agents.worker_id, units.assignment_id FROM agents JOIN units USING (unit_id)")
         worker, assignment = found.fetchone()
         explained = explain_worker(moment, worker), explain_assignment(moment, assignment)
     for explanation in explained:
