@@ -211,8 +211,7 @@ class Visit:
         return True
 
     async def _submit(self, token: str) -> None:
-        click = self.chance.getrandbits(32)
-        work = {"by": self.registration, "click": click, "label": "aab"[click % 3]}
+        work = {"by": self.registration, "click": self.chance.getrandbits(32)}
         await self.person.tell(lambda router: router.submit_task(token, work))
 
 

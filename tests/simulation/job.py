@@ -30,10 +30,8 @@ from mephisto_es.core.abstractions.mixins import OnboardingRequired, OnboardingR
 from mephisto_es.core.abstractions.resources import Details
 from mephisto_es.core.abstractions.shared_task_state import OnboardingSharedState
 from mephisto_es.core.abstractions.task_runner import TaskRunner
-from mephisto_es.core.commands.labels import LabelPlan
 from mephisto_es.core.operations.hydra_config import MephistoConfig
 from mephisto_es.core.operations.registry import register_mephisto_abstraction
-from mephisto_es.core.state.label_model import StopRule
 
 from .channel import UnreliableChannel
 from .faults import Router
@@ -44,8 +42,6 @@ LINES = 2
 #: One call in so many of a callback raises.
 CALLBACK_FAILS_ONE_IN = 8
 QUALIFICATION = "was_onboarded"
-#: Answers by which items get further units.
-LABEL_PLAN = LabelPlan(answer="label", classes=("a", "b"), accuracy=None, rule=StopRule(0.9, 2, 4))
 
 
 class CallbackFailedError(Exception):
@@ -95,14 +91,8 @@ class JobPlan:
 
     @property
     def seats(self) -> int:
-        """Units that an assignment gets at first."""
-        return 2 if self.is_chat or self.label_plan else 1
-
-    @property
-    def label_plan(self) -> LabelPlan | None:
-        """Whether items get further units until their labels are sure, which every other job without chats wants."""
-        drawn = Random(f"{self.assignments} {self.has_onboarding} {self.maximum_units} {self.concurrent_units}")
-        return None if self.is_chat or drawn.random() < 0.5 else LABEL_PLAN
+        """Units of an assignment."""
+        return 2 if self.is_chat else 1
 
 
 @dataclass
@@ -197,10 +187,6 @@ class SimulatedBlueprint(OnboardingRequired):
         plan = plan_of(self.shared_state)
         items = [item_of(plan, number) for number in range(plan.assignments)]
         return one_by_one(items) if plan.streams_data else items
-
-    @property
-    def label_plan(self) -> LabelPlan | None:
-        return None if self.shared_state.plan is None else self.shared_state.plan.label_plan
 
     def build_page(self, static_dir: Path) -> None:
         """There is no page."""

@@ -30,7 +30,7 @@ from mephisto_es.events.ids import TaskRunId
 from ..commands import CHECKED_DECISIONS
 from .crowd import PageRecord, Person
 from .faults import DiskFault, FaultyLog, PowerCutError, Router, SeededIds, SteppedClock
-from .invariants import check_labels, check_ledger, check_log, check_pages, check_view
+from .invariants import check_ledger, check_log, check_pages, check_view
 from .job import ENVIRONMENT, Environment, JobPlan, config, shared_state
 from .money import check_money, check_requests
 from .requester import PAUSE_REASON, Office, Requester, Requests
@@ -166,7 +166,6 @@ class Simulation:
         assert not self._is_spinning, f"a loop does not wait: {self._statuses()}"
         assert not patience.cancelled_caught, f"it did not end: {self._statuses()}"
         check_log(self.disk)
-        check_labels(self.disk)
         check_view(self.disk)
         told = Requests() if self._requester is None else self._requester.told
         check_pages(self.disk, self.page_record, self.environment, self._run_of, told)
