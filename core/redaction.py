@@ -24,6 +24,9 @@ MIN_TRACED_LENGTH = 6
 #: Settings that hold environment variables for a server; only their values are secret.
 _SECRET_SECTIONS = frozenset({"heroku_config_args"})
 
+#: Settings that say where a secret is kept.
+_PLACES = ("secret_file",)
+
 _SECRET_NAME = re.compile(
     r"token|secret|passw|passphrase|credential|authorization|cookie|private"
     r"|(?:^|_)(?:pwd|auth|dsn)(?:_|$)"
@@ -51,7 +54,7 @@ _CAMEL_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 def looks_secret(name: str) -> bool:
     """Return whether a value of this name may be a secret."""
     words = _CAMEL_HUMP.sub("_", name).lower().replace("-", "_").replace(".", "_")
-    return _SECRET_NAME.search(words) is not None
+    return _SECRET_NAME.search(words) is not None and not words.endswith(_PLACES)
 
 
 def redacted_text(text: str) -> str:

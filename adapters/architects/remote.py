@@ -90,6 +90,12 @@ class RemoteArchitect(Architect):
         #: Names the run to the routers.
         self._run = _name_of(self.resources.secret_for("remote routers"))
         self._static_dir = self.build_dir / STATIC_FOLDER
+        #: Absolute paths of the files that the settings name.
+        self._files = {
+            name: str(Path(settings[name]).expanduser().absolute())
+            for name in ("secret_file", "ca_file")
+            if settings[name] is not None
+        }
         self._secret = ""
         self._trusted: ssl.SSLContext | None = None
         self._page: SentPage | None = None
@@ -148,18 +154,19 @@ class RemoteArchitect(Architect):
         """
         if not self._secret:
             raise LaunchError("deploy", "nothing was prepared")
-        settings = self.args.architect
-        details = {"urls": " ".join(self._urls), "run": self._run, "secret_file": str(settings.secret_file)}
-        if settings.ca_file is not None:
-            details["ca_file"] = settings.ca_file
+        details = {"urls": " ".join(self._urls), "run": self._run, **self._files}
         self._resource = await self.resources.intend("remote_router", details)
         await self._serve_page("deploy")
         await self.resources.acquired(self._resource, details)
         return self._workers_url
 
-    def return_to(self, details: Details) -> None:  # noqa: ARG002
+    def return_to(self, details: Details) -> None:
         """Note that the run is resumed: workers are there, and one router is enough to continue."""
         self._is_resumed = True
+        # The process may have been started in another folder.
+        for name in self._files.keys() & details.keys():
+            if not Path(self.args.architect[name]).expanduser().is_absolute():
+                self._files[name] = str(details[name])
 
     async def reattach(self, resource: int, details: Details) -> str | None:
         """Resume with the routers, as long as the page is here that they serve.
@@ -295,8 +302,8 @@ class RemoteArchitect(Architect):
         return RouterClient(url, self._secret, trusted=self._trusted)
 
     def _read_credentials(self) -> None:
-        self._secret = _secret_of(self.args.architect.secret_file)
-        self._trusted = trusted_authorities(self.args.architect.ca_file)
+        self._secret = _secret_of(self._files.get("secret_file"))
+        self._trusted = trusted_authorities(self._files.get("ca_file"))
 
     async def _serve_page(self, step: str) -> None:
         """Let all routers serve the page; in a resumed run one of them is enough, and the others follow.

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 from random import Random
 from typing import TypeVar
@@ -24,7 +25,7 @@ from mephisto_es.core.errors import ProtocolError
 from mephisto_es.events.agent import AgentDisconnected, AgentSubmitted, AgentSubmittedAgain, AgentSubmittedLate
 
 from ..adapters.architects.remote_routers import ServedRouter
-from ..processes import SCRIPT, OperatorProcess, operator_process, report_of, some_sentences
+from ..processes import EXAMPLE, SCRIPT, OperatorProcess, operator_process, report_of
 from .network import Forwarder
 
 #: How long a page's socket stays open at a time.
@@ -134,11 +135,19 @@ async def scene(folder: Path, units: int, options: Sequence[Sequence[str]], chan
                 f"mephisto.architect.public_url={balancer.url}",
                 f"mephisto.architect.secret_file={secret_file}",
                 f"mephisto.database.data_dir={data_dir}",
-                some_sentences(folder, units),
+                f"mephisto.blueprint.data_csv={_sentences(folder, units)}",
             ]
             async with operator_process(command) as operator:
                 yield Scene(data_dir, routers, links, People(balancer.url), operator)
             nursery.cancel_scope.cancel()
+
+
+def _sentences(folder: Path, count: int) -> Path:
+    """Write a file with as many sentences; those of the example are repeated if there are too few."""
+    header, *lines = (EXAMPLE / "data" / "sentences.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    path = folder / "sentences.csv"
+    path.write_text("".join([header, *islice(cycle(lines), count)]), encoding="utf-8")
+    return path
 
 
 async def restart(router: ServedRouter) -> None:

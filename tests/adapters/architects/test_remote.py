@@ -16,10 +16,12 @@ import trio
 from mephisto_es.adapters.architects.contract import PAGE, PageServerContract, ResourceBook
 from mephisto_es.adapters.architects.remote import RemoteArchitect
 from mephisto_es.adapters.architects.router.handshake import RouterFigures, check_fits
-from mephisto_es.core.abstractions.architect import Architect
+from mephisto_es.core.abstractions.architect import Architect, ArchitectContext
+from mephisto_es.core.abstractions.blueprint import SharedTaskState
 from mephisto_es.core.abstractions.resources import Resources
 from mephisto_es.core.errors import ConfigError, LaunchError
 from mephisto_es.core.lifecycles.resource import ResourceStatus
+from mephisto_es.events.ids import TaskRunId
 
 from .remote_routers import ServedRouter, remote, remote_config, serving
 
@@ -101,6 +103,22 @@ async def test_a_router_belongs_to_one_run_until_that_is_over(router: ServedRout
         with pytest.raises(LaunchError, match="serves another run"):
             await later.reattach(1, details)
         await third.shutdown()
+
+
+async def test_a_run_is_resumed_from_another_folder(
+    router: ServedRouter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(router.secret_file.parent)
+    config, book = remote_config([router], secret_file=router.secret_file.name), ResourceBook()
+    with trio.fail_after(LIMIT_SECONDS):
+        url = await deployed(remote(tmp_path / "a", book, config))
+        [details] = [state.details for state in book.states.values()]
+        context = ArchitectContext(config, SharedTaskState(), TaskRunId(1), tmp_path / "a", book)
+        monkeypatch.chdir(tmp_path)
+        later = RemoteArchitect(context)
+        later.return_to(details)
+        assert await later.reattach(1, details) == url
+        await later.shutdown()
 
 
 async def test_without_its_page_a_run_is_deployed_again(router: ServedRouter, tmp_path: Path) -> None:

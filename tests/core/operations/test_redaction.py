@@ -44,7 +44,19 @@ def test_names_of_secrets_are_known(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["task_title", "monkey", "keyboard", "author", "passed", "hostname", "port", "turkey_pwdx", "data_csv"]
+    "name",
+    [
+        "task_title",
+        "monkey",
+        "keyboard",
+        "author",
+        "passed",
+        "hostname",
+        "port",
+        "turkey_pwdx",
+        "data_csv",
+        "secret_file",
+    ],
 )
 def test_other_names_are_left_alone(name: str) -> None:
     assert not looks_secret(name)
