@@ -29,6 +29,7 @@ from .router.client import RouterClient
 from .router.handshake import (
     URLS_KEY,
     check_is_encrypted,
+    check_is_free,
     check_root_url,
     shake_hands,
     trusted_authorities,
@@ -109,7 +110,7 @@ class RemoteArchitect(Architect):
         """Check the addresses, and ask each router who it is. Nothing is changed there.
 
         Raises:
-            ConfigError: an address, the secret or a certificate is wrong, or a router does not answer.
+            ConfigError: an address, the secret or a certificate is wrong, or a router does not answer or is not free.
         """
         settings = args.architect
         if not settings.urls:
@@ -134,7 +135,7 @@ class RemoteArchitect(Architect):
                 check_is_encrypted(str(url))
         secret, trusted = _secret_of(settings.secret_file), trusted_authorities(settings.ca_file)
         for url in settings.urls:
-            shake_hands(str(url).rstrip("/"), secret, trusted)
+            check_is_free(str(url), shake_hands(str(url).rstrip("/"), secret, trusted))
 
     async def prepare(self) -> Path:
         """Make the folder of the page, and read the secret.

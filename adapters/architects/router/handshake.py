@@ -144,6 +144,21 @@ def check_fits(url: str, figures: RouterFigures, ours: str) -> None:
         )
 
 
+def check_is_free(url: str, figures: RouterFigures) -> None:
+    """Check that a router belongs to no run.
+
+    Raises:
+        ConfigError: it does.
+    """
+    if figures.page != "none":
+        operator = "attached" if figures.operator_attached else "away"
+        raise ConfigError(
+            f"the router at {url} serves another run, whose operator is {operator}",
+            key=URLS_KEY,
+            hint="End that run with `mephisto-es end`, or resume it; or use another router",
+        )
+
+
 def _unreachable(url: str, error: httpx.HTTPError) -> ConfigError:
     tls = next((cause for cause in _causes(error) if isinstance(cause, ssl.SSLError)), None)
     if isinstance(tls, ssl.SSLCertVerificationError):

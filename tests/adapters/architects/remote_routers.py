@@ -100,4 +100,9 @@ def remote_config(routers: list[ServedRouter], **settings: object) -> DictConfig
 def remote(folder: Path, resources: Resources, config: DictConfig) -> RemoteArchitect:
     """An architect as a run makes it, its settings checked."""
     RemoteArchitect.assert_task_args(config, SharedTaskState())
+    return constructed(folder, resources, config)
+
+
+def constructed(folder: Path, resources: Resources, config: DictConfig) -> RemoteArchitect:
+    """An architect as a process makes it that resumes a run: its settings were checked by the first one."""
     return RemoteArchitect(ArchitectContext(config, SharedTaskState(), TaskRunId(1), folder, resources))

@@ -16,14 +16,15 @@ import trio
 from mephisto_es.adapters.architects.contract import PAGE, PageServerContract, ResourceBook
 from mephisto_es.adapters.architects.remote import RemoteArchitect
 from mephisto_es.adapters.architects.router.handshake import RouterFigures, check_fits
-from mephisto_es.core.abstractions.architect import Architect, ArchitectContext
+from mephisto_es.core.abstractions.architect import Architect
 from mephisto_es.core.abstractions.blueprint import SharedTaskState
 from mephisto_es.core.abstractions.resources import Resources
 from mephisto_es.core.errors import ConfigError, LaunchError
 from mephisto_es.core.lifecycles.resource import ResourceStatus
-from mephisto_es.events.ids import TaskRunId
+from mephisto_es.core.packets import Inbound, RouterState
 
-from .remote_routers import ServedRouter, remote, remote_config, serving
+from .remote_routers import ServedRouter, constructed, remote, remote_config, serving
+from .tls import tls_in_front_of
 
 LIMIT_SECONDS = 120
 
@@ -93,7 +94,9 @@ async def test_a_router_belongs_to_one_run_until_that_is_over(router: ServedRout
         assert PAGE in page_of(url)
         [details] = [state.details for state in book.states.values()]
         # A process of the run that comes later finds it by what was recorded.
-        later = remote(tmp_path / "a", book, config)
+        with pytest.raises(ConfigError, match="serves another run, whose operator is away"):
+            remote(tmp_path / "c", OtherRun(), config)
+        later = constructed(tmp_path / "a", book, config)
         assert await later.reattach(1, details) == url
         await RemoteArchitect.release(details)
         assert PAGE not in page_of(url)
@@ -113,9 +116,8 @@ async def test_a_run_is_resumed_from_another_folder(
     with trio.fail_after(LIMIT_SECONDS):
         url = await deployed(remote(tmp_path / "a", book, config))
         [details] = [state.details for state in book.states.values()]
-        context = ArchitectContext(config, SharedTaskState(), TaskRunId(1), tmp_path / "a", book)
         monkeypatch.chdir(tmp_path)
-        later = RemoteArchitect(context)
+        later = constructed(tmp_path / "a", book, config)
         later.return_to(details)
         assert await later.reattach(1, details) == url
         await later.shutdown()
@@ -126,7 +128,7 @@ async def test_without_its_page_a_run_is_deployed_again(router: ServedRouter, tm
     with trio.fail_after(LIMIT_SECONDS):
         architect = remote(tmp_path / "a", ResourceBook(), config)
         url = await deployed(architect)
-        elsewhere = remote(tmp_path / "b", ResourceBook(), config)
+        elsewhere = constructed(tmp_path / "b", ResourceBook(), config)
         assert await elsewhere.reattach(1, {"urls": url}) is None
         elsewhere.return_to({"urls": url})
         assert await deployed(elsewhere) == url
@@ -158,6 +160,35 @@ def test_wrong_settings_are_named_before_anything_is_launched(router: ServedRout
     assert "no certificate" in complaint(ca_file=str(guess))
     assert "public_url is missing" in complaint(urls=[router.url] * 2, public_url=None)
     assert "patience_seconds is 0" in complaint(patience_seconds=0)
+
+
+async def test_everything_goes_through_tls(router: ServedRouter, tmp_path: Path) -> None:
+    ca_file = tmp_path / "authority.pem"
+    with trio.fail_after(LIMIT_SECONDS):
+        async with tls_in_front_of(router.port, ca_file) as url:
+            settings: dict[str, object] = {"urls": [url], "public_url": url, "ca_file": str(ca_file)}
+            config = remote_config([router], **settings)
+            in_thread = trio.to_thread.run_sync  # it blocks, and we serve it
+            await in_thread(RemoteArchitect.assert_task_args, config, SharedTaskState())
+            config.architect.ca_file = None
+            with pytest.raises(ConfigError, match=r"certificate .* is not trusted: .*architect\.ca_file"):
+                await in_thread(RemoteArchitect.assert_task_args, config, SharedTaskState())
+            config.architect.ca_file = str(ca_file)
+
+            architect = constructed(tmp_path / "a", ResourceBook(), config)
+            assert await deployed(architect) == url
+            received: list[Inbound] = []
+
+            async def on_message(_: str, packet: Inbound) -> None:
+                received.append(packet)
+                await trio.lowlevel.checkpoint()
+
+            [channel] = architect.get_channels(lambda _: None, lambda _: None, on_message)
+            async with trio.open_nursery() as nursery:
+                await nursery.start(channel.open)
+                assert isinstance(received[0], RouterState)
+                channel.close()
+            await architect.shutdown()
 
 
 def test_a_router_that_does_not_fit_is_refused() -> None:
