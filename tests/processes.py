@@ -81,9 +81,11 @@ async def kill(process: trio.Process) -> None:
 
 
 @asynccontextmanager
-async def operator_process(command: list[str], stdin: int | None = None) -> AsyncIterator[OperatorProcess]:
+async def operator_process(
+    command: list[str], stdin: int | None = None, limit_seconds: float = GIVE_UP_SECONDS
+) -> AsyncIterator[OperatorProcess]:
     """A process from the line with the address on until it has ended."""
-    with trio.fail_after(GIVE_UP_SECONDS):
+    with trio.fail_after(limit_seconds):
         async with trio.open_nursery() as nursery:
             process: trio.Process = await nursery.start(
                 partial(trio.run_process, command, stdin=stdin, stdout=PIPE, check=False, deliver_cancel=kill)

@@ -31,6 +31,8 @@ from .network import Forwarder
 #: How long a page's socket stays open at a time.
 HOLD_SECONDS = 1.0
 RETRY_SECONDS = 0.1
+#: The long form takes several minutes.
+LIMIT_SECONDS = 3600.0
 
 T = TypeVar("T")
 
@@ -137,7 +139,7 @@ async def scene(folder: Path, units: int, options: Sequence[Sequence[str]], chan
                 f"mephisto.database.data_dir={data_dir}",
                 f"mephisto.blueprint.data_csv={_sentences(folder, units)}",
             ]
-            async with operator_process(command) as operator:
+            async with operator_process(command, limit_seconds=LIMIT_SECONDS) as operator:
                 yield Scene(data_dir, routers, links, People(balancer.url), operator)
             nursery.cancel_scope.cancel()
 
