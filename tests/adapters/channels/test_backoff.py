@@ -21,6 +21,15 @@ def test_patience_ends_and_the_last_wait_does_not_pass_it() -> None:
     assert backoff.next_delay(110) is None
 
 
+def test_patience_may_begin_anew_and_the_waits_stay_as_long_as_they_are() -> None:
+    backoff = Backoff(10, lambda: 1.0)
+    for _ in range(3):
+        backoff.next_delay(0)
+    assert backoff.next_delay(10) is None
+    backoff.restart_patience(10)
+    assert backoff.next_delay(10) == 8 * FIRST_DELAY_SECONDS
+
+
 def test_a_good_time_restores_patience() -> None:
     backoff = Backoff(10, lambda: 1.0)
     backoff.next_delay(0)

@@ -9,7 +9,7 @@ import trustme
 from trio.testing import MockClock
 
 from mephisto_es.adapters.channels import connection
-from mephisto_es.adapters.channels.dial import CONNECT_SECONDS
+from mephisto_es.adapters.channels.dial import CONNECT_SECONDS, ConnectionFailedError
 from mephisto_es.adapters.channels.websocket import FLUSH_SECONDS
 from mephisto_es.core.abstractions.channel import Channel
 from mephisto_es.core.errors import ProtocolError
@@ -231,6 +231,39 @@ async def test_a_router_that_stays_away_is_given_up_once(quick_clock: MockClock)
         assert 120 <= trio.current_time() - lost_at < 125
     assert events.given_up == ["channel-1"]
     assert channel.is_closed()
+
+
+async def test_a_router_is_not_given_up_while_others_serve_the_run(quick_clock: MockClock) -> None:
+    events, is_backed = ChannelEvents(), True
+    with trio.fail_after(10_000):
+        async with trio.open_nursery() as nursery:
+            async with serving(ScriptedRouter()) as router:
+                channel = events.channel(router.port, patience_seconds=60, is_backed=lambda: is_backed)
+                await nursery.start(channel.open)
+            await trio.sleep(1000)
+            assert events.given_up == []
+            is_backed = False
+    assert events.given_up == ["channel-1"]
+
+
+async def test_a_router_that_refuses_us_is_asked_again_while_others_serve_the_run(quick_clock: MockClock) -> None:
+    events, refusals = ChannelEvents(), [ProtocolError("it serves another run"), ConnectionFailedError("it is away")]
+
+    async def prepare() -> None:
+        await trio.lowlevel.checkpoint()
+        if refusals:
+            raise refusals.pop()
+
+    with trio.fail_after(1000):
+        async with serving(ScriptedRouter()) as router, trio.open_nursery() as nursery:
+            with pytest.raises(ProtocolError, match="another run"):
+                await events.channel(router.port, prepare=prepare).open()
+            refusals.append(ProtocolError("it serves another run"))
+            channel = events.channel(router.port, prepare=prepare, is_backed=lambda: True)
+            await nursery.start(channel.open)
+            assert refusals == []
+            channel.close()
+    assert events.opened == 1
 
 
 async def test_a_connection_that_never_lasts_uses_up_the_patience(quick_clock: MockClock) -> None:
