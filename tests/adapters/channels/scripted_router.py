@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -85,6 +85,8 @@ class ChannelEvents:
         scheme: str = "ws",
         patience_seconds: float = 600,
         ssl_context: ssl.SSLContext | None = None,
+        prepare: Callable[[], Awaitable[None]] | None = None,
+        is_backed: Callable[[], bool] = lambda: False,
     ) -> WebsocketChannel:
         return WebsocketChannel(
             "channel-1",
@@ -96,6 +98,8 @@ class ChannelEvents:
             jitter=lambda: 1.0,
             patience_seconds=patience_seconds,
             ssl_context=ssl_context,
+            prepare=prepare,
+            is_backed=is_backed,
         )
 
 
