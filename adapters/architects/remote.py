@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import ssl
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
@@ -35,7 +35,7 @@ from .router.handshake import (
     trusted_authorities,
 )
 from .router.secret_file import SECRET_FILE_KEY, read_private_secret
-from .router.sent_page import SentPage
+from .router.sent_page import SentPage, release_all
 
 STATIC_FOLDER = "static"
 PUBLIC_URL_KEY = "mephisto.architect.public_url"
@@ -225,7 +225,7 @@ class RemoteArchitect(Architect):
         """
         if self._resource is None:
             return
-        await _release(self._clients(), self._run)
+        await release_all(self._clients(), self._run)
         await self.resources.released(self._resource, "the run is over")
         self._resource = None
 
@@ -243,7 +243,7 @@ class RemoteArchitect(Architect):
         except ConfigError as error:
             raise LaunchError("release", str(error)) from error
         clients = [RouterClient(url, secret, trusted=trusted) for url in str(details["urls"]).split()]
-        await _release(clients, str(details["run"]))
+        await release_all(clients, str(details["run"]))
 
     async def download_file(self, filename: str, save_dir: Path) -> Path:
         """Fetch an uploaded file from the router that has it.
@@ -358,26 +358,6 @@ class RemoteArchitect(Architect):
                 await trio.sleep(delay)
             else:
                 return
-
-
-async def _release(clients: Iterable[RouterClient], run: str) -> None:
-    """Release routers.
-
-    Raises:
-        LaunchError: one of them could not be released.
-    """
-    problems = []
-    for client in clients:
-        try:
-            await client.release_run(run)
-        except (ConnectionFailedError, ProtocolError) as error:
-            problems.append(str(error))
-    if problems:
-        raise LaunchError(
-            "shutdown",
-            f"{'; '.join(problems)}. Release it later with `mephisto-es resources release`, or start the router with"
-            " an empty data folder",
-        )
 
 
 def _secret_of(secret_file: str | None) -> str:

@@ -1,12 +1,14 @@
-"""Sends the page of a run to routers on other machines."""
+"""Sends the page of a run to routers on other machines, and releases them when the run is over."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import trio
 
+from ....core.errors import LaunchError, ProtocolError
 from ....core.operations.logger_core import get_logger
 from ...channels.dial import ConnectionFailedError
 from .client import RouterClient
@@ -58,6 +60,26 @@ class SentPage:
             await client.put_page_file(digest, by_digest[digest])
         if await client.claim(self._run, self._hashes):
             raise ConnectionFailedError(f"the router at {client.url} does not keep the files of the page")
+
+
+async def release_all(clients: Iterable[RouterClient], run: str) -> None:
+    """Let routers belong to no run.
+
+    Raises:
+        LaunchError: one of them could not be released.
+    """
+    problems = []
+    for client in clients:
+        try:
+            await client.release_run(run)
+        except (ConnectionFailedError, ProtocolError) as error:
+            problems.append(str(error))
+    if problems:
+        raise LaunchError(
+            "shutdown",
+            f"{'; '.join(problems)}. Release it later with `mephisto-es resources release`, or start the router with"
+            " an empty data folder",
+        )
 
 
 def _files_in(folder: Path) -> dict[str, Path]:
