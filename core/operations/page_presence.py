@@ -52,6 +52,7 @@ class PagePresence:
     def list_pages(self, channel_id: str, tokens: Collection[str]) -> None:
         """Note all pages that a router watches."""
         self._heard.add(channel_id)
+        self._unclear.difference_update(tokens)
         for watchers in self._watchers.values():
             watchers.discard(channel_id)
         for token in tokens:

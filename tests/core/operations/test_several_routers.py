@@ -186,7 +186,11 @@ def test_a_router_that_has_not_said_what_it_watches_may_have_any_page() -> None:
     pages.miss("t", "a")
     pages.see("t", "b")
     assert not pages.settle("t")
-    pages.list_pages("b", ["t"])
+    pages.restart("b")
+    pages.see("t", "a")
+    assert pages.miss("t", "a") is PageAbsence.UNCLEAR
+    pages.list_pages("b", ["t"])  # it was there all the time
+    assert not pages.settle("t")
     assert pages.miss("t", "a") is PageAbsence.ELSEWHERE
     # It is restarted, and does not say anything: what it had before it may have lost.
     pages.restart("b")
