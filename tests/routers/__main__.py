@@ -58,8 +58,7 @@ async def play(folder: Path, people: int, kills: int, options: tuple[str, ...], 
                 click.echo(f"kill {kill + 1:2}{' and cut' * is_cut}: {done} have submitted, {at_work} are at work")
             for event in may_submit:
                 event.set()
-        assert await live.operator.process.wait() == 0
-        live.check(people)
+        await live.end(people)
     click.echo(f"{people} people, {kills} kills, {time.monotonic() - started_at:.0f} s: nobody gone, nothing lost")
 
 

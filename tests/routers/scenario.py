@@ -31,6 +31,8 @@ from .network import Forwarder
 #: How long a page's socket stays open at a time.
 HOLD_SECONDS = 1.0
 RETRY_SECONDS = 0.1
+#: A run whose work is done ends within this time, also on a busy machine.
+END_SECONDS = 200.0
 #: The long form takes several minutes.
 LIMIT_SECONDS = 3600.0
 
@@ -93,6 +95,12 @@ class Scene:
     people: People
     operator: OperatorProcess
 
+    async def end(self, units: int) -> None:
+        """Wait until the run is over, which it is not as long as somebody's unit is on offer again; then check."""
+        with trio.move_on_after(END_SECONDS):
+            assert await self.operator.process.wait() == 0
+        self.check(units)
+
     def check(self, units: int) -> None:
         """Check that nothing that was answered is lost or there twice, and that nobody was thought to have left."""
         events, submitted = Counter[type](), Counter[int]()
@@ -137,6 +145,7 @@ async def scene(folder: Path, units: int, options: Sequence[Sequence[str]], chan
                 f"mephisto.architect.public_url={balancer.url}",
                 f"mephisto.architect.secret_file={secret_file}",
                 f"mephisto.database.data_dir={data_dir}",
+                f"mephisto.task.assignment_duration_in_seconds={LIMIT_SECONDS:.0f}",
                 f"mephisto.blueprint.data_csv={_sentences(folder, units)}",
             ]
             async with operator_process(command, limit_seconds=LIMIT_SECONDS) as operator:
