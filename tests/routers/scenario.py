@@ -28,8 +28,6 @@ from ..adapters.architects.remote_routers import ServedRouter
 from ..processes import EXAMPLE, SCRIPT, OperatorProcess, operator_process, report_of
 from .network import Forwarder
 
-#: How long a page's socket stays open at a time.
-HOLD_SECONDS = 1.0
 RETRY_SECONDS = 0.1
 #: A run whose work is done ends within this time, also on a busy machine.
 END_SECONDS = 200.0
@@ -60,8 +58,10 @@ class People:
             while agent is None:
                 agent = (await self._retry(page.request_agent)).agent_id
             self._note(holding=1)
-            while not may_submit.is_set():
-                await self._retry(partial(page.stay_connected, agent, HOLD_SECONDS))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._stay, partial(page.stay_connected, agent, LIMIT_SECONDS))
+                await may_submit.wait()
+                nursery.cancel_scope.cancel()
             await self._retry(partial(page.submit_task, agent, {"rating": number}))
             self.answered[agent] = number
             self._note(holding=-1)
@@ -70,6 +70,11 @@ class People:
         """Wait until a condition holds, checked whenever somebody begins or submits."""
         while not holds():
             await self.changed.wait()
+
+    async def _stay(self, stay_connected: Callable[[], Awaitable[None]]) -> None:
+        """Keep a page's socket open, and open another one whenever it is lost."""
+        while True:
+            await self._retry(stay_connected)
 
     def _note(self, *, holding: int) -> None:
         self.holding += holding
