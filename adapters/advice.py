@@ -20,7 +20,20 @@ from .composition.data_dir import DATABASE_FILE, data_dir
 #: Verbs whose first argument is the database.
 DATABASE_VERBS = frozenset(
     {
-        *("backup", "blockers", "bundle", "codes", "diff", "doctor", "end", "erase", "explain", "export", "extend"),
+        *(
+            "adjudicate",
+            "backup",
+            "blockers",
+            "bundle",
+            "codes",
+            "diff",
+            "doctor",
+            "end",
+            "erase",
+            "explain",
+            "export",
+            "extend",
+        ),
         *("files", "invite", "ledger", "log update", "pause", "pay", "preferences", "projections", "projects"),
         *("prove", "quality", "reconcile", "reopen", "replay", "report", "requesters", "resources list"),
         *("resources release", "restore", "resume", "retry", "review", "runs", "seal", "serve", "show", "status"),

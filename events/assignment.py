@@ -1,4 +1,4 @@
-"""Events of an assignment: one piece of input data, and the decisions how many answers it gets."""
+"""Events of an assignment: a piece of input data, how many answers it gets, and what a reviewer makes of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 import msgspec
 
 from .base import Event, PayloadRef
-from .ids import AgentId, AssignmentId, UnitId
+from .ids import AgentId, AssignmentId, UnitId, WorkerId
 
 
 class AssignmentCreated(Event, frozen=True, kw_only=True, tag="assignment_created"):
@@ -79,4 +79,28 @@ class AssignmentSettled(Event, frozen=True, kw_only=True, tag="assignment_settle
     withdrawn: tuple[UnitId, ...] = ()
 
 
-AssignmentEvent = AssignmentCreated | AssignmentExtended | AssignmentSettled
+class LabelSource(Enum):
+    """The origin of a label that was decided."""
+
+    #: A reviewer looked at the answers.
+    ADJUDICATION = "adjudication"
+
+
+class AssignmentLabelled(Event, frozen=True, kw_only=True, tag="assignment_labelled"):
+    """A reviewer decided the answer to one question about the data; the latest decision holds."""
+
+    #: The value in the outputs, with dots between the keys of nested objects.
+    question: str
+    #: The answer, as JSON; None if the decision so far was taken back.
+    label: PayloadRef | None
+    source: LabelSource
+    #: The units whose work was looked at.
+    units: tuple[UnitId, ...]
+    reviewer: str
+    #: Why.
+    note: PayloadRef | None = None
+    #: The worker whose words the answer is; they are erased with the worker.
+    worker: WorkerId | None = None
+
+
+AssignmentEvent = AssignmentCreated | AssignmentExtended | AssignmentSettled | AssignmentLabelled

@@ -17,6 +17,7 @@ from mephisto_es.core.commands.review import (
     DismissAppeal,
     GiveOpinion,
     GrantBonus,
+    LabelAssignment,
     ReviewWork,
     SubmitAppeal,
     Verdict,
@@ -35,6 +36,7 @@ from mephisto_es.core.decisions.review import (
     decide_review_work,
     decide_submit_appeal,
 )
+from mephisto_es.core.decisions.second_looks.label_assignment import decide_label_assignment
 from mephisto_es.core.decisions.second_looks.opinions import decide_give_opinion
 from mephisto_es.core.decisions.second_looks.withdraw_verdict import decide_withdraw_verdict
 from mephisto_es.core.decisions.task_run import decide_record_callback_failure
@@ -507,7 +509,24 @@ class HistoryGenerator(RandomValues):
             self.state.check(events)
         except CommandRefusedError:
             return []
-        return [*events, *self._pay()]
+        labelled = self._label_assignment(streams.run_of(stream), state, note) if state.agent % 2 else []
+        return [*events, *labelled, *self._pay()]
+
+    def _label_assignment(self, run: ids.TaskRunId, state: AgentRecord, note: PayloadRef | None) -> Events:
+        before = self.state.assignments[streams.assignment(run, state.assignment)].label_of("label")
+        taken_back = before is not None and not before.is_taken_back
+        command = LabelAssignment(
+            task_run=run,
+            assignment=state.assignment,
+            question="label",
+            label=None if taken_back else self._json("cat", state.worker),
+            units=(state.unit,),
+            note=note,
+            reviewer="user/ann",
+            after=0 if before is None else before.decisions,
+            worker=state.worker,
+        )
+        return self._attempt(lambda: decide_label_assignment(self.state, command))
 
     def _withdraw_verdict(self, stream: str, state: AgentRecord, reason: PayloadRef | None) -> Events:
         command = WithdrawVerdict(

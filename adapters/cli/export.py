@@ -12,6 +12,7 @@ from ...core.entity_ref import EntityRef
 from ...events.ids import TaskRunId
 from ...projections.mephisto_db.queries import JsonValue
 from ...projections.queries.quality.answers import questions_of, read_work
+from ...projections.queries.quality.decided_labels import label_decisions
 from ...projections.queries.quality.labels import labels_by_item, labels_of
 from ...projections.queries.unit_records import UnitRecord, UnitValues, unit_records, unit_values
 from ...projections.queries.uploads import uploads_of_run
@@ -90,7 +91,9 @@ def export_command(
     such as input.text and output.label. `seqs` are the positions in the log of the events behind a row. In csv, a text
     that a spreadsheet would take for a formula begins with an apostrophe. --anonymous does not change what workers
     wrote: read it before you publish it. parquet and huggingface need an extra: pip install 'mephisto-es[parquet]'.
-    --labels adds label.QUESTION.METHOD.label, .confidence and .answers; `mephisto-es quality` says how they come about.
+    --labels adds label.QUESTION.label with .label_source, the method that it is by, and .label_confidence: what a
+    reviewer decided (`mephisto-es adjudicate`) comes before any method. It also adds label.QUESTION.METHOD.label,
+    .confidence and .answers; `mephisto-es quality` says how they come about.
 
     \b
     Examples:
@@ -145,5 +148,5 @@ def _labels_of(row: UnitRecord | UnitValues, by_item: Mapping[int, JsonValue] | 
 
 def _labels_by_item(moment: LogAsOf, run: TaskRunId) -> dict[int, JsonValue]:
     aggregator = find_aggregator()
-    questions = questions_of(read_work(moment, run))
-    return labels_by_item(one for question in questions for one in labels_of(question, aggregator))
+    questions, decisions = questions_of(read_work(moment, run)), label_decisions(moment, run)
+    return labels_by_item(one for question in questions for one in labels_of(question, aggregator, decisions))

@@ -36,6 +36,7 @@ class Verb(NamedTuple):
 
 
 VERBS = {
+    "adjudicate": Verb("adjudicate:adjudicate_command", "Decide the label of items whose answers differ."),
     "backup": Verb("backup:backup_command", "Copy a log, even while it is written, and check the copy."),
     "blockers": Verb("blockers:blockers_command", "Show what keeps a run from completing."),
     "bundle": Verb("bundle:bundle_command", "Pack a run's redacted log for a bug report."),
@@ -104,7 +105,7 @@ VERBS = {
     "wut": Verb("wut:wut_command", "Show the settings of every run or of one blueprint."),
 }
 #: Verbs that record decisions, in the name of their author.
-DECIDING = ("end", "erase", "extend", "pause", "pay", "projects", "reopen", "retry", "review", "worker")
+DECIDING = ("adjudicate", "end", "erase", "extend", "pause", "pay", "projects", "reopen", "retry", "review", "worker")
 #: Verbs by the heading under which the help lists them; the last heading has all others, too.
 GROUPS = {
     "Launch": (

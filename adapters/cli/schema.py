@@ -40,6 +40,7 @@ def _of(*targets: str, version: int = 1, is_lines: bool = False) -> OutputShape:
 
 #: What verbs print with `--json`, by the name of the verb. A verb with that option has an entry.
 SHAPES = {
+    "adjudicate": _of("adapters.cli.adjudicate:Disagreements"),
     "backup": _of("projections.audit.report:ReplayReport"),
     "blockers": _of("projections.queries.runs.blockers:OpenReport"),
     "bundle": _of("adapters.diagnostics.bug_report:Manifest"),

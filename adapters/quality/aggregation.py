@@ -9,9 +9,8 @@ import pandas
 from crowdkit.aggregation import MACE, DawidSkene
 
 from ...events.ids import AssignmentId, WorkerId
-from ...projections.queries.quality.labels import Estimate, Vote
+from ...projections.queries.quality.labels import DAWID_SKENE, Estimate, Vote
 
-DAWID_SKENE = "dawid_skene"
 MACE_METHOD = "mace"
 #: Votes above which MACE, which is slow, is left out.
 MAX_MACE_VOTES = 50_000

@@ -24,6 +24,7 @@ WORKER_COLUMNS: Mapping[str, str] = {
     "agreement": "agreement",
     "skill": "skill",
     "gold": "gold",
+    "adjudicated": "adjudicated_right",
     "fast": "fast",
     "in a row": "same_in_a_row",
     "repeated": "repeated_texts",
@@ -38,6 +39,7 @@ def worker_figures(one: WorkerQuality) -> list[str]:
         "" if one.agreement is None else f"{one.agreement:.0%}",
         "" if one.skill is None else f"{one.skill:.2f}",
         f"{one.gold_passed}/{one.gold}" if one.gold else "",
+        f"{one.adjudicated_right}/{one.adjudicated}" if one.adjudicated else "",
         str(one.fast or ""),
         str(one.same_in_a_row or ""),
         str(one.repeated_texts or ""),
@@ -52,6 +54,9 @@ def question_lines(question: QuestionQuality, report: QualityReport) -> Iterator
         yield "agreement", _agreement(question.agreement)
     if question.shares is not None:
         yield "shares", _shares(question.shares)
+    if question.differing:
+        decided = question.differing - question.undecided
+        yield "differing", f"answers to {question.differing:,} items differ, {decided:,} of which are adjudicated"
     for one in report.labels:
         if one.question == question.question:
             yield "labels", _labels(one)
@@ -120,7 +125,7 @@ def _labels(found: QuestionLabels) -> str:
         if known
         else ""
     )
-    return f"{found.method}: {len(found.labels):,} items{sure}"
+    return f"{found.method}: {len(found.labels):,} item{'s' * (len(found.labels) != 1)}{sure}"
 
 
 def _figure(value: float | None) -> str:

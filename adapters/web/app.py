@@ -25,6 +25,7 @@ from .pages.login import LoginPages
 from .pages.money import MoneyPages
 from .pages.own_page import OwnPages
 from .pages.quality import QualityPages
+from .pages.reviewing.adjudicate import AdjudicatePages
 from .pages.reviewing.appeals import AppealPages
 from .pages.reviewing.bulk_review import BulkReviewPages
 from .pages.reviewing.desk import DeskPages
@@ -71,6 +72,7 @@ def make_app(
             ReviewPages(site),
             AppealPages(site),
             DeskPages(site),
+            AdjudicatePages(site),
             BulkReviewPages(site),
             TaskPagePages(site),
             QualityPages(site),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from ...events.base import PayloadRef
-from ...events.ids import AgentId, OnboardingAgentId, PaymentId
+from ...events.ids import AgentId, AssignmentId, OnboardingAgentId, PaymentId, UnitId, WorkerId
 from ...events.payment import PaymentEvent
 from ..lifecycles.agent import AgentStatus
 from .base import RunCommand
@@ -16,6 +16,9 @@ PERSON_PREFIX = "user/"
 
 #: Said of a rejection without a note: the worker is not paid, and can object.
 NOTE_IS_MISSING = "a rejection needs a note with its reason, which the worker reads"
+
+#: Characters of the name of a question.
+MAX_QUESTION = 300
 
 
 class Verdict(Enum):
@@ -80,6 +83,24 @@ class DismissAppeal(RunCommand, frozen=True, kw_only=True, tag="dismiss_appeal")
     reviewer: str
 
 
+class LabelAssignment(RunCommand, frozen=True, kw_only=True, tag="label_assignment"):
+    """Decide the answer to one question about an assignment's data, or take that back; no work is judged by it."""
+
+    assignment: AssignmentId
+    #: The value in the outputs, with dots between the keys of nested objects.
+    question: str
+    #: The answer, as JSON; None takes the decision so far back.
+    label: PayloadRef | None
+    #: The units whose work was looked at.
+    units: tuple[UnitId, ...] = ()
+    note: PayloadRef | None = None
+    reviewer: str
+    #: Number of decisions on the question that the reviewer knew.
+    after: int = 0
+    #: The worker whose words the answer is; None if it is nobody's in particular.
+    worker: WorkerId | None = None
+
+
 class AcceptLateWork(RunCommand, frozen=True, kw_only=True, tag="accept_late_work"):
     """Accept what an agent submitted after its work had ended: it is paid, and the unit accepted if it is free."""
 
@@ -142,6 +163,7 @@ AnyReviewCommand = (
     ReviewWork
     | GiveOpinion
     | WithdrawVerdict
+    | LabelAssignment
     | SubmitAppeal
     | DismissAppeal
     | AcceptLateWork

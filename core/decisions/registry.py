@@ -59,6 +59,7 @@ from ..commands.review import (
     DismissAppeal,
     GiveOpinion,
     GrantBonus,
+    LabelAssignment,
     PayForOnboarding,
     PayForTime,
     RecordPayment,
@@ -100,7 +101,7 @@ from . import (
     task_run,
 )
 from .labels import assess_labels
-from .second_looks import opinions, withdraw_verdict
+from .second_looks import label_assignment, opinions, withdraw_verdict
 from .worker_rights import consent, pay_for_time, revoke_verdicts, take_in_work
 
 C = TypeVar("C", bound=Command)
@@ -185,6 +186,7 @@ DECISIONS: Decisions = dict(
         decision(ReviewWork, review.decide_review_work),
         decision(GiveOpinion, opinions.decide_give_opinion),
         decision(WithdrawVerdict, withdraw_verdict.decide_withdraw_verdict),
+        decision(LabelAssignment, label_assignment.decide_label_assignment),
         decision(SubmitAppeal, review.decide_submit_appeal),
         decision(DismissAppeal, review.decide_dismiss_appeal),
         decision(AcceptLateWork, review.decide_accept_late_work),

@@ -10,6 +10,7 @@ from ...core.payloads import commitment, refs_of
 from ...core.state.status_fold import StatusFold
 from ...events import streams
 from ...events.agent import AgentAccepted
+from ...events.assignment import AssignmentLabelled
 from ...events.engagement import ConsentWithdrawn, WorkerArrived
 from ...events.envelope import Envelope, RecordedEvent
 from ...events.ids import WorkerId
@@ -80,7 +81,7 @@ class PayloadCheck:
             if isinstance(event, ConsentWithdrawn):
                 self._withdrawn |= set(event.payloads)
             for ref in refs_of(event):
-                worker = event.worker if isinstance(event, CallbackFailed) else None
+                worker = event.worker if isinstance(event, CallbackFailed | AssignmentLabelled) else None
                 wanted.setdefault(ref.sha256, _Reference(seq, envelope.stream, worker))
         if wanted:
             missing = self._log.missing_payloads(list(wanted))

@@ -39,6 +39,7 @@ PAGES = {
     "qualifications": "/qualifications",
     "settings": f"/runs/{RUN}/settings",
     "quality": f"/runs/{RUN}/quality?min_seconds=90",
+    "adjudicate": f"/runs/{RUN}/adjudicate?assignment=1",
     "money": f"/runs/{RUN}/money",
     "files": f"/runs/{RUN}/files",
     "objections": f"/runs/{RUN}/appeals",

@@ -31,6 +31,7 @@ from ..services.reconciler import Reconciler
 from ..services.reviewer import Reviewer
 from ..services.site_books import compare_books
 from ..services.verdict_revoker import VerdictRevoker
+from .label_decision import record_label
 from .requests import (
     AcceptLateRequest,
     AnyRequest,
@@ -47,6 +48,7 @@ from .requests import (
     ExtendRequest,
     FindRequest,
     GrantRequest,
+    LabelRequest,
     OpinionRequest,
     PauseRequest,
     PayRequest,
@@ -218,18 +220,9 @@ class RequestExecutor:
                     command_id=key,
                 )
             case OpinionRequest():
-                return await reviewer.give_opinion(
-                    request.agent,
-                    request.verdict,
-                    request.note,
-                    command_id=key,
-                )
+                return await reviewer.give_opinion(request.agent, request.verdict, request.note, command_id=key)
             case WithdrawVerdictRequest():
-                return await reviewer.withdraw_verdict(
-                    request.agent,
-                    request.reason,
-                    command_id=key,
-                )
+                return await reviewer.withdraw_verdict(request.agent, request.reason, command_id=key)
             case _:
                 assert_never(request)
 
@@ -274,6 +267,7 @@ class RequestExecutor:
         request: VerdictRequest
         | OpinionRequest
         | WithdrawVerdictRequest
+        | LabelRequest
         | AppealRequest
         | DismissAppealRequest
         | AcceptLateRequest
@@ -290,6 +284,8 @@ class RequestExecutor:
         match request:
             case VerdictRequest() | OpinionRequest() | WithdrawVerdictRequest():
                 return await self._judge(request, reviewer, self._key_of_verdict(request.agent, reviewer, key))
+            case LabelRequest():
+                return await record_label(self._ledger, self._ids, author, request, key)
             case AppealRequest():
                 return await reviewer.appeal(request.agent, request.objection, command_id=key)
             case DismissAppealRequest():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ....events.ids import AgentId, PaymentId, TaskId, TaskRunId, UnitId, WorkerId
+from ....events.ids import AgentId, AssignmentId, PaymentId, TaskId, TaskRunId, UnitId, WorkerId
 from ...abstractions.work_data import InitializationData
 from ...commands.review import Verdict
 from ...entity_ref import KINDS
@@ -44,6 +44,23 @@ class WithdrawVerdictRequest(Request, frozen=True, kw_only=True, tag="withdraw_v
 
     agent: AgentId
     reason: str | None = None
+
+
+class LabelRequest(Request, frozen=True, kw_only=True, tag="label"):
+    """Decide the answer to one question about an assignment's data, or take that back."""
+
+    task_run: TaskRunId
+    assignment: AssignmentId
+    question: str
+    #: The answer as JSON; None takes the decision so far back.
+    label: str | None
+    #: The units whose work was looked at.
+    units: tuple[UnitId, ...] = ()
+    note: str | None = None
+    #: Number of decisions on the question that the author knew.
+    after: int = 0
+    #: The worker whose words the answer is, so that they are erased with the worker.
+    worker: WorkerId | None = None
 
 
 class AppealRequest(Request, frozen=True, kw_only=True, tag="appeal"):
@@ -295,6 +312,7 @@ AnyRequest = (
     VerdictRequest
     | OpinionRequest
     | WithdrawVerdictRequest
+    | LabelRequest
     | AppealRequest
     | DismissAppealRequest
     | AcceptLateRequest

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from itertools import chain
 
 from ....events import streams
+from ....events.assignment import AssignmentLabelled
 from ....events.ids import PaymentId, TaskRunId, WorkerId
 from ....events.onboarding import OnboardingStarted
 from ....events.task_run import CallbackFailed
@@ -95,9 +97,10 @@ class Consents:
                 if isinstance(envelope.event, OnboardingStarted):
                     continue  # What the page was given is not the worker's, and others refer to it, too.
                 yield from (ref.sha256 for ref in refs_of(envelope.event) if log.payload(ref) is not None)
-        for _, envelope in log.history(streams.task_run(run)):
+        assignments = [streams.assignment(run, agent.assignment) for agent in self._agents(worker)]
+        for _, envelope in chain.from_iterable(map(log.history, [streams.task_run(run), *assignments])):
             event = envelope.event
-            if isinstance(event, CallbackFailed) and event.worker == worker:
+            if isinstance(event, CallbackFailed | AssignmentLabelled) and event.worker == worker:
                 yield from (ref.sha256 for ref in refs_of(event) if log.payload(ref) is not None)
 
 

@@ -57,6 +57,7 @@ _TEMPLATES: dict[type[Event], str] = {
     assignment.AssignmentCreated: "created from item {number} of the data",
     assignment.AssignmentExtended: "not sure enough, so it gets {units}",
     assignment.AssignmentSettled: "gets no more answers, {by}: {evidence}",
+    assignment.AssignmentLabelled: "the answer to {question} decided after a look at {units}",
     unit.UnitCreated: "created, worth {pay_cents}",
     unit.UnitLaunched: "offered to workers",
     unit.UnitAssigned: "assigned to worker-{worker} as agent-{agent}",
@@ -159,14 +160,17 @@ def describe(event: Event) -> str:
         return f"{KIND_OF[type(event)].replace('_', ' ')} {_text('', values)}".rstrip()
     if isinstance(event, task_run.SiteListEvent):
         values["qualification"] = _list_name(event)
+    if isinstance(event, assignment.AssignmentExtended | assignment.AssignmentLabelled):
+        values["units"] = ", ".join(f"unit-{one}" for one in event.units)
     text = template.format_map(values)
     if isinstance(event, assignment.AssignmentExtended):
-        units = ", ".join(f"unit-{one}" for one in event.units)
-        text = f"not sure enough, so it gets {units}: {label_text(event.evidence)}"
+        text += f": {label_text(event.evidence)}"
     if isinstance(event, assignment.AssignmentSettled) and event.withdrawn:
         text += f"; withdrawn: {', '.join(f'unit-{one}' for one in event.withdrawn)}"
     if isinstance(event, agent.AgentApproved) and not event.bonus_cents:
         text = "approved"
+    if isinstance(event, assignment.AssignmentLabelled) and event.label is None:
+        text = f"the decision on {event.question} taken back"
     if isinstance(event, task_run.TaskRunBudgetChanged) and event.budget_cents is None:
         text = "budget removed: nothing limits the cost"
     if isinstance(event, agent.AgentBonusGranted) and event.worked_seconds is not None:

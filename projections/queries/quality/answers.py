@@ -125,6 +125,11 @@ def _question(name: str, items: Mapping[AssignmentId, ItemAnswers]) -> Question:
     )
 
 
+def shown_label(label: Label) -> str:
+    """Return an answer as text: a text as it is, other values as JSON."""
+    return label if isinstance(label, str) else msgspec.json.encode(label).decode()
+
+
 def _are_texts(labels: set[Label]) -> bool:
     return any(isinstance(label, str) for label in labels)
 
@@ -142,13 +147,14 @@ def _answers_of(as_of: AsOf, agent_id: AgentId) -> dict[str, Label]:
 def _answers(outputs: JsonValue) -> dict[str, Label]:
     answers: dict[str, Label] = {}
     for path, value in leaves(outputs):
-        label = _label(value)
+        label = label_of(value)
         if label is not None:
             answers.setdefault(".".join(path), label)
     return answers
 
 
-def _label(value: JsonValue) -> Label | None:
+def label_of(value: JsonValue) -> Label | None:
+    """Return a value in outputs as an answer; None if it is none."""
     match value:
         case bool() | int() | float() | str():
             return value

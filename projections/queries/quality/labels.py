@@ -14,9 +14,14 @@ from ...mephisto_db.queries import JsonValue
 from .agreement import Label
 from .answers import Question, QuestionKind
 from .class_shares import ClassShares, Interval, class_shares
+from .decided_labels import LabelDecisions, decided_labels
 
 MAJORITY = "majority"
 MEDIAN = "median"
+DAWID_SKENE = "dawid_skene"
+ADJUDICATED = "adjudicated"
+#: Methods whose label is the label of an item, the most reliable first.
+PREFERRED = (ADJUDICATED, DAWID_SKENE, MAJORITY, MEDIAN)
 
 
 class ItemLabel(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,7 +29,7 @@ class ItemLabel(msgspec.Struct, frozen=True, kw_only=True):
 
     item: AssignmentId
     label: Label
-    #: The share of the answers for a majority, the probability of a method; None for a median.
+    #: The share of the answers for a majority, the probability of a method; None for a median, and what was decided.
     confidence: float | None
     #: Answers that it is made from.
     answers: int
@@ -39,7 +44,7 @@ class QuestionLabels(msgspec.Struct, frozen=True, kw_only=True):
     """The labels of all items for one question, by one method."""
 
     question: str
-    #: `majority`, `median`, `dawid_skene` or `mace`.
+    #: `majority`, `median`, `dawid_skene`, `mace` or `adjudicated`.
     method: str
     labels: tuple[ItemLabel, ...]
     #: How far each worker is to be trusted, from 0 to 1, as the method computes it; empty if it does not.
@@ -67,13 +72,29 @@ class Estimate(NamedTuple):
 Aggregator = Callable[[Sequence[Vote]], Sequence[Estimate]]
 
 
-def labels_of(question: Question, aggregator: Aggregator | None) -> list[QuestionLabels]:
-    """Return the labels of a question's items; none for free text.
+def labels_of(
+    question: Question, aggregator: Aggregator | None, decisions: LabelDecisions | None = None
+) -> list[QuestionLabels]:
+    """Return the labels of a question's items; for free text only those that reviewers decided.
 
     Args:
         question: the question.
         aggregator: estimates labels from the votes; without it, only the majority is returned.
+        decisions: the decisions of reviewers.
     """
+    decided = decided_labels(decisions or {}, question.name)
+    return [*([_decided(question, decided)] if decided else []), *_computed(question, aggregator)]
+
+
+def _decided(question: Question, decided: Mapping[AssignmentId, Label]) -> QuestionLabels:
+    labels = tuple(
+        ItemLabel(item=item, label=label, confidence=None, answers=len(question.items.get(item, {})))
+        for item, label in decided.items()
+    )
+    return QuestionLabels(question=question.name, method=ADJUDICATED, labels=labels, skills={})
+
+
+def _computed(question: Question, aggregator: Aggregator | None) -> list[QuestionLabels]:
     if question.kind is QuestionKind.TEXT:
         return []
     if question.kind is QuestionKind.NUMBER:
@@ -99,20 +120,40 @@ def shares_of(question: Question) -> ClassShares | None:
 
 
 def labels_by_item(found: Iterable[QuestionLabels]) -> dict[int, JsonValue]:
-    """Return the labels of each item as an export has them: by question, then by method."""
-    items: defaultdict[int, dict[str, dict[str, JsonValue]]] = defaultdict(dict)
+    """Return the labels of each item as an export has them: by question, then by method.
+
+    Beside the methods, each question has the `label` of the item, the method that it is by (`label_source`), and its
+    `label_confidence`: a reviewer's decision comes before any method.
+    """
+    items: defaultdict[int, dict[str, dict[str, ItemLabel]]] = defaultdict(dict)
     for one in found:
         for label in one.labels:
-            low, high = (None, None) if label.interval is None else label.interval
-            shown: JsonValue = {
-                "label": label.label,
-                "confidence": label.confidence,
-                "answers": label.answers,
-                "posterior": label.posterior,
-                "interval": {"low": low, "high": high},
-            }
-            items[label.item].setdefault(one.question, {})[one.method] = shown
-    return {item: {question: dict(methods) for question, methods in labels.items()} for item, labels in items.items()}
+            items[label.item].setdefault(one.question, {})[one.method] = label
+    return {
+        item: {question: _exported(methods) for question, methods in questions.items()}
+        for item, questions in items.items()
+    }
+
+
+def _exported(methods: Mapping[str, ItemLabel]) -> dict[str, JsonValue]:
+    source = next(one for one in PREFERRED if one in methods)
+    chosen = methods[source]
+    by_method: dict[str, JsonValue] = {
+        method: {
+            "label": one.label,
+            "confidence": one.confidence,
+            "answers": one.answers,
+            "posterior": one.posterior,
+            "interval": dict(zip(("low", "high"), one.interval or (None, None), strict=True)),
+        }
+        for method, one in methods.items()
+    }
+    return {
+        "label": chosen.label,
+        "label_source": source,
+        "label_confidence": chosen.confidence,
+        **by_method,
+    }
 
 
 def _counts(question: Question) -> dict[AssignmentId, tuple[int, ...]]:

@@ -21,6 +21,8 @@ METHODS: Mapping[str, str] = {
     "answers are equal or not. Interval: squared differences of numbers.",
     "fleiss_kappa": "Fleiss' kappa over the items with the most usual number of answers.",
     "cohen_kappa": "Mean of Cohen's kappa over pairs of workers who share at least 5 items, weighted by these.",
+    "adjudicated": "The answers that reviewers decided after looking at those of the workers; the latest decision "
+    "holds, and is the item's label before that of any method.",
     "majority": "The most frequent answer; of several, the first in order. Confidence: its share of the answers.",
     "median": "The median of the numbers.",
     "dawid_skene": "Dawid and Skene's model by crowd-kit, 100 iterations. Confidence: the probability of the label. "
@@ -39,6 +41,8 @@ METHODS: Mapping[str, str] = {
     "agreement": "Equal pairs of answers, of all pairs that the worker is part of, in questions with a choice.",
     "rank": "Workers by skill, or by agreement without crowd-kit; 1 is the best.",
     "gold": "Gold units that the launch script's callback called right, of all that it answered.",
+    "adjudicated_right": "Answers equal to what reviewers decided, of all answers of the worker on which they decided, "
+    "in questions with a choice.",
     "screening": "The same for screening units.",
     "fast": f"Pieces whose time has a modified z-score below {FAST_SCORE} among the logarithms of all times.",
     "same_in_a_row": "The longest series of pieces in which all choices were answered the same. It is a sign from "

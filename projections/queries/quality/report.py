@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
-from ....events.ids import TaskRunId
+from ....events.ids import AssignmentId, TaskRunId
 from ..as_of import AsOf
-from .agreement import Agreement, Label, agreement_about
-from .answers import Question, QuestionKind, questions_of, read_work
+from .agreement import Agreement, agreement_about
+from .answers import Question, QuestionKind, questions_of, read_work, shown_label
 from .class_shares import Interval
+from .decided_labels import decided_labels, label_decisions
 from .labels import Aggregator, QuestionLabels, labels_of, shares_of
 from .methods import METHODS
 from .worker_quality import QualityRules, WorkerQuality, workers_of
@@ -36,6 +37,9 @@ class QuestionQuality(msgspec.Struct, frozen=True, kw_only=True):
     #: The shares of the choices among items, and the accuracy of answers; None if it is no choice, or no item has two
     #: answers.
     shares: QuestionShares | None = None
+    #: Items with different answers, if it is a choice, and those of them that no reviewer has decided.
+    differing: int
+    undecided: int
 
 
 class EstimatedShare(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +113,8 @@ def quality_report(
     chosen = quality_rules(as_of, run) if rules is None else rules
     pieces = read_work(as_of, run)
     questions = questions_of(pieces)
-    labels = [one for question in questions for one in labels_of(question, aggregator)]
+    decided = label_decisions(as_of, run)
+    labels = [one for question in questions for one in labels_of(question, aggregator, decided)]
     limit, repeated = fast_limit(pieces), repeated_texts(pieces, questions)
     return QualityReport(
         run=f"run-{run}",
@@ -118,7 +123,7 @@ def quality_report(
         pieces=len(pieces),
         rules=chosen,
         fast_below_seconds=limit,
-        questions=tuple(map(question_quality, questions)),
+        questions=tuple(question_quality(one, decided_labels(decided, one.name)) for one in questions),
         workers=workers_of(pieces, questions, labels, repeated, limit, chosen),
         labels=tuple(labels),
         repeated_texts=repeated[:MAX_REPEATED_TEXTS],
@@ -126,8 +131,15 @@ def quality_report(
     )
 
 
-def question_quality(question: Question) -> QuestionQuality:
-    """Return the figures of one question."""
+def question_quality(question: Question, decided: Collection[AssignmentId] = ()) -> QuestionQuality:
+    """Return the figures of one question.
+
+    Args:
+        question: the question.
+        decided: the items on which a reviewer decided the answer to it.
+    """
+    is_choice = question.kind is QuestionKind.CHOICE
+    differing = [item for item, given in question.items.items() if is_choice and len(set(given.values())) > 1]
     answers = [label for item in question.items.values() for label in item.values()]
     counts = Counter(answers)
     is_text = question.kind is QuestionKind.TEXT
@@ -140,6 +152,8 @@ def question_quality(question: Question) -> QuestionQuality:
         choices={shown_label(choice): counts[choice] for choice in question.choices},
         shares=_question_shares(question),
         agreement=None if is_text else agreement_about([*question.items.values()], is_numeric=question.is_numeric),
+        differing=len(differing),
+        undecided=sum(item not in decided for item in differing),
     )
 
 
@@ -153,8 +167,3 @@ def _question_shares(question: Question) -> QuestionShares | None:
         accuracy=found.accuracy,
         accuracy_interval=found.accuracy_interval,
     )
-
-
-def shown_label(label: Label) -> str:
-    """Return an answer as text: a text as it is, other values as JSON."""
-    return label if isinstance(label, str) else msgspec.json.encode(label).decode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
 import msgspec
@@ -13,7 +13,7 @@ from ....events.ids import SCREENING_UNIT_INDEX, WorkerId
 from ..review_queue import UnitKind
 from .agreement import agreement_with_others
 from .answers import Question, QuestionKind, SubmittedWork
-from .labels import QuestionLabels
+from .labels import ADJUDICATED, DAWID_SKENE, QuestionLabels
 from .worker_signs import RepeatedText, Series, longest_series
 
 #: Statuses of submitted work, unreviewed work first.
@@ -55,6 +55,9 @@ class WorkerQuality(msgspec.Struct, frozen=True, kw_only=True):
     pairs: int
     gold_passed: int
     gold: int
+    #: Answers equal to what reviewers decided, and all answers about which they decided.
+    adjudicated_right: int
+    adjudicated: int
     screening_passed: int
     screening: int
     fast: int
@@ -88,7 +91,7 @@ def workers_of(
     series, repeated = longest_series(pieces, questions), Counter[WorkerId]()
     for text in repeated_texts:
         repeated.update(text.repetitions)
-    pairs, skills = _pairs(questions), _skills(questions, labels)
+    pairs, skills, right = _pairs(questions), _skills(questions, labels), _right(by_worker, questions, labels)
     found = []
     for worker, own in by_worker.items():
         equal, count = pairs.get(worker, (0, 0))
@@ -104,12 +107,14 @@ def workers_of(
                 pieces=len(own),
                 by_status=dict(Counter(piece.status.value for piece in own)),
                 median_seconds=median(seconds) if seconds else None,
-                skill=of_worker.get("dawid_skene"),
+                skill=of_worker.get(DAWID_SKENE),
                 skills=of_worker,
                 agreement=equal / count if count else None,
                 pairs=count,
                 gold_passed=sum(gold),
                 gold=len(gold),
+                adjudicated_right=right.get(worker, (0, 0))[0],
+                adjudicated=right.get(worker, (0, 0))[1],
                 screening_passed=sum(screening),
                 screening=len(screening),
                 fast=fast,
@@ -174,6 +179,31 @@ def _pairs(questions: Iterable[Question]) -> dict[int, tuple[int, int]]:
             for worker, (equal, count) in agreement_with_others([*question.items.values()]).items():
                 before, before_count = found.get(worker, (0, 0))
                 found[worker] = (before + equal, before_count + count)
+    return found
+
+
+def _right(
+    by_worker: Mapping[WorkerId, Sequence[SubmittedWork]],
+    questions: Iterable[Question],
+    labels: Iterable[QuestionLabels],
+) -> dict[WorkerId, tuple[int, int]]:
+    """Return how many answers of each worker are what reviewers decided, of how many about which they decided."""
+    choices = {one.name for one in questions if one.kind is QuestionKind.CHOICE}
+    decided = {
+        (one.question, label.item): label.label
+        for one in labels
+        if one.method == ADJUDICATED and one.question in choices
+        for label in one.labels
+    }
+    found = {}
+    for worker, pieces in by_worker.items():
+        equal = [
+            answer == decided[name, piece.item]
+            for piece in pieces
+            for name, answer in piece.answers.items()
+            if (name, piece.item) in decided
+        ]
+        found[worker] = (sum(equal), len(equal))
     return found
 
 

@@ -33,6 +33,7 @@ TESTS = Path(__file__).parents[2]
 PINNED: dict[str, Any] = json.loads(Path(__file__).with_name("json_shapes.json").read_text(encoding="utf-8"))
 #: The verbs that read, with what follows the log; a second output of a verb has a number.
 PRINTED = {
+    "adjudicate": ("1",),
     "blockers": ("1",),
     "diff": ("1", "20"),
     "explain": ("agent-1",),

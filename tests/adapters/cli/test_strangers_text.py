@@ -35,6 +35,7 @@ DANGEROUS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u2
 
 #: How each verb that reads a log is asked; `{out}` is a new file, `{kept}` a file of lines that are no anchors.
 ASKED: dict[str, list[str]] = {
+    "adjudicate": ["{run}", "{run} --json"],
     "backup": ["-o {out}", "-o {out} --json"],
     "blockers": ["{run}", "{run} --json"],
     "bundle": ["{run} -o {out}"],

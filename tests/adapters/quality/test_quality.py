@@ -257,8 +257,10 @@ def test_labels_are_in_the_export(database: Path, report: QualityReport) -> None
     for row in rows:
         item = int(row["assignment_id"])
         assert row["label.label.dawid_skene.label"] == expected.get(item, "")
+        assert row["label.label.label"] == expected.get(item, "")
+        assert row["label.label.label_source"] == ("dawid_skene" if item in expected else "")
         assert json.loads(row["labels"] or "{}").get("how.sure", {}).keys() == (
-            {"median"} if item in expected else set()
+            {"median", "label", "label_source", "label_confidence"} if item in expected else set()
         )
     majority = [row for row in rows if row["label.label.majority.label"]]
     for row in majority:

@@ -1,0 +1,183 @@
+"""Implements `mephisto-es adjudicate`: list items whose answers differ, and decide the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import click
+import msgspec
+import trio
+from rich.markup import escape
+from rich.table import Table
+
+from ...core.entity_ref import EntityRef
+from ...core.operations.control.requests import LabelRequest, Reply
+from ...events.ids import AssignmentId, TaskRunId, WorkerId
+from ...projections.queries.quality.answers import shown_label
+from ...projections.queries.quality.decided_labels import LabelDecision
+from ...projections.queries.quality.disagreements import Disagreement, ItemQuestion, RunAnswers
+from ...projections.queries.worker_names import worker_names
+from ..control.client import open_control
+from ..control.protocol import author_of
+from ..control.reviews import content_key
+from ..log.sqlite.as_of import open_as_of
+from ..terminal import echo
+from ..text import format_author, format_worker, printable
+from .common.arguments import (
+    EntityType,
+    LogCommand,
+    author_option,
+    log_argument,
+    pseudonyms_option,
+    run_argument,
+)
+from .common.output import as_json_option, console, format_repeated, print_json
+
+#: Characters of an answer that are printed.
+MAX_ANSWER = 60
+#: Items that are listed; `--json` has all of them.
+SHOWN_ITEMS = 40
+
+
+class Disagreements(msgspec.Struct, frozen=True, kw_only=True):
+    """The items of a run whose answers differ."""
+
+    run: str
+    #: Those that nobody has decided, the smallest majority first; then those that were decided.
+    disagreements: tuple[Disagreement, ...]
+
+
+@click.command("adjudicate", cls=LogCommand)
+@log_argument
+@run_argument
+@click.argument("assignment", type=EntityType("assignment"), required=False)
+@click.option(
+    "--label", "labels", multiple=True, metavar="QUESTION=ANSWER", help="Decide the answer to a question; repeatable."
+)
+@click.option("--take-back", "taken_back", multiple=True, metavar="QUESTION", help="Take the decision back.")
+@click.option("--note", help="Why; recorded with each decision.")
+@click.option("--question", metavar="QUESTION", help="List the items on which answers to this question differ.")
+@author_option
+@pseudonyms_option
+@as_json_option
+def adjudicate_command(
+    database: Path,
+    run: EntityRef,
+    assignment: EntityRef | None,
+    labels: Sequence[str],
+    taken_back: Sequence[str],
+    note: str | None,
+    question: str | None,
+    author: str | None,
+    pseudonyms: bool,
+    as_json: bool,
+) -> None:
+    """List the items of RUN whose answers differ, or decide what the answer to a question about ASSIGNMENT is.
+
+    A decision is recorded with its author and the work that was looked at. It is the label of the item in exports and
+    figures from then on, and judges nobody's work. Deciding again revises it. Without --label, the answers to
+    ASSIGNMENT are shown.
+
+    \b
+    Examples:
+      mephisto-es adjudicate mephisto_data 1
+      mephisto-es adjudicate mephisto_data 1 assignment-12
+      mephisto-es adjudicate mephisto_data 1 assignment-12 --label sentiment=negative --note "ironic"
+      mephisto-es adjudicate mephisto_data 1 assignment-12 --take-back sentiment
+    """
+    if (labels or taken_back) and assignment is None:
+        raise click.UsageError("--label and --take-back need an ASSIGNMENT.")
+    if note and not (labels or taken_back):
+        raise click.UsageError("--note goes with --label and --take-back.")
+    if question is not None and assignment is not None:
+        raise click.UsageError("--question lists items; leave out the ASSIGNMENT.")
+    with open_as_of(database) as moment:
+        answers = RunAnswers(moment, TaskRunId(run.number))
+        if assignment is None:
+            _print_list(run, answers.disagreements(question), as_json=as_json)
+            return
+        item = AssignmentId(assignment.number)
+        questions = answers.about(item)
+        wanted: list[tuple[str, str | None]] = [*map(_split, labels), *((name, None) for name in taken_back)]
+        requests = [(name, text, answers.request(item, name, text, note)) for name, text in wanted]
+        workers = (worker for one in questions for answer in one.answers for worker in answer.workers)
+        names = {} if pseudonyms else worker_names(moment.db, workers)
+    if wanted:
+        for name, text, request in requests:
+            if request is None:
+                echo(f"assignment-{item}: {printable(name)} is {printable(text or '', MAX_ANSWER)}  (recorded before)")
+        trio.run(_record, database, author_of(author), [request for *_, request in requests if request is not None])
+    else:
+        _print_item(item, questions, names)
+
+
+def _split(text: str) -> tuple[str, str]:
+    name, equals, answer = text.partition("=")
+    if not equals or not name or not answer:
+        raise click.UsageError(f"--label is {text!r}; write --label QUESTION=ANSWER.")
+    return name, answer
+
+
+async def _record(database: Path, author: str, requests: Iterable[LabelRequest]) -> None:
+    """Record decisions, and print each one when it is durable.
+
+    Raises:
+        CommandRefusedError: one was refused; those after it were not tried.
+    """
+    async with open_control(database, author) as control:
+        for request in requests:
+            _print_recorded(request, await control.execute(request, content_key(request, author)))
+
+
+def _print_recorded(request: LabelRequest, reply: Reply) -> None:
+    before = format_repeated(is_repeated=reply.repeated, by=reply.repeats)
+    what = f"assignment-{request.assignment}: {printable(request.question)}"
+    if request.label is None:
+        echo(f"{what}: the decision is taken back{before}")
+    else:
+        label = shown_label(msgspec.json.decode(request.label, type=bool | int | float | str))
+        echo(f"{what} is {printable(label, MAX_ANSWER)}{before}")
+
+
+def _print_list(run: EntityRef, found: Sequence[Disagreement], *, as_json: bool) -> None:
+    ordered = sorted(found, key=lambda one: one.decision is not None)
+    if as_json:
+        print_json(Disagreements(run=str(run), disagreements=tuple(ordered)))
+        return
+    open_ = [one for one in ordered if one.decision is None]
+    if not found:
+        echo(f"{run}: no answers differ.")
+        return
+    echo(f"{run}: answers differ, and nobody has decided: {len(open_):,}; decided: {len(found) - len(open_):,}")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("item", "question", "answers", "decided"):
+        table.add_column(name, overflow="fold")
+    for one in ordered[:SHOWN_ITEMS]:
+        answers = ", ".join(f"{printable(label, MAX_ANSWER)} {count}" for label, count in one.answers.items())
+        decided = "" if one.decision is None else _decision(one.decision)
+        table.add_row(f"assignment-{one.item}", escape(printable(one.question)), escape(answers), escape(decided))
+    console().print(table)
+    if len(ordered) > SHOWN_ITEMS:
+        echo(f"and {len(ordered) - SHOWN_ITEMS:,} more; --json has all of them")
+
+
+def _print_item(item: AssignmentId, questions: Sequence[ItemQuestion], names: Mapping[WorkerId, str]) -> None:
+    out = console()
+    if not questions:
+        echo(f"assignment-{item}: nobody has submitted anything yet.")
+    for one in questions:
+        out.print(f"[bold]{escape(printable(one.question))}[/]  {one.kind.value}")
+        for answer in one.answers:
+            who = ", ".join(format_worker(worker, names.get(worker)) for worker in answer.workers)
+            out.print(f"  {escape(printable(shown_label(answer.label), MAX_ANSWER))}  [dim]{escape(who)}[/]")
+        if one.decision is not None:
+            out.print(f"  decided: {escape(_decision(one.decision))}")
+
+
+def _decision(decision: LabelDecision) -> str:
+    by = format_author(decision.reviewer)
+    if decision.is_taken_back:
+        return f"taken back by {by}"
+    label = "erased" if decision.label is None else printable(shown_label(decision.label), MAX_ANSWER)
+    return f"{label}, by {by}{'' if decision.note is None else f': {printable(decision.note)}'}"
