@@ -12,6 +12,7 @@ import msgspec
 
 from ...core.errors import ConfigError
 from ...core.suggestions import did_you_mean
+from ...projections.queries.quality.process_signals import PROCESS_SIGNALS
 
 #: Points of a scale at most, so that it fits on a phone; a slider has as many as one likes.
 MAX_SCALE_POINTS = 21
@@ -30,6 +31,7 @@ _TAKEN_BY_BROWSERS = frozenset(
 _TAKEN_BY_SUBMISSIONS = {
     UPLOADS: "the name under which a submission lists its uploads",
     PRESENTED_ORDER: "the name under which a submission says in which order things were presented",
+    PROCESS_SIGNALS: "the name under which a submission says how the form was filled in",
 }
 
 #: How the page can draw the value of a column.

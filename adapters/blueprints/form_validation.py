@@ -9,6 +9,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from ...projections.queries.quality.process_signals import PROCESS_SIGNALS, read_signals
 from .form_spec import (
     PRESENTED_ORDER,
     TIE,
@@ -75,7 +76,9 @@ def _problems(fields: Sequence[AnyField], answers: Mapping[str, Any]) -> Iterato
             problem = _problem(field, answers.get(field.name))
             if problem is not None:
                 yield f"{field.name}: {problem}"
-    known = {PRESENTED_ORDER, *(field.name for field in fields)}
+    if PROCESS_SIGNALS in answers and read_signals(answers[PROCESS_SIGNALS]) is None:
+        yield f"{PROCESS_SIGNALS}: not as the page sends them"
+    known = {PRESENTED_ORDER, PROCESS_SIGNALS, *(field.name for field in fields)}
     if any(name not in known for name in answers):
         yield "there are answers to fields that the form does not have"
 

@@ -37,7 +37,7 @@ from .items.unit_counts import UnitCounts, check_units_per_assignment
 from .onboarding.training import check_no_training, passing, training_of
 from .page_checks import check_page
 from .page_files import CLIENT, MEDIA_FOLDER, check_folder, put_folder, put_media, put_page
-from .stock_page import FRONTEND_SETTINGS, LISTED_COLUMNS, STOCK_PAGE, read_settings
+from .stock_page import FRONTEND_SETTINGS, LISTED_COLUMNS, STOCK_PAGE, check_no_signals, read_settings
 
 SCRIPT_DATA = "static_task_data"
 
@@ -121,6 +121,13 @@ class StaticTaskBlueprintArgs(OnboardingRequiredArgs, ScreenTaskRequiredArgs, Us
     )
     submit_label: str | None = field(default=None, metadata={"help": "Label of the stock page's button."})
     submitted: str | None = field(default=None, metadata={"help": "Message of the stock page after the submission."})
+    process_signals: bool = field(
+        default=False,
+        metadata={
+            "help": "Whether the stock page counts how its form is filled in, and tells workers so: pasted text, keys, "
+            "tab switches, time to the first key. What is written is not looked at."
+        },
+    )
 
 
 @dataclass
@@ -174,6 +181,7 @@ class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
             HtmlPage(settings).check(None if seen is None else seen.columns, tuple(shared_state.onboarding_data))
         if has_own_page:
             check_no_training(settings)
+            check_no_signals(settings)
             return
         training_of(settings, shared_state)
         if settings["onboarding_qualification"] is not None:
@@ -290,7 +298,7 @@ class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
     def get_frontend_args(self) -> Update:
         """Return what every page gets, and the settings of the stock page."""
         settings = plain_settings(self.args.blueprint)
-        frontend = {name: settings[name] for name in FRONTEND_SETTINGS if settings[name] is not None}
+        frontend = {name: settings[name] for name in FRONTEND_SETTINGS if settings[name] not in (None, False)}
         instructions = {} if settings["instructions"] is None else {"instructions": settings["instructions"]}
         if settings["media_dir"] is not None:
             frontend["media"] = f"/{MEDIA_FOLDER}/"

@@ -14,8 +14,9 @@ from ...core.suggestions import did_you_mean
 from .form_spec import AnyField, ComparisonField, Drawing, read_form, values_of
 
 STOCK_PAGE = Path(__file__).parent / "static_task_page"
+SIGNALS_SETTING = "process_signals"
 #: Settings that the stock page gets below `frontend` of its task config.
-FRONTEND_SETTINGS = ("form", "show", "onboarding", "submit_label", "submitted")
+FRONTEND_SETTINGS = ("form", "show", "onboarding", "submit_label", "submitted", SIGNALS_SETTING)
 PREFIX = "mephisto.blueprint"
 #: Columns that an error or a warning lists.
 LISTED_COLUMNS = 20
@@ -24,6 +25,20 @@ _ONBOARDING_SETTINGS = ("instructions", "show", "form", "training")
 _SHOW_HINT = "An entry is the name of a column, or {name: ..., label: ..., as: image}"
 #: Stands for the value of a column in the page's texts.
 _PLACEHOLDER = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
+
+
+def check_no_signals(settings: dict[str, Any]) -> None:
+    """Check that a page of the task's own is not asked to count how it is filled in.
+
+    Raises:
+        ConfigError: it is.
+    """
+    if settings[SIGNALS_SETTING]:
+        raise ConfigError(
+            "only the stock page counts how its form is filled in",
+            key=f"{PREFIX}.{SIGNALS_SETTING}",
+            hint="Remove the setting, or task_source",
+        )
 
 
 class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"drawing": "as"}):

@@ -17,11 +17,11 @@ from ...projections.queries.quality.worker_quality import WorkerQuality
 from ...projections.queries.worker_names import worker_names
 from ..quality.loading import EXTRA_HINT, find_aggregator
 from ..quality.wording import (
-    WORKER_COLUMNS,
     count_of_workers,
     methods_of,
     question_head,
     question_lines,
+    worker_columns,
     worker_figures,
 )
 from ..terminal import echo
@@ -98,7 +98,7 @@ def _print(report: QualityReport, names: Mapping[WorkerId, str]) -> None:
         for worker in report.workers:
             for suggestion in worker.suggestions:
                 out.print(f"[yellow]look at[/] {escape(_name(worker, names))}: {suggestion.text}")
-        used |= {"rank", *WORKER_COLUMNS.values()} - {"pieces", "median_seconds"}
+        used |= {"rank", *worker_columns(report).values()} - {"pieces", "median_seconds"}
     out.print("\n[bold]How these figures are computed[/]")
     for figure, method in report.methods.items():
         if figure in used:
@@ -109,10 +109,13 @@ def _workers_table(report: QualityReport, names: Mapping[WorkerId, str]) -> Tabl
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("rank", justify="right")
     table.add_column("worker", overflow="fold")
-    for name in WORKER_COLUMNS:
+    columns = worker_columns(report)
+    for name in columns:
         table.add_column(name, justify="right")
     for one in report.workers:
-        table.add_row("" if one.rank is None else str(one.rank), escape(_name(one, names)), *worker_figures(one))
+        table.add_row(
+            "" if one.rank is None else str(one.rank), escape(_name(one, names)), *worker_figures(one)[: len(columns)]
+        )
     return table
 
 

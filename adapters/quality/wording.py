@@ -8,6 +8,7 @@ from ...projections.queries.quality.agreement import Agreement
 from ...projections.queries.quality.answers import QuestionKind
 from ...projections.queries.quality.class_shares import Interval
 from ...projections.queries.quality.labels import MAJORITY, QuestionLabels
+from ...projections.queries.quality.process_signals import ProcessSignals, SignalFigures
 from ...projections.queries.quality.report import QualityReport, QuestionQuality, QuestionShares
 from ...projections.queries.quality.worker_quality import WorkerQuality
 from ..text import format_duration, printable
@@ -31,8 +32,18 @@ WORKER_COLUMNS: Mapping[str, str] = {
 }
 
 
+#: The columns of how forms were filled in, for tasks that count it.
+SIGNAL_COLUMNS: Mapping[str, str] = dict.fromkeys(("pasted", "keys", "tab left", "first key"), "signals")
+
+
+def worker_columns(report: QualityReport) -> Mapping[str, str]:
+    """Return the columns of the figures of workers, each with the name of its method."""
+    has_signals = any(one.signals is not None for one in report.workers)
+    return {**WORKER_COLUMNS, **SIGNAL_COLUMNS} if has_signals else WORKER_COLUMNS
+
+
 def worker_figures(one: WorkerQuality) -> list[str]:
-    """Return the figures of a worker as texts, in the order of `WORKER_COLUMNS`; empty where there is none."""
+    """Return the figures of a worker as texts, in the order of all columns; empty where there is none."""
     return [
         f"{one.pieces:,}",
         "" if one.median_seconds is None else format_duration(one.median_seconds),
@@ -43,7 +54,32 @@ def worker_figures(one: WorkerQuality) -> list[str]:
         str(one.fast or ""),
         str(one.same_in_a_row or ""),
         str(one.repeated_texts or ""),
+        *_signal_figures(one.signals),
     ]
+
+
+def _signal_figures(found: SignalFigures | None) -> list[str]:
+    if found is None:
+        return [""] * len(SIGNAL_COLUMNS)
+    first = found.seconds_to_first_key
+    return [
+        "" if found.pasted_share is None else f"{found.pasted_share:.0%}",
+        f"{found.keys:,.0f}",
+        f"{found.tab_switches:,.0f}",
+        "" if first is None else f"{first:.1f} s",
+    ]
+
+
+def signal_text(signals: ProcessSignals) -> str:
+    """Return in words how a form was filled in."""
+    share, first = signals.pasted_share, signals.seconds_to_first_key
+    parts = [
+        "no text" if share is None else f"{share:.0%} of the text pasted",
+        f"{signals.keys:,} key{'s' * (signals.keys != 1)}",
+        f"tab left {signals.tab_switches:,} time{'s' * (signals.tab_switches != 1)}",
+        "no key" if first is None else f"first key after {first:g} s",
+    ]
+    return ", ".join(parts)
 
 
 def question_lines(question: QuestionQuality, report: QualityReport) -> Iterator[tuple[str, str]]:

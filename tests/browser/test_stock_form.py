@@ -7,6 +7,8 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
+from mephisto_es.projections.queries.quality.process_signals import PROCESS_SIGNALS, read_signals
+
 from .browser import Page
 from .browser_harness import CLIENT, MOCK_PROVIDER, STOCK_PAGE, BrowserHarness, BrowserSession
 from .scripts import Data, StaticScript
@@ -165,16 +167,35 @@ async def test_fields_that_do_not_apply_are_hidden_and_have_no_answer(harness: B
         assert await answers_of(session, page) == {"kind": "news", "who": None, "more": False, "what": None}
 
 
-async def test_names_that_a_form_has_itself_are_stored(harness: BrowserHarness) -> None:
+#: Pastes four letters, as far as the page's scripts see.
+PASTE = """(() => {
+  const pasted = new DataTransfer();
+  pasted.setData("text", "abcd");
+  const event = new ClipboardEvent("paste", { clipboardData: pasted, bubbles: true });
+  document.getElementById("field-item").dispatchEvent(event);
+})()"""
+
+
+async def test_names_that_a_form_has_itself_are_stored_and_signals_beside_them(harness: BrowserHarness) -> None:
     names = ["item", "length", "elements", "namedItem", "constructor", "submit", "id"]
     form: list[Data] = [{"name": name, "type": "text"} for name in names]
     form.append({"name": "action", "type": "checkbox", "required": True})
-    async with form_page(harness, form) as session:
+    async with form_page(harness, form, process_signals=True) as session:
         page = await session.visitor("ann")
+        await page.see("This page counts how you fill it in, and not what you write")
         for name in names:
             await page.fill(f"#field-{name}", f"my {name}")
+        await page.call("press", "#field-id", "End")
+        await page.call("evaluate", PASTE)
         await page.call("check", "#field-action")
-        assert await answers_of(session, page) == {name: f"my {name}" for name in names} | {"action": True}
+        assert await page.barriers() == []
+        answers = await answers_of(session, page)
+        signals = read_signals(answers.pop(PROCESS_SIGNALS))
+        assert answers == {name: f"my {name}" for name in names} | {"action": True}
+        assert signals is not None
+        assert (signals.keys, signals.tab_switches) == (1, 0)
+        assert signals.pasted_share == round(4 / sum(len(f"my {name}") for name in names), 2)
+        assert signals.seconds_to_first_key is not None
 
 
 async def test_a_draft_survives_reloads_until_it_is_submitted(harness: BrowserHarness) -> None:

@@ -54,6 +54,8 @@ const ENGLISH = {
   "page.please_correct": "Please check the highlighted questions.",
   "page.files_again": "Your answers were restored. Please choose your files again.",
   "page.restored": "Your answers were restored.",
+  "page.process_signals":
+    "This page counts how you fill it in, and not what you write: the share of pasted text, the number of keys, how often you leave the tab, and the time to the first key. No work is rejected for that alone.",
   "page.required": "required",
   "page.please_choose": "Please choose",
   "page.not_set": "not set yet",

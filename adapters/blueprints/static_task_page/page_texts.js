@@ -52,6 +52,9 @@ export const TEXTS = {
   get restored() {
     return text("page.restored");
   },
+  get processSignals() {
+    return text("page.process_signals");
+  },
   get required() {
     return text("page.required");
   },

@@ -12,6 +12,7 @@
  * | `frontend.form`          | the form's fields, see form_spec.py                              |
  * | `frontend.media`         | where the server has the task's own media                        |
  * | `frontend.onboarding`    | `{instructions, show, form}` of the trial before the task        |
+ * | `frontend.process_signals` | whether to count how the form is filled in, and to say so      |
  * | `frontend.submit_label`  | the button's text                                                |
  * | `frontend.submitted`     | the sentence after the submission                                |
  */
@@ -24,6 +25,7 @@ import { element, fillIn } from "/elements.js";
 import { Form, describeFault } from "/form.js";
 import { ItemView } from "/item_view.js";
 import { TEXTS } from "/page_texts.js";
+import { PROCESS_SIGNALS, ProcessSignals } from "/process_signals.js";
 import { Training } from "/training.js";
 
 /**
@@ -109,9 +111,9 @@ function showProgress(place) {
  *
  * @param {Task} task
  * @param {any} data
- * @param {{text: string, show: any[] | undefined, fields: Field[], onAnswered?: OnAnswered}} parts
+ * @param {{text: string, show: any[] | undefined, fields: Field[], onAnswered?: OnAnswered, counts?: boolean}} parts
  */
-function showWork(task, data, { text, show, fields, onAnswered }) {
+function showWork(task, data, { text, show, fields, onAnswered, counts = false }) {
   const { media = null, submit_label: submitLabel } = frontendOf(task);
   const view = new ItemView(data, media, (error) => report(task, error));
   showHead(task.config, text, view.values);
@@ -119,8 +121,11 @@ function showWork(task, data, { text, show, fields, onAnswered }) {
   item.replaceChildren(...(list ? [list] : []));
   item.hidden = list === null;
   const fault = describeFault(fields);
-  if (fault === null) showForm(task, new Form(fields, view, task.agentId ?? "", changed), submitLabel, onAnswered);
-  else {
+  if (fault === null) {
+    showForm(task, new Form(fields, view, task.agentId ?? "", changed), submitLabel, onAnswered);
+    signals = counts ? new ProcessSignals(form) : null;
+    if (signals !== null) form.lastElementChild?.before(element("p", { textContent: TEXTS.processSignals }));
+  } else {
     report(task, `frontend.form: ${fault}`);
     showOnly(TEXTS.broken);
   }
@@ -128,6 +133,9 @@ function showWork(task, data, { text, show, fields, onAnswered }) {
 
 /** @type {Form | null} the form that is on the page */
 let current = null;
+
+/** @type {ProcessSignals | null} how the form on the page is filled in; null if nobody asked for that */
+let signals = null;
 
 /** Follows a change of an answer. */
 function changed() {
@@ -224,7 +232,9 @@ async function submit(task, drawn) {
       return;
     }
     state.textContent = TEXTS.submitting;
-    await task.submit(drawn.answers(), drawn.files());
+    const answers = drawn.answers();
+    const counted = signals === null ? {} : { [PROCESS_SIGNALS]: signals.read(answers) };
+    await task.submit({ ...answers, ...counted }, drawn.files());
   } catch (error) {
     state.textContent = TEXTS.pageFailed;
     report(task, String(error));
@@ -270,9 +280,9 @@ Mephisto.start({
   },
   onTask(data, task) {
     draft?.remove(); // that of the onboarding
-    const { show, form: fields = defaultForm() } = frontendOf(task);
+    const { show, form: fields = defaultForm(), process_signals: counts } = frontendOf(task);
     showProgress(task.progress);
-    showWork(task, data, { text: textOf(task.config), show, fields });
+    showWork(task, data, { text: textOf(task.config), show, fields, counts });
   },
   onBlocked(sentence, task) {
     showHead(task.config, null);

@@ -19,7 +19,7 @@ from ....projections.queries.quality.worker_signs import RepeatedText
 from ....projections.queries.runs.progress import RunProgress, run_progress
 from ...log.sqlite.as_of import LogAsOf
 from ...quality.loading import EXTRA_HINT, find_aggregator
-from ...quality.wording import WORKER_COLUMNS, methods_of, question_head, question_lines, worker_figures
+from ...quality.wording import methods_of, question_head, question_lines, worker_columns, worker_figures
 from ..rendering import query
 from ..site import Site, run_of, seq_of
 
@@ -33,8 +33,6 @@ SHOWN_NAMES = 5
 SEARCHED_CHARACTERS = 60
 #: Reports that are kept, because the figures of a long run take seconds.
 KEPT_REPORTS = 8
-#: Figures of the table of workers.
-_OF_WORKERS = ("rank", *WORKER_COLUMNS.values())
 
 
 class _Found(NamedTuple):
@@ -77,6 +75,7 @@ class QualityPages:
 
         page = await self._site.log.compute(answer, seq)
         report = page.found.report
+        columns = worker_columns(report)
         suspects = [one for one in reversed(report.workers) if one.suggestions]
         return self._site.templates.page(
             "quality.html",
@@ -90,12 +89,14 @@ class QualityPages:
             questions=report.questions[:SHOWN_QUESTIONS],
             texts=report.repeated_texts[:SHOWN_TEXTS],
             shown_names=SHOWN_NAMES,
-            columns=[*WORKER_COLUMNS],
-            worker_methods=[(name, report.methods[name]) for name in ("work", *_OF_WORKERS)],
+            columns=[*columns],
+            worker_methods=[
+                (name, report.methods[name]) for name in dict.fromkeys(("work", "rank", *columns.values()))
+            ],
             head=question_head,
             lines=lambda question: list(question_lines(question, report)),
             methods=lambda question: [(name, report.methods[name]) for name in methods_of(question, report)],
-            figures=worker_figures,
+            figures=lambda one: worker_figures(one)[: len(columns)],
             desk=lambda where: _desk(run, where),
             all_of=lambda worker: _desk(run, _work_of(worker)),
             same_text=lambda text: _desk(run, {"text": searched(text)}),

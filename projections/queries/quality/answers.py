@@ -10,10 +10,12 @@ import msgspec
 from ....core.lifecycles.unit import UnitStatus
 from ....events.ids import GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, AgentId, AssignmentId, TaskRunId, UnitId, WorkerId
 from ...mephisto_db.queries import JsonValue
+from ...mephisto_db.rows import AgentRow
 from ..as_of import AsOf
 from ..evaluations import Evaluations
 from ..unit_records import MIN_OWN_ID_CHARACTERS, leaves, own_ids
 from .agreement import ItemAnswers, Label
+from .process_signals import PROCESS_SIGNALS, ProcessSignals, signals_in
 
 #: Different answers that a question with a choice has at most.
 MAX_CHOICES = 20
@@ -57,6 +59,8 @@ class SubmittedWork(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float | None
     #: What the launch script said about a screening or gold unit.
     passed: bool | None
+    #: How the form was filled in; None if the task does not count that.
+    signals: ProcessSignals | None
     answers: Mapping[str, Label]
 
 
@@ -81,20 +85,34 @@ def read_work(as_of: AsOf, run: TaskRunId) -> list[SubmittedWork]:
     """
     as_of.db.get_task_run(run)
     evaluations = Evaluations(as_of, run)
-    return [
-        SubmittedWork(
-            unit=UnitId(unit),
-            item=AssignmentId(item),
-            worker=WorkerId(worker),
-            unit_index=index,
-            status=UnitStatus(status),
-            is_used=index >= 0 and status in _USED,
-            seconds=seconds,
-            passed=evaluations.passed(UnitId(unit), WorkerId(worker)) if index in _EVALUATING else None,
-            answers=_answers_of(as_of, AgentId(agent)),
-        )
-        for unit, item, index, worker, status, agent, seconds in as_of.db.execute(_SUBMITTED, (run,)).fetchall()
-    ]
+    return [_piece(as_of, evaluations, *row) for row in as_of.db.execute(_SUBMITTED, (run,)).fetchall()]
+
+
+def _piece(
+    as_of: AsOf,
+    evaluations: Evaluations,
+    unit: UnitId,
+    item: AssignmentId,
+    index: int,
+    worker: WorkerId,
+    status: str,
+    agent_id: AgentId,
+    seconds: float | None,
+) -> SubmittedWork:
+    agent = as_of.db.get_agent(agent_id)
+    outputs = as_of.db.get_outputs(agent)
+    return SubmittedWork(
+        unit=unit,
+        item=item,
+        worker=worker,
+        unit_index=index,
+        status=UnitStatus(status),
+        is_used=index >= 0 and status in _USED,
+        seconds=seconds,
+        passed=evaluations.passed(unit, worker) if index in _EVALUATING else None,
+        signals=signals_in(outputs),
+        answers=_answers_of(as_of, agent, outputs),
+    )
 
 
 def questions_of(pieces: Sequence[SubmittedWork]) -> list[Question]:
@@ -134,10 +152,9 @@ def _are_texts(labels: set[Label]) -> bool:
     return any(isinstance(label, str) for label in labels)
 
 
-def _answers_of(as_of: AsOf, agent_id: AgentId) -> dict[str, Label]:
+def _answers_of(as_of: AsOf, agent: AgentRow, outputs: JsonValue) -> dict[str, Label]:
     """Return the answers of an agent, without those that its page filled in with its own ids."""
-    agent = as_of.db.get_agent(agent_id)
-    answers = _answers(as_of.db.get_outputs(agent))
+    answers = _answers(outputs)
     if not any(isinstance(label, str) and len(label) >= MIN_OWN_ID_CHARACTERS for label in answers.values()):
         return answers
     own = own_ids(as_of, agent)
@@ -147,6 +164,8 @@ def _answers_of(as_of: AsOf, agent_id: AgentId) -> dict[str, Label]:
 def _answers(outputs: JsonValue) -> dict[str, Label]:
     answers: dict[str, Label] = {}
     for path, value in leaves(outputs):
+        if path[0] == PROCESS_SIGNALS:
+            continue
         label = label_of(value)
         if label is not None:
             answers.setdefault(".".join(path), label)

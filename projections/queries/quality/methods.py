@@ -45,6 +45,9 @@ METHODS: Mapping[str, str] = {
     "in questions with a choice.",
     "screening": "The same for screening units.",
     "fast": f"Pieces whose time has a modified z-score below {FAST_SCORE} among the logarithms of all times.",
+    "signals": "Counted by the stock page, if the task asks for it: the mean share of pasted characters in texts, and "
+    "medians of keys, of times that the tab was hidden, and of seconds to the first key. Dictation, screen readers, "
+    "input methods, reloads and copied names change them: they are never a reason by themselves.",
     "same_in_a_row": "The longest series of pieces in which all choices were answered the same. It is a sign from "
     f"{MIN_SERIES} on, if its chance for somebody who answers like all others is below {UNLIKELY}.",
     "repeated_texts": f"Free texts of {MIN_TEXT} characters or more that were submitted before for another item.",

@@ -14,6 +14,7 @@ from ..review_queue import UnitKind
 from .agreement import agreement_with_others
 from .answers import Question, QuestionKind, SubmittedWork
 from .labels import ADJUDICATED, DAWID_SKENE, QuestionLabels
+from .process_signals import SignalFigures, figures_of
 from .worker_signs import RepeatedText, Series, longest_series
 
 #: Statuses of submitted work, unreviewed work first.
@@ -63,6 +64,8 @@ class WorkerQuality(msgspec.Struct, frozen=True, kw_only=True):
     fast: int
     same_in_a_row: int
     repeated_texts: int
+    #: How the worker filled in forms; None if the task does not count that.
+    signals: SignalFigures | None
     #: What suggests a look at this worker's work. No reason for anything by itself.
     suggestions: tuple[Suggestion, ...]
 
@@ -120,6 +123,7 @@ def workers_of(
                 fast=fast,
                 same_in_a_row=longest.length,
                 repeated_texts=repeated[worker],
+                signals=figures_of([piece.signals for piece in own if piece.signals is not None]),
                 suggestions=tuple(_suggestions(own, limit, longest, repeated[worker], rules)),
             )
         )

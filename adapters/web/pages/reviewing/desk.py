@@ -17,6 +17,7 @@ from .....core.lifecycles.agent import AgentStatus
 from .....core.operations.control.requests import VerdictRequest, WithdrawVerdictRequest
 from .....events.ids import AgentId, TaskRunId, UnitId, WorkerId
 from .....projections.mephisto_db.rows import AgentOpinionRow
+from .....projections.queries.quality.process_signals import PROCESS_SIGNALS, signals_in
 from .....projections.queries.review_queue import (
     OpinionCount,
     OtherAnswer,
@@ -32,6 +33,7 @@ from .....projections.queries.runs.progress import RunProgress, run_progress
 from .....projections.queries.unit_records import UnitRecord, own_ids, unit_records
 from .....projections.queries.uploads import UploadRecord, uploads_of_agent
 from ....log.sqlite.as_of import LogAsOf
+from ....quality.wording import signal_text
 from ...claims import Claimant, Claims
 from ...forms import FormPage, FormRefusedError, check_may_pay
 from ...guard import TASK_PAGE
@@ -79,6 +81,12 @@ class Desk(NamedTuple):
     uploads: tuple[UploadRecord, ...] = ()
     #: Names of outputs that the page filled in with ids of the agent or its worker: they are not compared.
     own_fields: frozenset[str] = frozenset()
+
+    @property
+    def signals(self) -> str:
+        """Words for how the form was filled in; empty if the task does not count that."""
+        found = None if self.record is None else signals_in(self.record.outputs)
+        return "" if found is None else signal_text(found)
 
     @property
     def position(self) -> int | None:
@@ -233,12 +241,14 @@ class DeskPages(FormPage):
 def _beside(moment: LogAsOf, record: UnitRecord, database: Path) -> tuple[tuple[UploadRecord, ...], frozenset[str]]:
     """Return the files that came with work, and the names of outputs that are no answers but ids."""
     if record.agent_id is None:
-        return (), frozenset()
+        return (), frozenset({PROCESS_SIGNALS})
     agent = moment.db.get_agent(record.agent_id)
     own, outputs = own_ids(moment, agent), record.outputs
     named = outputs.items() if isinstance(outputs, dict) else ()
     uploads = uploads_of_agent(moment.db, agent.agent_id, database)
-    return tuple(uploads), frozenset(name for name, value in named if isinstance(value, str) and value in own)
+    return tuple(uploads), frozenset(
+        {PROCESS_SIGNALS, *(name for name, value in named if isinstance(value, str) and value in own)}
+    )
 
 
 def _claimant(request: Request) -> Claimant:
