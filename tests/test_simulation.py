@@ -138,7 +138,7 @@ def _covers_everything(*_: object, **__: object) -> None:
     [
         (settlement, "_by_looking", _at_once, "paid", 0),
         (review, "check_budget", _covers_everything, "over its budget", 0),
-        (submission_callbacks, "_is_to_be_told", lambda unit: unit.status is UnitStatus.COMPLETED, "never told", 39),
+        (submission_callbacks, "_is_to_be_told", lambda unit: unit.status is UnitStatus.COMPLETED, "told of unit", 39),
     ],
     ids=["paid again while in doubt", "budget not checked", "reviewed work not told of"],
 )
