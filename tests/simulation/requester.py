@@ -27,10 +27,13 @@ from mephisto_es.core.operations.control.requests import (
     EndRequest,
     EraseRequest,
     ExtendRequest,
+    OpinionRequest,
     PauseRequest,
     PayRequest,
     ReopenRequest,
     Reply,
+    RetryRequest,
+    RevokeVerdictsRequest,
     SettleRequest,
     UnblockRequest,
     VerdictRequest,
@@ -50,7 +53,7 @@ AGAIN_SECONDS = (0.5, 20.0)
 BUDGET_STEP_CENTS = 60
 BONUS_CENTS = 7
 PAUSE_REASON = "lunch"
-AUTHOR = "user/requester"
+AUTHORS = ("user/requester", "user/second")
 
 
 class LostError(Exception):
@@ -65,7 +68,7 @@ class Office:
     state: DecisionState
     nursery: trio.Nursery
 
-    async def ask(self, request: AnyRequest, key: str) -> Reply:
+    async def ask(self, request: AnyRequest, key: str, author: str) -> Reply:
         """Make a request of the operator's process.
 
         Raises:
@@ -78,7 +81,7 @@ class Office:
 
         async def execute() -> None:
             try:
-                outcome.append(await self.executor.execute(request, AUTHOR, key))
+                outcome.append(await self.executor.execute(request, author, key))
             except (MephistoError, SiteAwayError) as error:
                 outcome.append(error)
             finally:
@@ -187,6 +190,7 @@ class Requester:
             (2, self._settle_something),
             (3, self._raise_budget),
             (2, self._grant_bonus),
+            (2, self._give_opinion),
             (2, self._take_verdict_back),
             (2, self._appeal_or_answer),
             (2, self._accept_late),
@@ -194,6 +198,8 @@ class Requester:
             (1, self._erase),
             (1, self._pause),
             (1, self._add_item),
+            (1, self._retry),
+            (1, self._revoke_verdicts),
         ]
         if self._chance.random() < 0.01:
             choices = [(1, self._end)]
@@ -210,9 +216,22 @@ class Requester:
     async def _give_verdict(self, run: TaskRunId, agent: AgentRecord, verdict: Verdict) -> None:
         note = "the answer is empty" if verdict is Verdict.REJECTED else None
         bonus = self._chance.choice([0, 0, BONUS_CENTS]) if verdict is Verdict.APPROVED else 0
-        request = VerdictRequest(agent=agent.agent, verdict=verdict, note=note, bonus_cents=bonus)
-        if await self._ask(request) is not None:
+        request = VerdictRequest(
+            agent=agent.agent, verdict=verdict, note=note, bonus_cents=bonus, adjudicates=len(agent.opinions) > 1
+        )
+        # Whoever gave the first opinion does not give the second.
+        author = AUTHORS[1] if agent.opinions and agent.opinions[0].reviewer == AUTHORS[0] else AUTHORS[0]
+        reply = await self._ask(request, author=author)
+        if reply is not None and not reply.differs:
             self.told.verdicts[run, agent.agent] = verdict
+
+    async def _give_opinion(self, state: DecisionState, _: TaskRunId) -> None:
+        if agents := self._agents(state, AgentStatus.COMPLETED):
+            _, agent = self._chance.choice(agents)
+            verdict = self._chance.choice([Verdict.APPROVED, Verdict.REJECTED])
+            await self._ask(
+                OpinionRequest(agent=agent.agent, verdict=verdict, note="unsure"), author=self._chance.choice(AUTHORS)
+            )
 
     async def _take_verdict_back(self, state: DecisionState, _: TaskRunId) -> None:
         if agents := self._agents(state, AgentStatus.APPROVED, AgentStatus.REJECTED, AgentStatus.SOFT_REJECTED):
@@ -276,6 +295,14 @@ class Requester:
     async def _pause(self, _: DecisionState, run: TaskRunId) -> None:
         await self._ask(PauseRequest(task_run=run, reason=PAUSE_REASON, drain=self._chance.random() < 0.5))
 
+    async def _retry(self, _: DecisionState, run: TaskRunId) -> None:
+        await self._ask(RetryRequest(task_run=run))
+
+    async def _revoke_verdicts(self, _: DecisionState, run: TaskRunId) -> None:
+        """Find the function of the script that was wrong about workers."""
+        function = self._chance.choice(["validate_onboarding", "worker_can_do_unit"])
+        await self._ask(RevokeVerdictsRequest(task_run=run, function=function, reason="it was wrong"))
+
     async def _end(self, _: DecisionState, run: TaskRunId) -> None:
         self.told.ended.add(run)
         await self._ask(EndRequest(task_run=run, reason="enough", at_once=self._chance.random() < 0.5))
@@ -314,13 +341,13 @@ class Requester:
 
     # Requests -------------------------------------------------------------------------------------------------------
 
-    async def _ask(self, request: AnyRequest, key: str | None = None) -> Reply | None:
+    async def _ask(self, request: AnyRequest, key: str | None = None, author: str = AUTHORS[0]) -> Reply | None:
         """Make a request until it is answered; None if it was refused, or ended at the site."""
         key = key or self._key(type(request).__name__)
         while True:
             office = await self._reached()
             try:
-                reply = await office.ask(request, key)
+                reply = await office.ask(request, key, author)
                 if self._chance.random() < 0.1:
                     await self._ask_twice(request, key, reply)
             except (LostError, LogError):
@@ -335,7 +362,7 @@ class Requester:
         """Be a person who clicks twice: what adds something does so once."""
         if isinstance(request, BonusRequest | ExtendRequest) and self._office is not None:
             try:
-                second = await self._office.ask(request, key)
+                second = await self._office.ask(request, key, AUTHORS[0])
             except (LostError, LogError):
                 return
             assert second.repeated, f"{request} was done twice"
