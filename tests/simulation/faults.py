@@ -164,6 +164,11 @@ class Router(MemoryRouter):
         #: What pages were sent lately: a socket can die with it, and its page drops what it has.
         self._sent: dict[str, deque[Json]] = {}
 
+    @property
+    def left(self) -> tuple[Json, ...]:
+        """The packets that the operator has not acknowledged."""
+        return tuple(self._outbox)
+
     def crash(self) -> None:
         """Die: sockets and open requests are gone."""
         self.is_up = self._has_met_operator = False
