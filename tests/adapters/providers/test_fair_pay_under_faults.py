@@ -34,6 +34,8 @@ from .test_runs_under_faults import BONUS_CENTS, SEEDS, UNITS, Job, cuts, last_r
 
 FLOOR_CENTS = 2000
 CENTS_PER_MINUTE, LIMIT_CENTS = 10, 40
+#: Seeds that once failed: a payment whose site could not be asked stays failed for a while.
+FOUND = (120,)
 REASON = (
     "All ratings are the same, although two of the sentences say the opposite of the others: please read each of them."
 )
@@ -124,7 +126,7 @@ def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("kind", ["prolific", "connect"])
-@pytest.mark.parametrize("seed", range(1, SEEDS + 1))
+@pytest.mark.parametrize("seed", sorted({*range(1, SEEDS + 1), *FOUND}))
 async def test_each_minute_is_paid_and_each_hour_enough(
     kind: str, seed: int, tmp_path: Path, autojump_clock: MockClock
 ) -> None:
