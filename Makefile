@@ -111,6 +111,11 @@ powercut: $(VENV)/installed-for-tests ## Check STATES=1000 states of each disk a
 mutants: $(VENV)/installed-for-tests ## Break each promise on purpose and check that the tests notice.
 	$(VENV)/bin/python -m tests.mutants
 
+.PHONY: proofs
+PROOFS ?= 1000
+proofs: $(VENV)/installed-for-tests ## Prove PROOFS=1000 units to three verifiers, one of them in Go, and try as many forgeries.
+	PROVED_UNITS=$(PROOFS) FORGED_PROOFS=$(PROOFS) PROOF_SEED=$${RANDOM:-1} $(VENV)/bin/python -m pytest -q tests/adapters/sealing/test_foreign_verifiers.py
+
 FILES ?= 1000
 damage: $(VENV)/installed-for-tests ## Check what every command says about FILES=1000 log files damaged at random.
 	$(VENV)/bin/python tests/adapters/log/damaged_files.py $(FILES)

@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from ...core.entity_ref import EntityRef
+from ...core.errors import ConfigError
 from ...events.ids import TaskRunId
 from ...projections.sealing.cosignatures import COSIGNER
 from ...projections.sealing.notes import read_verifier_key
@@ -87,6 +88,8 @@ def seal_command(
     with open_as_of(database) as moment:
         moment.db.get_task_run(TaskRunId(run.number))
     key = read_or_make_key(key_file or database.with_name(KEY_FILE), name)
+    if name is not None and name != key.name:
+        raise ConfigError(f"the key is named {key.name!r}", key="--name", hint="Leave it out, or name another --key")
     target = output or database.with_name(f"{run}.seal")
     done = seal_log(database, key, None if since is None else read_text(since), witnesses)
     target.write_text(done.note, encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -60,4 +61,4 @@ class SealedLog:
 
     def index_of(self, stream: str) -> int:
         """Return the index of a stream in the tree over the streams."""
-        return self._names.index(stream)
+        return bisect_left(self._names, stream)

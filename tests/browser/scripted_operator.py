@@ -116,8 +116,11 @@ class ScriptedOperator:
                     withdrawn = msgspec.convert(packet.data["withdraw_consent"], int)
                     self._script.consent_withdrawn(str(packet.data["worker_page"]), withdrawn)
                 page = self._script.worker_page(str(packet.data["worker_page"]))
+                agent = packet.data.get("receipt")
+                receipt = None if agent is None else self._script.receipt(str(packet.data["worker_page"]), str(agent))
                 request_id = str(packet.data["request_id"])
-                await _send(socket, Send("worker_page", request_id, {"request_id": request_id, "page": page}))
+                details: Data = {"request_id": request_id, "page": page, "receipt": receipt}
+                await _send(socket, Send("worker_page", request_id, details))
             case "submit_unit" if visit is not None:
                 completed = Send("update_status", visit.token, {"status": "completed"})
                 await self._send_all(socket, [completed])
@@ -161,6 +164,7 @@ class ScriptedOperator:
                 "progress": answer.progress,
                 "seconds_left": answer.seconds_left,
                 "worker_page": answer.worker_page,
+                "offers_receipts": answer.offers_receipts,
                 "is_late": answer.is_late,
                 "completion_code": answer.completion_code if answer.status == "completed" else None,
             }

@@ -28,6 +28,8 @@ class Visit:
     worker_page: str | None = None
     #: The provider's code for whoever is done.
     completion_code: str | None = None
+    #: Whether there are receipts of submitted work.
+    offers_receipts: bool = False
     #: Whether it was submitted after its time was up.
     is_late: bool = False
 
@@ -49,6 +51,10 @@ class Script:
 
     def consented(self, worker: str, answer: Data) -> None:
         """React to an answer to the question for consent."""
+
+    def receipt(self, token: str, agent: str) -> Data | None:
+        """Return a receipt of an agent's work, for the worker whose own page has a token."""
+        return None
 
     def arrived(self, visit: Visit) -> Iterable[Send]:
         """React after a new visitor got an answer."""

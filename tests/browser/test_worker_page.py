@@ -90,6 +90,46 @@ async def test_a_worker_finds_verdict_and_pay_and_objects(harness: BrowserHarnes
         await page.see("There is no page at this address.")
 
 
+class ReceiptScript(RejectedScript):
+    """Gives receipts: a promise at first, and proofs later."""
+
+    proved = 0
+
+    def admit(self, worker: str) -> Visit | str:
+        visit = super().admit(worker)
+        assert isinstance(visit, Visit)
+        visit.offers_receipts = True
+        return visit
+
+    def worker_page(self, token: str) -> Data | None:
+        page = super().worker_page(token)
+        return None if page is None else {**page, "offers_receipts": True}
+
+    def receipt(self, token: str, agent: str) -> Data | None:
+        assert (token, agent) == (OWN_TOKEN, self.agent)
+        return {"file": "agent-7.receipt", "text": '{"sentence":"👋"}', "events": 4, "proved": self.proved}
+
+
+async def test_a_worker_gets_a_receipt_after_the_submission_and_the_verdict(harness: BrowserHarness) -> None:
+    script = ReceiptScript([{"sentence": "Bees return."}])
+    saved = "fetch(document.querySelector('.receipt a').href).then((answer) => answer.text())"
+    async with harness.session([STOCK_PAGE, CLIENT, MOCK_PROVIDER], CONFIG, script) as session:
+        page = await session.visitor("ann")
+        await page.see("Bees return.")
+        await page.press("Submit")
+        await page.press("Get a receipt")
+        await page.see("Your work is in the records, and this receipt is signed.")
+        assert await page.call("evaluate", saved) == '{"sentence":"👋"}'
+        assert await page.call("evaluate", "document.querySelector('.receipt a').download") == "agent-7.receipt"
+        assert await page.barriers() == []
+        script.proved = 4
+        await page.call("click", "text=Your work, the verdicts on it and your pay")
+        await page.press("Get a receipt")
+        await page.see("Your work is in the sealed records")
+        assert await page.call("evaluate", saved) == '{"sentence":"👋"}'
+        assert await page.barriers() == []
+
+
 async def test_a_worker_withdraws_their_consent(harness: BrowserHarness) -> None:
     script = RejectedScript([{"sentence": "Bees return."}])
     script.answers = [False, True]

@@ -132,6 +132,8 @@ def test_the_key_is_its_owners_and_is_kept(folder: Path) -> None:
     key = folder / "seal.key"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert sealed(folder)["public_key"] == first["public_key"]
+    renamed = ask("seal", folder, str(run_of(ENDED[0])), "--name", "another")
+    assert (renamed.exit_code, "the key is named" in renamed.stderr) == (2, True)
     key.write_text("PRIVATE+KEY+lab+00000000+AQ==")
     result = ask("seal", folder, str(run_of(ENDED[0])))
     assert result.exit_code == 2
