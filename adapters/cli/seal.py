@@ -14,7 +14,7 @@ from ...projections.sealing.cosignatures import COSIGNER
 from ...projections.sealing.notes import read_verifier_key
 from ..log.sqlite.as_of import open_as_of
 from ..sealing.extra import KEY_FILE, read_text
-from ..sealing.keys import read_or_make_key
+from ..sealing.keys import SealKey, read_or_make_key
 from ..sealing.seals import seal_log
 from ..sealing.witness_client import Witness
 from ..terminal import echo
@@ -87,9 +87,7 @@ def seal_command(
     ]
     with open_as_of(database) as moment:
         moment.db.get_task_run(TaskRunId(run.number))
-    key = read_or_make_key(key_file or database.with_name(KEY_FILE), name)
-    if name is not None and name != key.name:
-        raise ConfigError(f"the key is named {key.name!r}", key="--name", hint="Leave it out, or name another --key")
+    key = _named_key(key_file or database.with_name(KEY_FILE), name)
     target = output or database.with_name(f"{run}.seal")
     done = seal_log(database, key, None if since is None else read_text(since), witnesses)
     target.write_text(done.note, encoding="utf-8")
@@ -116,3 +114,11 @@ def seal_command(
     for witness in witnesses:
         echo(f"cosigned by {witness.key.name}")
     echo(f"public key: {key.verifier.text}")
+
+
+def _named_key(path: Path, name: str | None) -> SealKey:
+    """Read the key, or make it; what it has sealed before has its name."""
+    key = read_or_make_key(path, name)
+    if name is not None and name != key.name:
+        raise ConfigError(f"the key is named {key.name!r}", key="--name", hint="Leave it out, or name another --key")
+    return key
