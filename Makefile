@@ -28,6 +28,10 @@ demo-connect: $(VENV)/installed ## Run the example on a simulated Connect, pay e
 demo-sona: $(VENV)/installed ## Run the example on a simulated SONA, grant everybody credit, and compare both sides.
 	$(VENV)/bin/mephisto-es demo --site sona --units $(UNITS)
 
+.PHONY: demo-postgres stale block-races
+demo-postgres: $(VENV)/installed-for-tests ## Two operators on one PostgreSQL server, which is started for it; one dies, and a standby takes over.
+	$(VENV)/bin/python -m tests.machines.demo
+
 test: $(VENV)/installed-for-tests ## Run the tests. Without a browser or npm, theirs are skipped; with CI=true they fail.
 	$(PYTEST)
 
@@ -81,6 +85,12 @@ pauses: $(VENV)/installed-for-tests ## Stop an operator in every way and every s
 
 notices: $(VENV)/installed-for-tests ## Kill twenty operators that send notices: each notice arrives, for a minute.
 	$(VENV)/bin/python -m tests.notices
+
+stale: $(VENV)/installed-for-tests ## Stop operators on PostgreSQL for longer than their lease: they write nothing more, for five minutes.
+	$(VENV)/bin/python -m tests.machines.stale
+
+block-races: $(VENV)/installed-for-tests ## Block 1,000 workers at one operator while they ask another one for work, for a few minutes.
+	$(VENV)/bin/python -m tests.machines.races
 
 torture: $(VENV)/installed ## Kill the operator again and again while a crowd works, for about ten minutes.
 	$(VENV)/bin/mephisto-es torture --kills 10 --passes 3

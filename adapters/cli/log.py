@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
 import msgspec
+import trio
 from psycopg import ProgrammingError, conninfo
 
 from ...projections.audit.report import ReplayReport
 from ...projections.registry import PROJECTIONS
 from ..composition.data_dir import DATABASE_FILE
-from ..composition.log_choice import update_copy
+from ..composition.log_choice import is_address, update_copy
+from ..composition.operator import open_operator
 from ..log.audit.replay import replay
 from ..log.postgres.copying import copy_from_postgres, copy_to_postgres
 from ..log.sqlite.reader import LogReader
@@ -21,8 +24,6 @@ from ..terminal import echo
 from .common.arguments import log_argument
 from .common.output import ILLEGAL, as_json_option, print_json
 from .replay import print_report
-
-_SCHEMES = ("postgresql://", "postgres://")
 
 
 class CopyReport(msgspec.Struct, frozen=True):
@@ -66,7 +67,7 @@ def copy_command(source: str, target: str, as_json: bool) -> None:
 
     Exit code 0: the log is copied and legal. 1: it is not legal, and every fault is named. 2: it cannot be copied.
     """
-    to_server, from_server = _is_address(target), _is_address(source)
+    to_server, from_server = is_address(target), is_address(source)
     if to_server == from_server:
         raise click.UsageError(
             "one of SOURCE and TARGET is an address like postgresql://user@host/database, and the other one a file; "
@@ -84,12 +85,16 @@ def copy_command(source: str, target: str, as_json: bool) -> None:
 
 @log_group.command("update")
 @log_argument
+@click.option("--follow", is_flag=True, help="Keep the copy up to date until Ctrl-C, for verbs that watch.")
 @as_json_option
-def update_command(database: Path, as_json: bool) -> None:
+def update_command(database: Path, follow: bool, as_json: bool) -> None:
     """Bring the copy in DATABASE of a log in PostgreSQL up to date, also while an operator writes to the log.
 
     MEPHISTO_ES_LOG names the database, as for an operator. A copy is created if there is none; every verb that reads
     then works on it.
+
+    With --follow, the copy stays current while `serve`, `top` or `tail` watch it, and other verbs on this machine
+    record their decisions through this process.
 
     \b
     Example:
@@ -108,6 +113,17 @@ def update_command(database: Path, as_json: bool) -> None:
         print_json(CopyHead(head.seq, head.chain.hex()))
     else:
         echo(f"{database}: {head.seq:,} events")
+    if follow:
+        if database.name != DATABASE_FILE:
+            raise click.UsageError(f"{database} is not in a data folder; name one")
+        with suppress(KeyboardInterrupt):
+            trio.run(_follow, database)
+
+
+async def _follow(database: Path) -> None:
+    """Keep a copy up to date, as an operator without runs does, until cancelled."""
+    async with open_operator(database.parent):
+        await trio.sleep_forever()
 
 
 def _print(report: ReplayReport, path: Path, events: int, *, as_json: bool) -> None:
@@ -116,10 +132,6 @@ def _print(report: ReplayReport, path: Path, events: int, *, as_json: bool) -> N
     else:
         print_report(report, path)
         echo(f"copied {events:,} event{'s' * (events != 1)}" if events or report.legal else "nothing was copied")
-
-
-def _is_address(text: str) -> bool:
-    return text.startswith(_SCHEMES)
 
 
 def _file(text: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import os
 import socket
@@ -11,11 +12,16 @@ from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol, cast
+from urllib.parse import parse_qs, urlsplit
 
-from ...core.errors import ConfigError
+from ...core.errors import ConfigError, LogError, UnusableLogError
 from ...core.ports import RunOwnership
 from ...projections.engine.projection import Projection
 from ..log.sqlite.log import SqliteLog
+from ..log.sqlite.open_checks import IN_POSTGRES
+from ..log.sqlite.reader import LogReader
+from ..log.sqlite.writer_lock import WriterLock
+from .data_dir import DATABASE_FILE
 
 #: The environment variable with the address of the database that holds the log. It may contain a password, so it is
 #: not a setting: settings are recorded.
@@ -93,6 +99,60 @@ def open_sharing(log: SqliteLog) -> Sharing:
     operator = f"{socket.gethostname()}:{os.getpid()}:{log.epoch}"
     opened = cast(Callable[[SqliteLog, str | None, str, float], Sharing], _module("sharing").OperatorSharing)
     return opened(log, log_address(), operator, seconds)
+
+
+def is_address(text: str) -> bool:
+    """Return whether a text is the address of a database, where a path may be meant."""
+    return text.startswith(("postgresql://", "postgres://"))
+
+
+def copy_of(address: str) -> Path:
+    """Keep the log of this process in a database, and return the path of its copy in the user's cache folder.
+
+    Args:
+        address: the address, without a password: everybody on this machine can see the command line.
+
+    Raises:
+        ConfigError: it has a password.
+    """
+    parts = urlsplit(address)
+    if parts.password or "password" in parse_qs(parts.query):
+        raise ConfigError(
+            "everybody on this machine can see the command line, and the address in it has a password",
+            key=LOG_VARIABLE,
+            hint="Leave it out, and put it into ~/.pgpass or the environment variable PGPASSWORD",
+        )
+    os.environ[LOG_VARIABLE] = address
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "mephisto-es" / hashlib.sha256(address.encode()).hexdigest()[:16] / DATABASE_FILE
+
+
+def refresh_copy(database: Path, projections: Sequence[Projection]) -> None:
+    """Bring a copy of the log on a server up to date before it is read, unless a process has it open: that keeps it so.
+
+    Does nothing to a log that is no copy, or if the environment names no server.
+
+    Raises:
+        ConfigError, UnusableLogError, DamagedLogError: as `update_copy`.
+    """
+    if log_address() is None or not _is_copy(database):
+        return
+    try:
+        WriterLock(database).release()
+    except UnusableLogError:
+        return
+    update_copy(database, projections)
+
+
+def _is_copy(database: Path) -> bool:
+    """Return whether a file is a copy of a log on a server, or is to become one in the cache."""
+    if not database.exists():
+        return False
+    try:
+        with LogReader(database) as log:
+            return log.created_by.endswith(IN_POSTGRES)
+    except LogError:
+        return False  # whoever reads it says what is wrong
 
 
 def update_copy(database: Path, projections: Sequence[Projection]) -> None:

@@ -1,6 +1,7 @@
 """Arguments and options shared by the verbs: the log, entities in it, a point in time, secret values.
 
-The first argument is the database: a log file, or the data folder that contains it. It may be omitted: then it is the
+The first argument is the database: a log file, the data folder that contains it, or the address of a PostgreSQL
+database, of whose log a copy is then kept in the user's cache folder. It may be omitted: then it is the
 one named in config.yml, or `mephisto_data` in the current folder. So a first argument that is an id (`3`, `unit-12`)
 is not taken for a database; write `./3` for a file with such a name. Where an entity is required and nothing else is
 given, that is the entity.
@@ -23,11 +24,14 @@ from ....core.entity_ref import ID_PREFIX, WORKER, EntityRef, find_entity, parse
 from ....core.errors import ConfigError, UnknownEntityError
 from ....projections.mephisto_db.reader import MephistoDB
 from ....projections.queries.entity_ref import ViewLookup
+from ....projections.registry import PROJECTIONS
 from ...advice import advised, remember_database
 from ...composition.data_dir import DATABASE_FILE, data_dir
+from ...composition.log_choice import copy_of, is_address, refresh_copy, update_copy
 from ...composition.script_plugins import import_launch_script
 from ...erasure.unfinished import finish_erasure
 from ...log.sqlite.as_of import LogAsOf, open_as_of
+from ...private_files import make_private_folder
 from .candidates import candidates
 
 #: Stands for a value that is read from standard input or prompted for.
@@ -39,7 +43,7 @@ _MICROSECONDS = 1_000_000
 
 
 class DatabaseType(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click only
-    """A log file, or its folder; an empty value stands for the default data folder."""
+    """A log file, its folder, or the address of a PostgreSQL database; an empty value is the default data folder."""
 
     name = "database"
 
@@ -47,6 +51,8 @@ class DatabaseType(click.ParamType):  # type: ignore[type-arg]  # generic in new
         """Return the path of the log file."""
         if isinstance(value, str) and value:
             remember_database(ctx, value)
+            if is_address(value):
+                return copy_of(value) if ctx is not None and ctx.resilient_parsing else _made_copy(value)
         path = value if isinstance(value, Path) else Path(value) if value else data_dir()
         return path / DATABASE_FILE if path.is_dir() or not value else path
 
@@ -57,6 +63,20 @@ class DatabaseType(click.ParamType):  # type: ignore[type-arg]  # generic in new
         if following and isinstance(following[0].type, EntityType):
             return [files, *following[0].type.shell_complete(ctx, following[0], incomplete)]
         return [files]
+
+
+def _made_copy(address: str) -> Path:
+    """Return the copy, in the user's cache folder, of the log in a database; it is made if there is none.
+
+    Raises:
+        ConfigError: the address has a password, or the driver is not installed.
+        LogError: the server cannot be used, or has no log.
+    """
+    path = copy_of(address)
+    if not path.exists():
+        make_private_folder(path.parent)
+        update_copy(path, PROJECTIONS)
+    return path
 
 
 class EntityType(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click only
@@ -141,6 +161,8 @@ class LogCommand(click.Command):
 
     @staticmethod
     def _omits_database(texts: Sequence[str], required: int) -> bool:
+        if is_address(texts[0]):
+            return False
         return is_id(texts[0]) or (len(texts) <= required and not Path(texts[0]).exists())
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -226,9 +248,10 @@ author_option = click.option(
 
 
 def _without_remains(ctx: click.Context, param: click.Parameter, database: Path) -> Path:  # noqa: ARG001
-    """Delete what an interrupted erasure left in a log, whatever the verb is about to do."""
+    """Bring a copy up to date, and delete what an interrupted erasure left in a log, whatever the verb will do."""
     # A shell that completes a word does not run the verb.
     if not ctx.resilient_parsing:
+        refresh_copy(database, PROJECTIONS)
         finish_erasure(database)
     return database
 

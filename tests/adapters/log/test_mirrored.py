@@ -20,7 +20,8 @@ from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.adapters.log.sqlite.reader import LogReader
 from mephisto_es.core.errors import DamagedLogError, LogError, UnusableLogError, WriterFencedError
 from mephisto_es.events.envelope import RecordedEvent
-from mephisto_es.events.streams import partition_of_run
+from mephisto_es.events.streams import DIRECTORY, partition_of_run
+from mephisto_es.events.worker import WorkerBlocked
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ...json_schema import assert_fits
@@ -219,3 +220,31 @@ def test_the_environment_says_where_the_log_is(
     monkeypatch.delenv(LOG_VARIABLE)
     with open_log(tmp_path / "own.db", PROJECTIONS) as own:
         assert type(own) is SqliteLog
+
+
+def test_a_verb_takes_the_address_in_place_of_a_path(
+    address: str, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv(LOG_VARIABLE, "")
+    run = CliRunner().invoke
+    with MirroredLog.open(address, path, PROJECTIONS) as log:
+        history = sample_history()
+        log.commit(history[:20])
+        first = run(main, ["verify", address])
+        assert first.exit_code == 0, first.output
+        log.commit(history[20:])
+        again = run(main, ["verify", address])
+        assert f"{log.head().seq:,} events" in again.output
+        # A guest decides, and the writer reads it in its next turn.
+        blocked = run(main, ["worker", address, "1", "--block", "spam"])
+        assert blocked.exit_code == 0, blocked.output
+        assert any(isinstance(each.envelope.event, WorkerBlocked) for each in log.begin([DIRECTORY], (), ()).news)
+        log.commit([])
+
+
+def test_an_address_with_a_password_is_refused_on_the_command_line() -> None:
+    refused = CliRunner().invoke(main, ["runs", "postgresql://ada:hunter2@db.example.org/study"])
+    assert refused.exit_code == 2
+    assert "PGPASSWORD" in refused.output
+    assert "hunter2" not in refused.output.partition("Usage")[0]
