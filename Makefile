@@ -10,7 +10,7 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-ch
 PYTEST = $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-prolific demo-connect demo-sona test lint coverage matrix docs bench desk labels simulate uploads pauses notices routers torture sites datasets hostile powercut mutants damage constraints sbom
+.PHONY: help demo demo-prolific demo-connect demo-sona test lint coverage matrix docs bench desk labels simulate routers uploads pauses notices torture sites datasets hostile powercut mutants damage constraints sbom
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
