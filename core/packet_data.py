@@ -1,4 +1,4 @@
-"""Values within the packets between router and operator: who asks, what was uploaded, whose pages."""
+"""Values within the packets between router and operator: who asks, what was uploaded, whose pages, receipts."""
 
 from __future__ import annotations
 
@@ -34,6 +34,19 @@ class ProviderData(msgspec.Struct, frozen=True):
     provider_session: ProviderName | None = None
     #: The answer to the question for consent, once the page has asked it.
     consent: ConsentAnswer | None = None
+
+
+class PageReceipt(msgspec.Struct, frozen=True, kw_only=True):
+    """A receipt for one piece of work, as a file that the worker keeps."""
+
+    #: Name of the file.
+    file: str
+    #: Contents of the file.
+    text: str
+    #: Events in it.
+    events: int
+    #: Events of which it has a proof; the others are promised.
+    proved: int
 
 
 class UploadedFile(msgspec.Struct, frozen=True, kw_only=True):

@@ -58,6 +58,8 @@ class StopReason(Enum):
     CONFIDENCE = "confidence"
     #: There are as many answers as allowed.
     MAXIMUM = "maximum"
+    #: A reviewer has decided what the label is.
+    DECIDED = "decided"
 
 
 class AssignmentExtended(Event, frozen=True, kw_only=True, tag="assignment_extended"):

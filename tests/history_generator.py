@@ -603,6 +603,7 @@ class HistoryGenerator(RandomValues):
         )
         command = AssessLabels(
             task_run=run,
+            question="label",
             classes=("cat", "dog"),
             accuracy=0.8,
             estimated_from=None,

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, cast
 
 from ...core.errors import ConfigError, MephistoError
-from ...core.operations.control.own_page_requests import PageReceipt
 from ...core.operations.logger_core import get_logger
+from ...core.packet_data import PageReceipt
 from ...events.ids import AgentId, TaskRunId
 from ...projections.sealing.checkpoint import Checkpoint
 from ...projections.sealing.comparison import SealComparison

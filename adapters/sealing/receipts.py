@@ -9,8 +9,8 @@ from typing import NamedTuple
 import msgspec
 
 from ...core.errors import MephistoError
-from ...core.operations.control.own_page_requests import PageReceipt
 from ...core.operations.logger_core import get_logger
+from ...core.packet_data import PageReceipt
 from ...events import streams
 from ...events.ids import AgentId, TaskRunId
 from ...projections.sealing.checkpoint import Checkpoint, open_checkpoint

@@ -40,6 +40,8 @@ class AssessLabels(RunCommand, frozen=True, kw_only=True, tag="assess_labels"):
     Leaves out items whose answers have changed meanwhile, and does nothing if the run is not live.
     """
 
+    #: The question that the label answers, as reviewers name it.
+    question: str
     classes: tuple[str, ...]
     accuracy: float
     #: Number of answers that the accuracy was estimated from; None if the configuration gives it.

@@ -299,13 +299,13 @@ class TaskLauncher:
                 progress(start + len(chunk), len(units))
 
     def on_committed(self, events: Sequence[RecordedEvent]) -> None:
-        """Note created units, and changes of units' status, among durable events of the run."""
+        """Note created units, changes of units' status, and decided labels, among durable events of the run."""
         self._reassignments.on_committed(events)
         self._label_units.on_committed(events)
         created = (recorded.envelope.event for recorded in events)
         self._created_units.extend(unit.unit for unit in created if isinstance(unit, UnitCreated) and unit.index >= 0)
         kinds = {type(recorded.envelope.event) for recorded in events}
-        if kinds & (UNIT.events | _EXTENDING):
+        if kinds & (UNIT.events | _EXTENDING) or self._label_units.is_due:
             self._changed.notify()
 
     # ----------------------------------------------------------------------------------------------------------------

@@ -12,11 +12,12 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from ....core.lifecycles.worker import WorkerStatus
-from ....core.operations.control.own_page_requests import WITHDRAWN_ON_PAGE, OpenedPage, PageReceipt
+from ....core.operations.control.own_page_requests import WITHDRAWN_ON_PAGE, OpenedPage
 from ....core.operations.control.requests import AppealRequest, WithdrawConsentRequest
 from ....core.operations.logger_core import get_logger
 from ....core.operations.packet_commands import MAX_APPEAL_LENGTH
 from ....core.operations.services.worker_page import WorkerPage, worker_of_token
+from ....core.packet_data import PageReceipt
 from ....events import streams
 from ....events.agent import AgentAccepted
 from ....events.ids import AgentId, TaskRunId

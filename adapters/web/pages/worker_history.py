@@ -11,8 +11,9 @@ from starlette.routing import Route
 
 from ....core.entity_ref import WORKER, EntityRef
 from ....core.lifecycles.unit import UnitStatus
-from ....core.operations.control.own_page_requests import MakeReceipt, PageReceipt, receipt_of
+from ....core.operations.control.own_page_requests import MakeReceipt, receipt_of
 from ....core.operations.services.worker_page import MAX_WORK, WorkerPage, worker_page
+from ....core.packet_data import PageReceipt
 from ....events.agent import AgentMetadataReceived
 from ....events.base import PayloadRef, kind_of
 from ....events.envelope import RecordedEvent

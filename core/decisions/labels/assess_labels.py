@@ -27,7 +27,8 @@ def decide_assess_labels(state: DecisionState, command: AssessLabels) -> list[Ne
     """Give items further units, or no more answers; nothing for those that wait for answers, or if the run is not live.
 
     Units that are open count as if they were answered: no more are opened than are missing then. An item is settled
-    once nobody works on it any more; further units that nobody has started are withdrawn with that.
+    once nobody works on it any more; further units that nobody has started are withdrawn with that. A label that a
+    reviewer has decided is settled whatever the answers, until the decision is taken back.
 
     Raises:
         UnknownEntityError: there is no such run.
@@ -63,8 +64,10 @@ def _assessed(state: DecisionState, command: AssessLabels, item: ItemAnswers) ->
     open_units = [unit for unit in units if unit.status in OPEN_UNIT_STATUSES]
     evidence = _evidence(command, item)
     wanted = command.model.further_answers(evidence.counts, item.answers.count(None), rule)
-    if wanted == 0:
-        yield from _settled(run, stream, assignment, open_units, evidence)
+    decided = assignment.label_of(command.question)
+    is_decided = decided is not None and not decided.is_taken_back
+    if wanted == 0 or is_decided:
+        yield from _settled(run, stream, assignment, open_units, evidence, is_decided=is_decided)
         return
     missing = wanted - len(open_units)
     if 0 < missing <= len(item.further):
@@ -81,14 +84,20 @@ def _assessed(state: DecisionState, command: AssessLabels, item: ItemAnswers) ->
 
 
 def _settled(
-    run: TaskRunId, stream: str, assignment: AssignmentState, open_units: list[UnitState], evidence: LabelEvidence
+    run: TaskRunId,
+    stream: str,
+    assignment: AssignmentState,
+    open_units: list[UnitState],
+    evidence: LabelEvidence,
+    *,
+    is_decided: bool,
 ) -> Iterator[NewEvent]:
     unstarted = _unstarted(assignment, open_units)
     is_known = assignment.status is AssignmentStatus.SETTLED and assignment.counted == evidence.agents
     if len(unstarted) < len(open_units) or (is_known and not unstarted):
         return
     is_sure = evidence.posterior >= evidence.confidence and sum(evidence.counts) >= evidence.least
-    by = StopReason.CONFIDENCE if is_sure else StopReason.MAXIMUM
+    by = StopReason.DECIDED if is_decided else StopReason.CONFIDENCE if is_sure else StopReason.MAXIMUM
     withdrawn = tuple(unit.unit for unit in unstarted)
     yield NewEvent(stream, AssignmentSettled(evidence=evidence, by=by, withdrawn=withdrawn))
     yield from _withdrawal(run, unstarted)

@@ -16,7 +16,7 @@ from ....events.ids import AgentId, TaskRunId, WorkerId
 from ...errors import CommandRefusedError
 from ...ledger import Ledger
 from ...lifecycles.worker import WorkerStatus
-from ...packet_data import RequestWorkerPageData
+from ...packet_data import PageReceipt, RequestWorkerPageData
 from ..logger_core import get_logger
 from ..services.consents import WithdrawConsentData
 from ..services.worker_page import WorkerPage, WorkLog, worker_of_token, worker_page
@@ -25,19 +25,6 @@ from ..services.worker_page import WorkerPage, WorkLog, worker_of_token, worker_
 WITHDRAWN_ON_PAGE = "the worker withdrew it on their own page"
 
 logger = get_logger(__name__)
-
-
-class PageReceipt(msgspec.Struct, frozen=True, kw_only=True):
-    """A receipt for one piece of work, as a file that the worker keeps."""
-
-    #: Name of the file.
-    file: str
-    #: Contents of the file.
-    text: str
-    #: Events in it.
-    events: int
-    #: Events of which it has a proof; the others are promised.
-    proved: int
 
 
 #: Makes a receipt of an agent; returns None if there can be none at the moment.

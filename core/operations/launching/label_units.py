@@ -10,7 +10,7 @@ import msgspec
 import trio
 
 from ....events import streams
-from ....events.assignment import AssignmentExtended, AssignmentSettled
+from ....events.assignment import AssignmentExtended, AssignmentLabelled, AssignmentSettled
 from ....events.envelope import RecordedEvent
 from ....events.ids import AgentId, AssignmentId, TaskRunId, UnitId
 from ....events.unit import (
@@ -55,7 +55,8 @@ _CHANGES = (
 class LabelUnits:
     """The further units of one run's items.
 
-    Whenever the work on a unit ends or gets a verdict, its item is assessed again; the decision is made by the ledger.
+    Whenever the work on a unit ends or gets a verdict, or a reviewer decides on an item's label, the item is assessed
+    again; the decision is made by the ledger.
     After a restart all items are: those that have what they need stay as they are.
 
     Attributes:
@@ -136,6 +137,8 @@ class LabelUnits:
                 self.opened += len(event.units)
             elif isinstance(event, AssignmentSettled):
                 self.opened -= len(event.withdrawn)
+            elif isinstance(event, AssignmentLabelled):
+                self._waiting.setdefault(self._ledger.state.assignments[recorded.envelope.stream].created.assignment)
             elif isinstance(event, _CHANGES):
                 unit = self._ledger.state.units[recorded.envelope.stream]
                 if unit.index >= 0:
@@ -169,6 +172,7 @@ class LabelUnits:
         model = LabelModel(classes, accuracy)
         command = AssessLabels(
             task_run=self._run,
+            question=plan.answer,
             classes=plan.classes,
             accuracy=accuracy,
             estimated_from=answers if plan.accuracy is None else None,

@@ -142,6 +142,7 @@ _TEMPLATES: dict[type[Event], str] = {
 _SETTLED_BY = {
     assignment.StopReason.CONFIDENCE: "because its label is sure enough",
     assignment.StopReason.MAXIMUM: "because it has as many as allowed",
+    assignment.StopReason.DECIDED: "because a reviewer has decided on its label",
 }
 
 

@@ -14,7 +14,7 @@ import pytest
 from mephisto_es.adapters.sealing.extra import PublicKeys, load_receipts
 from mephisto_es.adapters.sealing.keys import read_key
 from mephisto_es.adapters.sealing.seals import seal_log, verify_proof
-from mephisto_es.core.operations.control.own_page_requests import PageReceipt
+from mephisto_es.core.packet_data import PageReceipt
 from mephisto_es.events import streams
 from mephisto_es.events.agent import AgentAccepted, AgentApproved, AgentRejected, AgentSubmitted
 from mephisto_es.events.ids import AgentId, TaskRunId

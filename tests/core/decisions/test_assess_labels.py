@@ -9,12 +9,13 @@ from msgspec.structs import replace
 
 from mephisto_es.core.commands.agent import ReturnUnit
 from mephisto_es.core.commands.labels import AssessLabels, ItemAnswers
-from mephisto_es.core.commands.review import ReviewWork, Verdict
+from mephisto_es.core.commands.review import LabelAssignment, ReviewWork, Verdict
 from mephisto_es.core.commands.task_run import ExpireUnits, LaunchUnits, StopRun, UnitPlan
 from mephisto_es.core.decisions.labels.assess_labels import NOT_NEEDED, counted_agents, units_of
 from mephisto_es.core.errors import CommandRefusedError
 from mephisto_es.core.lifecycles.assignment import AssignmentStatus
 from mephisto_es.core.lifecycles.unit import OPEN_UNIT_STATUSES, UnitState, UnitStatus
+from mephisto_es.core.payloads import seal
 from mephisto_es.core.state.label_model import LabelModel, StopRule
 from mephisto_es.events import ids, streams
 from mephisto_es.events.agent import AgentSubmitted
@@ -25,6 +26,7 @@ from mephisto_es.events.unit import UnitCreated, UnitExpired
 from .conftest import RUN, SmallRun, only
 
 ITEM = ids.AssignmentId(1)
+QUESTION = "label"
 CLASSES = ("cat", "dog", "bird")
 RULE = StopRule(0.95, 2, 5)
 ACCURACY = 0.9
@@ -87,8 +89,29 @@ class Item:
         plans = tuple(UnitPlan(ids.UnitId(100 + units + one), units + one, 10) for one in range(further))
         item = ItemAnswers(ITEM, agents, tuple(self.answers[agent] for agent in agents), plans)
         return AssessLabels(
-            task_run=RUN, classes=CLASSES, accuracy=ACCURACY, estimated_from=None, rule=self.rule, items=(item,)
+            task_run=RUN,
+            question=QUESTION,
+            classes=CLASSES,
+            accuracy=ACCURACY,
+            estimated_from=None,
+            rule=self.rule,
+            items=(item,),
         )
+
+    def decide(self, label: str | None, after: int = 0) -> None:
+        """Let a reviewer decide on the label, or take that back."""
+        payload = None if label is None else seal(label.encode(), bytes(16)).ref
+        units = tuple(unit.unit for unit in self.units if unit.agent is not None)
+        command = LabelAssignment(
+            task_run=RUN,
+            assignment=ITEM,
+            question=QUESTION,
+            label=payload,
+            units=units,
+            reviewer="user/ada",
+            after=after,
+        )
+        self.run.execute(command)
 
     def assess(self) -> list[Event]:
         events = self.run.execute(self.command())
@@ -133,6 +156,19 @@ def test_two_that_differ_get_as_many_further_units_as_could_be_enough(item: Item
     assert len(only(item.assess(), AssignmentExtended).units) == 1
     item.answer(2)
     assert only(item.assess(), AssignmentSettled).by is StopReason.MAXIMUM
+
+
+def test_an_item_that_a_reviewer_has_decided_gets_no_further_units_until_that_is_taken_back(item: Item) -> None:
+    item.answer(0, 1)
+    item.assess()
+    item.decide("cat")
+    settled = only(item.assess(), AssignmentSettled)
+    assert settled.by is StopReason.DECIDED
+    assert len(settled.withdrawn) == 2
+    assert item.open_units == []
+    assert item.assess() == []
+    item.decide(None, after=1)
+    assert len(only(item.assess(), AssignmentExtended).units) == 2
 
 
 def test_a_unit_that_expires_is_replaced(item: Item) -> None:

@@ -12,14 +12,18 @@ import trio.testing
 
 from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
 from mephisto_es.adapters.architects.memory.router import MemoryRouter, PageGoneError
+from mephisto_es.adapters.composition.clock_and_ids import SystemIds
 from mephisto_es.adapters.log.memory import MemoryLog
+from mephisto_es.core.command_issuer import CommandIssuer
 from mephisto_es.core.commands.labels import LabelPlan
+from mephisto_es.core.commands.review import LabelAssignment
 from mephisto_es.core.operations.launching.label_units import answer_text
+from mephisto_es.core.payloads import seal
 from mephisto_es.core.ports import AppendRequest, Outcome
 from mephisto_es.core.state.label_model import LabelModel, StopRule
 from mephisto_es.events.assignment import AssignmentExtended, AssignmentSettled, StopReason
 from mephisto_es.events.base import Event
-from mephisto_es.events.ids import AgentId
+from mephisto_es.events.ids import AgentId, AssignmentId
 from mephisto_es.events.unit import UnitCompleted
 
 from .operator_harness import HarnessTaskState, ask, items, open_harness, until
@@ -97,6 +101,33 @@ async def test_rejected_work_is_replaced_and_a_reversal_withdraws_the_replacemen
         assert isinstance(settled, AssignmentSettled)
         assert (extended.evidence.agents, settled.withdrawn) == ((AgentId(2),), extended.units)
         assert harness.statuses("unit") == {"accepted": 1, "completed": 1, "expired": 1, "launched": 2}
+
+
+async def test_a_reviewers_decision_settles_an_item_and_withdraws_what_is_on_offer_for_it(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_harness(tmp_path) as harness:
+        live_run = await harness.launch(shared(1))
+        router, run = harness.router(live_run), live_run.task_run
+        await answer(router, "ann", "cat")
+        await answer(router, "bob", "dog")
+        await until(harness, lambda: harness.statuses("unit").get("launched") == 1)
+        label = seal(b'"dog"', bytes(16))
+        command = LabelAssignment(
+            task_run=run,
+            assignment=AssignmentId(1),
+            question=PLAN.answer,
+            label=label.ref,
+            units=tuple(harness.operator.ledger.state.runs[run].units_of[AssignmentId(1)][:2]),
+            reviewer="user/ada",
+        )
+        await CommandIssuer(harness.operator.ledger, SystemIds({}, 99), "user/ada").issue(command, label)
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        settled = decided(harness.log)[1][-1]
+        assert isinstance(settled, AssignmentSettled)
+        assert (settled.by, len(settled.withdrawn)) == (StopReason.DECIDED, 1)
+        assert harness.statuses("unit") == {"completed": 2, "expired": 1}
+        assert harness.statuses("task_run") == {"completed": 1}
 
 
 async def test_there_is_never_more_on_offer_than_allowed_and_paid_for(

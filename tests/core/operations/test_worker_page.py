@@ -10,8 +10,8 @@ import trio.testing
 
 from mephisto_es.adapters.architects.memory.router import MemoryRouter
 from mephisto_es.core.commands.directory import EraseWorker
-from mephisto_es.core.operations.control.own_page_requests import PageReceipt
 from mephisto_es.core.operations.services.worker_page import MAX_WORK, page_token, worker_of_token
+from mephisto_es.core.packet_data import PageReceipt
 from mephisto_es.events.ids import AgentId, TaskRunId, WorkerId
 
 from .operator_harness import HarnessTaskState, OperatorHarness, ask, items, open_harness, until, work
