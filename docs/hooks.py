@@ -1,7 +1,7 @@
-"""Hooks that MkDocs calls during a build: they complete pages from the code, and check that no page needs the network.
+"""Hooks that MkDocs calls during a build: they complete pages from the code, add screenshots, and check all pages.
 
 A line `<!-- generated: NAME ARGUMENT... -->` in a page is replaced by what the generator of that name writes. The note
-that tells readers of the file what it lacks is removed.
+that tells readers of the file what it lacks is removed. No page may need the network.
 """
 
 from __future__ import annotations
@@ -9,8 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
 from mephisto_es.docs.generated.commands import all_commands
 from mephisto_es.docs.generated.events import event_catalogue
+from mephisto_es.docs.generated.gallery import PICTURES, gallery
 from mephisto_es.docs.generated.lifecycles import all_lifecycles
 from mephisto_es.docs.generated.reference import all_errors, public_reference
 from mephisto_es.docs.generated.shapes import all_shapes
@@ -32,6 +36,7 @@ GENERATORS: dict[str, Callable[..., str]] = {
     "events": event_catalogue,
     "export-columns": export_columns,
     "finding-kinds": finding_kinds,
+    "gallery": gallery,
     "json-shapes": all_shapes,
     "lifecycles": all_lifecycles,
     "metrics": metrics,
@@ -47,6 +52,14 @@ _MARK = re.compile(r"^<!-- generated: ([^\n]+?) -->$", re.MULTILINE)
 _NOTE = re.compile(r"^> \*\*Not built:\*\* [^\n]*\n+", re.MULTILINE)
 #: Tags that make a browser load something from elsewhere.
 _LOADING = re.compile(r"<(?:script|img|link|iframe)\b[^>]*\b(?:src|href)=[\"']?(?:https?:)?//[^>]*>")
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the screenshots of the gallery, as far as the browser tests have made them."""
+    for picture in PICTURES:
+        if picture.path.exists():
+            files.append(File.generated(config, picture.uri, abs_src_path=str(picture.path)))
+    return files
 
 
 def on_page_markdown(markdown: str, **_: object) -> str:

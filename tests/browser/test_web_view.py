@@ -14,6 +14,7 @@ from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
 from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
 from mephisto_es.adapters.composition.operator import open_operator
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
+from mephisto_es.docs.generated import gallery
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ..adapters.web.process import served
@@ -160,6 +161,7 @@ async def test_everybody_can_use_every_page(browser: Open, tmp_path: Path) -> No
             assert not await phone.call("evaluate", beside), f"{name} is to be moved sideways"
             if name == "past":
                 await use_a_phone(phone)
+    assert [picture.source for picture in gallery.PICTURES if not picture.path.exists()] == []
 
 
 async def test_a_run_now_and_then(browser: Open, tmp_path: Path) -> None:
