@@ -10,7 +10,7 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-ch
 PYTEST = $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-prolific demo-connect demo-sona test lint coverage matrix docs bench desk labels simulate routers uploads pauses notices torture sites datasets hostile powercut mutants damage constraints sbom
+.PHONY: help demo demo-prolific demo-connect demo-sona demo-postgres test lint coverage matrix docs bench desk labels simulate routers uploads pauses notices stale block-races torture sites datasets hostile powercut mutants proofs damage constraints sbom
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +28,6 @@ demo-connect: $(VENV)/installed ## Run the example on a simulated Connect, pay e
 demo-sona: $(VENV)/installed ## Run the example on a simulated SONA, grant everybody credit, and compare both sides.
 	$(VENV)/bin/mephisto-es demo --site sona --units $(UNITS)
 
-.PHONY: demo-postgres stale block-races
 demo-postgres: $(VENV)/installed-for-tests ## Two operators on one PostgreSQL server, which is started for it; one dies, and a standby takes over.
 	$(VENV)/bin/python -m tests.machines.demo
 
@@ -121,7 +120,6 @@ powercut: $(VENV)/installed-for-tests ## Check STATES=1000 states of each disk a
 mutants: $(VENV)/installed-for-tests ## Break each promise on purpose and check that the tests notice.
 	$(VENV)/bin/python -m tests.mutants
 
-.PHONY: proofs
 PROOFS ?= 1000
 proofs: $(VENV)/installed-for-tests ## Prove PROOFS=1000 units to three verifiers, one of them in Go, and try as many forgeries.
 	PROVED_UNITS=$(PROOFS) FORGED_PROOFS=$(PROOFS) PROOF_SEED=$${RANDOM:-1} $(VENV)/bin/python -m pytest -q tests/adapters/sealing/test_foreign_verifiers.py

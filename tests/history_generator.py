@@ -60,6 +60,8 @@ from mephisto_es.events.engagement import (
     ConsentWithdrawn,
     PlaceTaken,
     ProviderObserved,
+    SiteMessageAnswered,
+    SiteMessageIntended,
     SiteWorkStatus,
     VerdictsRevoked,
     VisitAdmitted,
@@ -150,6 +152,8 @@ ONLY_BY_PEOPLE = (
     SiteListIntended,
     SiteListAnswered,
     SiteListObserved,
+    SiteMessageIntended,
+    SiteMessageAnswered,
 )
 _ABOUT_CALLBACKS = (CallbackFailed, CallbackRecovered, TaskRunAdmissionPaused, TaskRunAdmissionResumed)
 

@@ -17,6 +17,7 @@ from ...core.ports import Ids
 from ...events import streams
 from ...events.agent import AgentMetadataReceived, AgentSubmitted, AgentSubmittedAgain, AgentSubmittedLate
 from ...events.ids import TaskRunId, WorkerId
+from ...events.onboarding import OnboardingStarted
 from ...events.task_run import CallbackFailed
 from ...events.worker import WorkerErased, WorkerRegistered
 from .files import Traces, clear_journals, delete_uploads, files_with_traces, router_folder
@@ -89,6 +90,8 @@ def _traces_of(ledger: Ledger, worker: WorkerId) -> Traces:
     for stream in (streams.worker(worker), *engagements, *tokens):
         for _, envelope in ledger.log.history(stream):
             event = envelope.event
+            if isinstance(event, OnboardingStarted):
+                continue  # its inputs are the task's
             found = [body for ref in refs_of(event) if (body := ledger.log.payload(ref)) is not None]
             bodies += found
             if isinstance(event, WorkerRegistered) and found:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -126,7 +125,10 @@ def list_units(as_of: AsOf, run: TaskRunId, choice: RowFilter = FIRST_PAGE, stat
         KeyError: there is no such column.
     """
     as_of.db.get_task_run(run)
-    rows, total = _chosen(as_of, "unit_id", _UNITS, _UNIT_TEXT, UNIT_COLUMNS, choice, {"run": run, "status": status})
+    sql, values, total = _chosen(
+        as_of, "unit_id", _UNITS, _UNIT_TEXT, UNIT_COLUMNS, choice, {"run": run, "status": status}
+    )
+    rows = as_of.db.execute(sql, values)
     return UnitList(units=tuple(as_of.db.get_unit(unit) for (unit,) in rows), total=total)
 
 
@@ -143,7 +145,8 @@ def list_workers(as_of: AsOf, run: TaskRunId, choice: RowFilter = FIRST_PAGE) ->
     """
     as_of.db.get_task_run(run)
     columns = "worker_id, status, coalesce(assigned, 0), coalesce(submitted, 0), latest"
-    rows, total = _chosen(as_of, columns, _WORKERS, _WORKER_TEXT, WORKER_COLUMNS, choice, {"run": run})
+    sql, values, total = _chosen(as_of, columns, _WORKERS, _WORKER_TEXT, WORKER_COLUMNS, choice, {"run": run})
+    rows = as_of.db.execute(sql, values)
     workers = tuple(
         WorkerLine(worker_id=worker, status=status, assigned=assigned, submitted=submitted, latest_agent=latest)
         for worker, status, assigned, submitted, latest in rows
@@ -159,8 +162,8 @@ def _chosen(
     columns: Mapping[str, str],
     choice: RowFilter,
     values: Mapping[str, int | str | None],
-) -> tuple[sqlite3.Cursor, int]:
-    """Return the wanted rows, and the number of rows on all pages."""
+) -> tuple[str, dict[str, int | str | None], int]:
+    """Return the query for the wanted rows, its values, and the number of rows on all pages."""
     searched = f"lower({text}{_NAME_TEXT if choice.searches_names else ''})"
     words = {f"word{number}": word.lower() for number, word in enumerate(choice.words[:MAX_WORDS])}
     condition = "".join(f" AND instr({searched}, :{name})" for name in words)
@@ -169,7 +172,7 @@ def _chosen(
     page = {"limit": choice.size, "offset": (choice.page - 1) * choice.size}
     total: int = as_of.db.execute(f"SELECT count(*) {source}{condition}", {**values, **words}).fetchone()[0]
     wanted = f"SELECT {selected} {source}{condition} {order} LIMIT :limit OFFSET :offset"
-    return as_of.db.execute(wanted, {**values, **words, **page}), total
+    return wanted, {**values, **words, **page}, total
 
 
 class UnitListPage(msgspec.Struct, frozen=True, kw_only=True):

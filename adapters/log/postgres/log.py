@@ -47,7 +47,7 @@ class PostgresLog:
         #: The name under which this writer owns partitions; None while it owns none.
         self._operator: str | None = None
         self._owned: dict[str, int] = {}
-        self._server = Server(address)
+        self._server = self._reader = Server(address)
         try:
             self._server.call(lambda db: writing.install(db, pseudonym_key or secrets.token_bytes(32)))
             self._reader = Server(address)
@@ -56,7 +56,7 @@ class PostgresLog:
             self.epoch = self._server.call(writing.next_epoch)
             self._heads = self._server.call(reading.ends)
         except BaseException:
-            self._server.close()
+            self.close()
             raise
         self._seen_at = max((head.at for head in self._heads.values()), default=0)
         self._versions = VersionCache(self._stored_version)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import LiteralString, TypeVar
 
 import psycopg
 from psycopg import conninfo
@@ -73,6 +73,7 @@ class Server:
         self._patience_seconds = patience_seconds
         self._closed = threading.Event()
         self._in_use = threading.RLock()
+        self._listeners: list[Connection] = []
         try:
             self._db: Connection | None = self._connect()
         except psycopg.Error as error:
@@ -118,26 +119,37 @@ class Server:
         """Close the connection; a call in another thread gives up. May be called twice."""
         self._closed.set()
         self._drop()
+        for db in self._listeners:
+            db.close()
 
     def listener(self) -> Connection:
-        """Return another connection, which the server notifies of new events. Closing it is up to the caller.
+        """Return another connection, which the server notifies of new events.
+
+        It is closed by the caller, or with this: a caller that was cancelled meanwhile never gets it.
 
         Raises:
-            psycopg.Error: the server cannot be reached.
+            psycopg.Error: the server cannot be reached, or this was closed.
         """
-        db = self._connect()
-        db.execute("LISTEN es")
+        db = self._connect("LISTEN es")
+        self._listeners = [*(one for one in self._listeners if not one.closed), db]
+        if self._closed.is_set():
+            db.close()
         return db
 
     def _connected(self) -> Connection:
         if self._db is None:
             self._db = self._connect()
+            if self._closed.is_set():
+                # A call that was left behind in a thread, and had the connection made after `close`.
+                self._drop()
+                raise psycopg.OperationalError("the connection was closed")
         return self._db
 
-    def _connect(self) -> Connection:
+    def _connect(self, *first: LiteralString) -> Connection:
         db = psycopg.connect(self._address, autocommit=True)
         try:
-            db.execute(_SETTINGS)
+            for statement in (_SETTINGS, *first):
+                db.execute(statement)
         except BaseException:
             db.close()
             raise

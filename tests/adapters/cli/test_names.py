@@ -108,7 +108,7 @@ def test_an_erased_worker_has_no_name(data: Path) -> None:
     ask("erase", "Zoë 3", "--reason", "asked us to")
     assert "Zoë 3" not in answer("ledger")
     assert "worker-3 " in answer("ledger")
-    assert "there is no agent or worker 'Zoë 3'" in ask("explain", "name=Zoë 3").stderr
+    assert "there is no agent or worker or assignment 'Zoë 3'" in ask("explain", "name=Zoë 3").stderr
 
 
 def test_a_pause_that_waits_is_shown(data: Path) -> None:

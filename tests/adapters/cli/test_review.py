@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -16,11 +17,22 @@ from mephisto_es.adapters.cli import main as command
 from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.opening import gate_path
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
+from mephisto_es.core.lifecycles.agent import AgentStatus
+from mephisto_es.core.state.decision_state import DecisionState
+from mephisto_es.events.streams import run_of
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ...history_search import find_history, most_to_review
 
-HISTORY = find_history(1000, lambda state: most_to_review(state) >= 4)
+
+def has_shared_unit(state: DecisionState) -> bool:
+    """Return whether two agents have done the same unit."""
+    done = (AgentStatus.COMPLETED, AgentStatus.APPROVED)
+    agents = Counter((run_of(stream), one.unit) for stream, one in state.agents.items() if one.status in done)
+    return max(agents.values(), default=0) > 1
+
+
+HISTORY = find_history(1000, lambda state: most_to_review(state) >= 4 and has_shared_unit(state))
 
 
 @pytest.fixture

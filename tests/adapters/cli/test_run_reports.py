@@ -178,7 +178,10 @@ def test_an_unknown_worker(verb: str, data: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["explain", "unit-1"], "'unit-1' is not an id that fits here; write for instance agent-1, worker-1."),
+        (
+            ["explain", "unit-1"],
+            "'unit-1' is not an id that fits here; write for instance agent-1, worker-1, assignment-1.",
+        ),
         (["explain", "md", "unit-1"], "`mephisto-es timeline md unit-1` names the agents of the unit."),
         (["status", ".", "first"], "'first' is not the id of a run; write 1 or run-1."),
         (["status", ".", "1", "--at", "noon"], "'noon' is not a time; write for instance '2026-01-31 14:05:00'."),

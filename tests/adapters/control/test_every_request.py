@@ -30,7 +30,7 @@ from mephisto_es.core.operations.control.requests import (
     Reply,
     Request,
 )
-from mephisto_es.events.ids import PaymentId, TaskRunId
+from mephisto_es.events.ids import PaymentId, TaskRunId, UnitId
 
 from ...core.operations.operator_harness import HarnessTaskState, config, items
 
@@ -49,7 +49,12 @@ def example_of(hint: Any, number: int) -> object:
         return example_of(next(one for one in get_args(hint) if one is not NoneType), number)
     if isinstance(hint, type) and issubclass(hint, Enum):
         return next(iter(hint))
-    tuples = {tuple[InitializationData, ...]: (ITEM,), tuple[PaymentId, ...]: (number,), tuple[str, ...]: KINDS}
+    tuples = {
+        tuple[InitializationData, ...]: (ITEM,),
+        tuple[PaymentId, ...]: (number,),
+        tuple[UnitId, ...]: (number,),
+        tuple[str, ...]: KINDS,
+    }
     return tuples[hint] if hint in tuples else hint(number)
 
 

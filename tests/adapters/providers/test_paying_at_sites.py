@@ -50,6 +50,8 @@ SEEDS = int(os.environ.get("SITE_SEEDS", "8"))
 LIMITS = TransportLimits(patience_seconds=2)
 #: Rounds of paying until nothing is left for a machine to do.
 ROUNDS = 60
+#: A wrong rule pays somebody twice in one of so many seeds.
+SEEDS_UNTIL_SEEN = 30
 HISTORY = find_history(
     600,
     lambda state: (
@@ -283,9 +285,12 @@ async def test_everybody_is_paid_once(name: str, seed: int, autojump_clock: Mock
         assert cents == (sum(due) if purpose == BONUS else 150)
 
 
-@pytest.mark.parametrize(("name", "seed"), [("prolific", 1), ("connect", 3)])
-async def test_a_rule_that_repeats_blindly_pays_twice(name: str, seed: int, autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("name", SITES)
+async def test_a_rule_that_repeats_blindly_pays_twice(name: str, autojump_clock: MockClock) -> None:
     """Paying as if tokens were kept for ever: the log says that all is well, and the money is gone."""
-    payments, paid, _ = await pay_all(name, seed, wrong=BySendingAgain())
-    due = sum(one.amount_cents for one in payments if one.purpose == BONUS)
-    assert sum(cents for (_, purpose), cents in paid.items() if purpose == BONUS) > due
+    for seed in range(SEEDS_UNTIL_SEEN):
+        payments, paid, _ = await pay_all(name, seed, wrong=BySendingAgain())
+        due = sum(one.amount_cents for one in payments if one.purpose == BONUS)
+        if sum(cents for (_, purpose), cents in paid.items() if purpose == BONUS) > due:
+            return
+    raise AssertionError("nobody was paid twice")
