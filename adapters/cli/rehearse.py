@@ -132,7 +132,7 @@ def _facts_of(run: RunReport) -> Iterator[tuple[str, str]]:
     yield (
         "workers",
         f"{crowd.workers}: {crowd.returned} returned a unit, {crowd.disconnected} left, {crowd.reloaded} came back, "
-        f"{crowd.timed_out} ran out of time, {crowd.double_clicked} submissions were sent twice",
+        f"{crowd.timed_out} ran out of time, {crowd.double_clicked} submitted twice",
     )
     yield "duration", f"{run.seconds:.1f} s"
     planned = "" if run.planned_cents is None else f"; the whole run at most {amount(run.planned_cents)}"

@@ -54,7 +54,7 @@ def serve_command(
 
     With --reviewer everybody logs in, and the log records who decided. A token stays the same for a name and a log;
     whoever is no longer named is out. The roles: `view` looks, `review` also gives verdicts, blocks and grants, `pay`
-    also gives bonuses.
+    also gives bonuses and pays.
 
     \b
     Examples:

@@ -91,7 +91,10 @@ def _workers(facts: MethodReport) -> Iterator[Block]:
     )
     rows = [
         *((f"workers excluded: {reason}", f"{count:,}") for reason, count in facts.excluded.items()),
-        *((f"workers turned away by the rule {rule}", f"{count:,}") for rule, count in facts.turned_away.items()),
+        *(
+            (f"workers turned away at least once by the rule {rule}", f"{count:,}")
+            for rule, count in facts.turned_away.items()
+        ),
         *([("workers blocked", f"{facts.blocked:,}")] if facts.blocked else []),
         *((f"work that ended without a submission: {format_status(how)}", f"{n:,}") for how, n in facts.left.items()),
         *((f"submitted work: {_verdict(status)}", f"{count:,}") for status, count in facts.verdicts.items()),

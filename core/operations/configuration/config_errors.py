@@ -115,6 +115,9 @@ def unknown_setting(full_key: str, owner: object, place: str = "", name: str | N
             key=full_key,
             hint="The first line of the file must be: #@package _global_",
         )
+    if owner is dict:
+        hint = f"The setting before the dot is a mapping; the command line adds a key with a plus: +{full_key}=..."
+        return ConfigError(f"{place}{full_key!r} is not set yet", key=full_key, hint=hint)
     leaf = full_key.rpartition(".")[2] if name is None else name
     parent = full_key.removesuffix(leaf).removesuffix(".")
     names = [known.name for known in fields(owner)] if isinstance(owner, type) and is_dataclass(owner) else []

@@ -72,6 +72,14 @@ def composing(config_dir: Path) -> Iterator[Path]:
         yield config_dir
     except COMPOSITION_ERRORS as error:
         raise explained(error, config_dir) from error
+    except (AssertionError, AttributeError) as error:
+        if "NoneType" not in str(error):
+            raise
+        # OmegaConf has no words for a mapping that is given to a setting without a value.
+        raise ConfigError(
+            "the command line sets a mapping, or a part of one, that the configuration file does not have",
+            hint="Write it in the file, for instance stop_when: {max: 4}; the command line can change its values",
+        ) from error
 
 
 def complete_run_config(run_config: RunConfig) -> DictConfig:

@@ -95,7 +95,7 @@ def test_exclusions_are_counted_by_rule_and_once_for_a_worker(tmp_path: Path) ->
     with SqliteLog.create_or_open(path, PROJECTIONS) as log:
         log.commit([*history, replace(last, command="refuse", events=tuple(events), payloads=())])
     text = run("report", path).stdout
-    assert "| workers turned away by the rule qualifications | 1 |" in text
+    assert "| workers turned away at least once by the rule qualifications | 1 |" in text
     assert "| workers excluded: screening | 1 |" in text
     assert "No item has answers of two workers" in text
 

@@ -47,6 +47,7 @@ class FormArgs(BlueprintArgs):
     units_per_assignment: int | None = 1
     fields: list[str] = field(default_factory=list)
     service_token: int = 0
+    rule: dict[str, Any] | None = None
 
 
 @dataclass
@@ -208,11 +209,14 @@ def test_the_task_settings_are_those_of_the_args_with_cents_for_amounts(load: Lo
         (["mephisto.log_level=lod"], "mephisto.log_level", "there is no log level 'lod'"),
         (["mephisto.task.task_title"], "mephisto.task.task_title", "is not followed by =value"),
         (["mephisto.task.task_title=a [b"], "mephisto.task.task_title", "the value needs quotes"),
+        (["mephisto.task.texts.submit=Send"], "mephisto.task.texts.submit", "adds a key with a plus: +mephisto."),
+        (["mephisto.blueprint.rule.most=1"], None, "sets a mapping, or a part of one, that the configuration file"),
+        (["+mephisto.blueprint.rule={most: 1}"], None, "Write it in the file"),
         (["~mephisto.task.task_title"], "mephisto.task.task_title", "on the command line: mephisto.task.task_title"),
     ],
 )
 def test_a_wrong_command_line_is_answered_in_one_sentence(
-    load: Load, overrides: list[str], key: str, sentence: str
+    load: Load, overrides: list[str], key: str | None, sentence: str
 ) -> None:
     with pytest.raises(ConfigError) as refusal:
         load(*overrides)
