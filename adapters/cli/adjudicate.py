@@ -12,8 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from ...core.entity_ref import EntityRef
-from ...core.operations.control.requests import LabelRequest, Reply
+from ...core.operations.control.requests import LabelRequest
 from ...events.ids import AssignmentId, TaskRunId, WorkerId
+from ...projections.queries.quality.agreement import Label
 from ...projections.queries.quality.answers import shown_label
 from ...projections.queries.quality.decided_labels import LabelDecision
 from ...projections.queries.quality.disagreements import Disagreement, ItemQuestion, RunAnswers
@@ -46,6 +47,33 @@ class Disagreements(msgspec.Struct, frozen=True, kw_only=True):
     run: str
     #: Those that nobody has decided, the smallest majority first; then those that were decided.
     disagreements: tuple[Disagreement, ...]
+
+
+class AnswersAboutItem(msgspec.Struct, frozen=True, kw_only=True):
+    """All answers to the questions about one item."""
+
+    run: str
+    item: AssignmentId
+    questions: tuple[ItemQuestion, ...]
+
+
+class NewDecision(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision that was asked for, and is durable."""
+
+    question: str
+    #: The answer; None if the decision was taken back.
+    label: Label | None
+    #: True if the same had been decided before, so that nothing was recorded.
+    repeated: bool
+
+
+class ItemDecisions(msgspec.Struct, frozen=True, kw_only=True):
+    """What was decided about one item."""
+
+    run: str
+    item: AssignmentId
+    #: In the order of recording, after those that were recorded before.
+    decisions: tuple[NewDecision, ...]
 
 
 @click.command("adjudicate", cls=LogCommand)
@@ -104,10 +132,21 @@ def adjudicate_command(
         workers = (worker for one in questions for answer in one.answers for worker in answer.workers)
         names = {} if pseudonyms else worker_names(moment.db, workers)
     if wanted:
-        for name, text, request in requests:
-            if request is None:
-                echo(f"assignment-{item}: {printable(name)} is {printable(text or '', MAX_ANSWER)}  (recorded before)")
-        trio.run(_record, database, author_of(author), [request for *_, request in requests if request is not None])
+        decided = {one.question: one.decision.label for one in questions if one.decision is not None}
+        before = [
+            NewDecision(question=name, label=decided[name], repeated=True)
+            for name, _, request in requests
+            if request is None
+        ]
+        new = [request for *_, request in requests if request is not None]
+        if not as_json:
+            for one in before:
+                echo(f"{_decided(item, one)}  (recorded before)")
+        done = trio.run(_record, database, author_of(author), new, not as_json)
+        if as_json:
+            print_json(ItemDecisions(run=str(run), item=item, decisions=(*before, *done)))
+    elif as_json:
+        print_json(AnswersAboutItem(run=str(run), item=item, questions=questions))
     else:
         _print_item(item, questions, names)
 
@@ -119,25 +158,29 @@ def _split(text: str) -> tuple[str, str]:
     return name, answer
 
 
-async def _record(database: Path, author: str, requests: Iterable[LabelRequest]) -> None:
-    """Record decisions, and print each one when it is durable.
+async def _record(database: Path, author: str, requests: Iterable[LabelRequest], is_shown: bool) -> list[NewDecision]:
+    """Record decisions, and return them; print each one when it is durable, if that is wanted.
 
     Raises:
         CommandRefusedError: one was refused; those after it were not tried.
     """
+    done = []
     async with open_control(database, author) as control:
         for request in requests:
-            _print_recorded(request, await control.execute(request, content_key(request, author)))
+            reply = await control.execute(request, content_key(request, author))
+            label = None if request.label is None else msgspec.json.decode(request.label, type=bool | int | float | str)
+            done.append(NewDecision(question=request.question, label=label, repeated=reply.repeated))
+            if is_shown:
+                before = format_repeated(is_repeated=reply.repeated, by=reply.repeats)
+                echo(f"{_decided(request.assignment, done[-1])}{before}")
+    return done
 
 
-def _print_recorded(request: LabelRequest, reply: Reply) -> None:
-    before = format_repeated(is_repeated=reply.repeated, by=reply.repeats)
-    what = f"assignment-{request.assignment}: {printable(request.question)}"
-    if request.label is None:
-        echo(f"{what}: the decision is taken back{before}")
-    else:
-        label = shown_label(msgspec.json.decode(request.label, type=bool | int | float | str))
-        echo(f"{what} is {printable(label, MAX_ANSWER)}{before}")
+def _decided(item: AssignmentId, decision: NewDecision) -> str:
+    what = f"assignment-{item}: {printable(decision.question)}"
+    if decision.label is None:
+        return f"{what}: the decision is taken back"
+    return f"{what} is {printable(shown_label(decision.label), MAX_ANSWER)}"
 
 
 def _print_list(run: EntityRef, found: Sequence[Disagreement], *, as_json: bool) -> None:

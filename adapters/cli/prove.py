@@ -60,8 +60,8 @@ def prove_command(database: Path, work: EntityRef, seal_file: Path | None, outpu
 
     \b
     Examples:
-      mephisto-es prove unit-12
-      mephisto-es prove agent-31
+      mephisto-es prove mephisto_data unit-12
+      mephisto-es prove mephisto_data agent-31
     """
     is_unit = work.kind == "unit"
     if is_unit:

@@ -40,7 +40,11 @@ def _of(*targets: str, version: int = 1, is_lines: bool = False) -> OutputShape:
 
 #: What verbs print with `--json`, by the name of the verb. A verb with that option has an entry.
 SHAPES = {
-    "adjudicate": _of("adapters.cli.adjudicate:Disagreements"),
+    "adjudicate": _of(
+        "adapters.cli.adjudicate:Disagreements",
+        "adapters.cli.adjudicate:AnswersAboutItem",
+        "adapters.cli.adjudicate:ItemDecisions",
+    ),
     "backup": _of("projections.audit.report:ReplayReport"),
     "blockers": _of("projections.queries.runs.blockers:OpenReport"),
     "bundle": _of("adapters.diagnostics.bug_report:Manifest"),
@@ -88,7 +92,9 @@ SHAPES = {
     "top": _of("projections.queries.runs.run_status:RunStatus", is_lines=True),
     "torture": _of("adapters.cli.torture:TortureReport"),
     USER_CONFIG: _of("adapters.cli.config:ConfigFile", "adapters.cli.config:ConfigValue"),
-    "verify": _of("projections.audit.verify:ChainReport", "adapters.cli.verify:ProofReport"),
+    "verify": _of(
+        "adapters.cli.verify:LogReport", "adapters.cli.verify:ProofReport", "adapters.cli.verify:ComparisonReport"
+    ),
     "wut": _of("adapters.cli.wut:SettingList"),
 }
 _REFERENCE = "#/$defs/{name}"

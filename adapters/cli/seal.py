@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, count
 from pathlib import Path
 
 import click
@@ -10,8 +11,9 @@ import msgspec
 from ...core.entity_ref import EntityRef
 from ...core.errors import ConfigError
 from ...events.ids import TaskRunId
+from ...projections.sealing.checkpoint import unchecked_checkpoint
 from ...projections.sealing.cosignatures import COSIGNER
-from ...projections.sealing.notes import read_verifier_key
+from ...projections.sealing.notes import SealError, read_verifier_key
 from ..log.sqlite.as_of import open_as_of
 from ..sealing.extra import KEY_FILE, read_text
 from ..sealing.keys import SealKey, read_or_make_key
@@ -35,6 +37,8 @@ class SealReport(msgspec.Struct, frozen=True):
     consistency: str | None
     #: The names of the witnesses that have cosigned the seal.
     witnesses: tuple[str, ...]
+    #: The new name of an earlier seal that was in the file of this one.
+    kept: str | None = None
 
 
 @click.command("seal", cls=LogCommand)
@@ -74,6 +78,9 @@ def seal_command(
     A witness is run by somebody else with `mephisto-es witness`. It cosigns the seal if the log extends what it has
     cosigned before; if it does not, nothing is written. So you cannot show different versions to different people.
 
+    An earlier seal is never overwritten: RUN.seal is renamed to RUN.SIZE.seal first, and a file named with --output
+    that has another seal is refused.
+
     \b
     Examples:
       mephisto-es seal mephisto_data 1 --name example.edu/lab/ratings
@@ -90,6 +97,7 @@ def seal_command(
     key = _named_key(key_file or database.with_name(KEY_FILE), name)
     target = output or database.with_name(f"{run}.seal")
     done = seal_log(database, key, None if since is None else read_text(since), witnesses)
+    kept = _keep_other(target, done.note, is_named=output is not None)
     target.write_text(done.note, encoding="utf-8")
     extension = None
     if done.consistency is not None:
@@ -104,11 +112,14 @@ def seal_command(
         key.verifier.text,
         str(extension) if extension else None,
         tuple(witness.key.name for witness in witnesses),
+        str(kept) if kept else None,
     )
     if as_json:
         print_json(report)
         return
     echo(f"{target}: {events.size:,} events are sealed, root {events.root.hex()}")
+    if kept is not None:
+        echo(f"{kept}: the earlier seal, which `--since` and its holders need")
     if extension is not None:
         echo(f"{extension}: the log was only extended since {since}")
     for witness in witnesses:
@@ -116,9 +127,39 @@ def seal_command(
     echo(f"public key: {key.verifier.text}")
 
 
+def _keep_other(target: Path, note: str, *, is_named: bool) -> Path | None:
+    """Rename an earlier, different seal to `run-1.SIZE.seal`, and return its new path; None if there is none.
+
+    Args:
+        target: the file of the new seal.
+        note: the new seal.
+        is_named: True if somebody named the file; then an earlier seal there is not touched.
+
+    Raises:
+        ConfigError: the file has another seal and was named, or is no seal.
+    """
+    if not target.exists() or (found := read_text(target)) == note:
+        return None
+    hint = "Name another file with --output"
+    if is_named:
+        raise ConfigError(f"{target} exists and is not this seal", key="--output", hint=hint)
+    try:
+        size = unchecked_checkpoint(found).events.size
+    except SealError as error:
+        raise ConfigError(f"{target} exists and is not a seal", key="--output", hint=hint) from error
+    names = chain([f"{target.stem}.{size}.seal"], (f"{target.stem}.{size}-{number}.seal" for number in count(2)))
+    kept = next(path for path in map(target.with_name, names) if not path.exists())
+    for ending in (".consistency", ""):
+        if (old := target.with_name(target.name + ending)).exists():
+            old.rename(kept.with_name(kept.name + ending))
+    return kept
+
+
 def _named_key(path: Path, name: str | None) -> SealKey:
     """Read the key, or make it; what it has sealed before has its name."""
     key = read_or_make_key(path, name)
     if name is not None and name != key.name:
-        raise ConfigError(f"the key is named {key.name!r}", key="--name", hint="Leave it out, or name another --key")
+        raise ConfigError(
+            f"the key is named {key.name!r}", key="--name", hint="Leave --name out, or make another key with --key FILE"
+        )
     return key

@@ -15,13 +15,12 @@ from ...projections.queries.history.timeline import entry_of
 from ...projections.registry import PROJECTIONS
 from ...projections.sealing.comparison import SealComparison
 from ...projections.sealing.consistency import ProvedExtension
-from ...projections.sealing.notes import SealError
+from ...projections.sealing.cosignatures import COSIGNER
+from ...projections.sealing.notes import SealError, read_verifier_key
 from ...projections.sealing.receipt import ProvedReceipt
 from ..log.anchor import line
 from ..log.audit.replay import verified
 from ..sealing.extra import (
-    CheckReceipt,
-    CheckSeal,
     PublicKeys,
     load_check_receipt,
     load_check_seal,
@@ -32,6 +31,27 @@ from ..sealing.extra import (
 from ..terminal import echo
 from .common.arguments import log_argument
 from .common.output import ILLEGAL, as_json_option, console, print_findings, print_json
+
+
+class GenuineSeal(msgspec.Struct, frozen=True):
+    """A seal that was checked; the log begins with what it seals."""
+
+    #: The name of the key that signed it.
+    name: str
+    #: The number of events that are sealed.
+    events: int
+    root: str
+    #: The names of the witnesses whose cosignatures were asked for and found.
+    witnesses: tuple[str, ...]
+
+
+class LogReport(ChainReport, frozen=True, kw_only=True):
+    """The result of verifying a log, with the seal and the receipt that it was compared with."""
+
+    #: None if the log was not compared with a seal.
+    seal: GenuineSeal | None = None
+    #: What the receipt says, and the log has; None if it was not compared with a receipt.
+    receipt: str | None = None
 
 
 class ProofReport(msgspec.Struct, frozen=True):
@@ -135,10 +155,19 @@ def verify_command(
         sys.exit(_compare(*compare, keys, database if database.exists() else None, as_json=as_json))
     if proof is not None:
         sys.exit(_verify_proof(proof, keys, as_json=as_json))
-    for file, check in ((seal, load_check_seal), (receipt, load_check_receipt)):
-        if file is not None and not _agrees(database, file, check(), keys):
-            sys.exit(ILLEGAL)
-    report = verified(database, kept, PROJECTIONS)
+    try:
+        genuine = None if seal is None else _check_seal(database, seal, keys)
+        received = None if receipt is None else load_check_receipt()(database, read_text(receipt), keys).sentence
+    except SealError as error:
+        if as_json:
+            print_json(ProofReport(False, str(error)))
+        else:
+            echo(f"✗ {error}", err=True)
+        sys.exit(ILLEGAL)
+    chain = verified(database, kept, PROJECTIONS)
+    report = msgspec.structs.replace(
+        msgspec.convert(chain, LogReport, from_attributes=True), seal=genuine, receipt=received
+    )
     if as_json:
         print_json(report)
     elif anchor and report.whole:
@@ -148,14 +177,19 @@ def verify_command(
     sys.exit(0 if report.whole else ILLEGAL)
 
 
-def _agrees(database: Path, file: Path, check: CheckSeal | CheckReceipt, keys: PublicKeys) -> bool:
-    """Check a log against a seal or a receipt, and print what is wrong."""
-    try:
-        check(database, read_text(file), keys)
-    except SealError as error:
-        echo(f"✗ {error}", err=True)
-        return False
-    return True
+def _check_seal(database: Path, file: Path, keys: PublicKeys) -> GenuineSeal:
+    """Check a log against a seal.
+
+    Raises:
+        SealError: the seal is not genuine, or the log is not the one that was sealed.
+    """
+    checkpoint = load_check_seal()(database, read_text(file), keys)
+    return GenuineSeal(checkpoint.origin, checkpoint.events.size, checkpoint.events.root.hex(), _names(keys))
+
+
+def _names(keys: PublicKeys) -> tuple[str, ...]:
+    """Return the names of the witnesses who must have cosigned."""
+    return tuple(read_verifier_key(text, COSIGNER).name for text in keys.witnesses)
 
 
 def _compare(one: Path, other: Path, keys: PublicKeys, database: Path | None, *, as_json: bool) -> int:
@@ -195,10 +229,15 @@ def _verify_proof(file: Path, keys: PublicKeys, *, as_json: bool) -> int:
             lines.append(f"  {promised} are promised: ask for the receipt again once the log is sealed")
     else:
         proof, sealed = found.proof, found.checkpoint
-        lines = [f"unit-{proof.unit} of run-{proof.run}, in the log {sealed.origin} of {sealed.events.size:,} events"]
+        lines = [
+            f"unit-{proof.unit} of run-{proof.run}, in the log {sealed.origin} of {sealed.events.size:,} events; "
+            "no event of the unit or its agents is left out"
+        ]
         for index, envelope in found.events:
             entry = entry_of(recorded_of((index + 1, envelope)))
             lines.append(f"  {entry.date}  {entry.stream}  {entry.text}")
+    if names := _names(keys):
+        lines.append(f"  cosigned by {', '.join(names)}")
     if as_json:
         print_json(ProofReport(True, "\n".join(lines)))
     else:
@@ -206,11 +245,19 @@ def _verify_proof(file: Path, keys: PublicKeys, *, as_json: bool) -> int:
     return 0
 
 
-def _print(report: ChainReport, database: Path) -> None:
+def _print(report: LogReport, database: Path) -> None:
     verdict = "[bold green]intact[/]" if report.whole else "[bold red]not intact[/]"
     anchored = "nothing" if report.anchored_seq is None else f"seq {report.anchored_seq:,}"
     console().print(
         f"{verdict}  {escape(str(database))}: {report.events:,} events in {report.seconds:.2f} s, "
         f"anchored to {anchored}\nhead  seq {report.seq:,}  {report.chain}"
     )
+    if report.seal is not None:
+        cosigned = f"; cosigned by {', '.join(report.seal.witnesses)}" if report.seal.witnesses else ""
+        echo(
+            f"seal  genuine: {report.seal.name} sealed {report.seal.events:,} events, "
+            f"and the log begins with exactly these{cosigned}"
+        )
+    if report.receipt is not None:
+        echo(f"receipt  genuine: {report.receipt}")
     print_findings(report.findings, report.findings_left_out, report.notes)

@@ -57,7 +57,7 @@ _TEMPLATES: dict[type[Event], str] = {
     assignment.AssignmentCreated: "created from item {number} of the data",
     assignment.AssignmentExtended: "not sure enough, so it gets {units}",
     assignment.AssignmentSettled: "gets no more answers, {by}: {evidence}",
-    assignment.AssignmentLabelled: "the answer to {question} decided after a look at {units}",
+    assignment.AssignmentLabelled: "a reviewer decided the answer to {question}, having seen {units}",
     unit.UnitCreated: "created, worth {pay_cents}",
     unit.UnitLaunched: "offered to workers",
     unit.UnitAssigned: "assigned to worker-{worker} as agent-{agent}",

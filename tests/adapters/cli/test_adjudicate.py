@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -14,6 +15,7 @@ from mephisto_es.adapters.cli import main as command
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.projections.registry import PROJECTIONS
 
+from ...json_schema import assert_fits
 from ...sample_log import judged_history
 
 
@@ -58,9 +60,32 @@ def test_items_that_differ_are_listed_and_decided(database: Path) -> None:
     found = json.loads(adjudicate(database, "--question", "label", "--json").stdout)["disagreements"]
     assert [(one["item"], one["decision"] and one["decision"]["label"]) for one in found] == [(3, None), (2, "dog")]
     timeline = run("timeline", database, "assignment-2").stdout
-    assert "the answer to label decided after a look at unit-4, unit-5, unit-6 (by ann)" in timeline
+    assert "a reviewer decided the answer to label, having seen unit-4, unit-5, unit-6 (by ann)" in timeline
     assert run("verify", database).exit_code == 0
     assert run("replay", database).exit_code == 0
+
+
+def test_answers_and_decisions_are_one_object_for_programs(database: Path) -> None:
+    def structured(*words: str) -> Any:
+        return assert_fits("adjudicate", adjudicate(database, "assignment-2", *words, "--json").stdout)
+
+    answers = structured()
+    assert (answers["run"], answers["item"]) == ("run-1", 2)
+    label = next(one for one in answers["questions"] if one["question"] == "label")
+    assert [(one["label"], len(one["workers"])) for one in label["answers"]] == [("cat", 2), ("dog", 1)]
+    assert label["decision"] is None
+    assert structured("--label", "label=dog", "--label", "sure=true") == {
+        "run": "run-1",
+        "item": 2,
+        "decisions": [
+            {"question": "label", "label": "dog", "repeated": False},
+            {"question": "sure", "label": True, "repeated": False},
+        ],
+    }
+    assert structured("--label", "label=dog")["decisions"] == [{"question": "label", "label": "dog", "repeated": True}]
+    assert structured("--take-back", "label")["decisions"] == [{"question": "label", "label": None, "repeated": False}]
+    label = next(one for one in structured()["questions"] if one["question"] == "label")
+    assert label["decision"]["is_taken_back"]
 
 
 def test_a_decision_is_recorded_once_and_revised(database: Path) -> None:
@@ -73,7 +98,7 @@ def test_a_decision_is_recorded_once_and_revised(database: Path) -> None:
     assert "decided: taken back by" in adjudicate(database, "2").stdout
     assert "there is no decision on 'label'" in adjudicate(database, "2", "--take-back", "label").stderr
     assert adjudicate(database, "2", "--label", "label=cat").exit_code == 0
-    assert run("timeline", database, "assignment-2").stdout.count("label decided") == 3
+    assert run("timeline", database, "assignment-2").stdout.count("decided the answer to label") == 3
 
 
 def test_answers_have_the_type_of_the_others(database: Path) -> None:

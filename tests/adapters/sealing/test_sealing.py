@@ -52,6 +52,7 @@ def test_a_unit_is_proved_without_the_log(folder: Path) -> None:
         shown = ask("verify", "--proof", proof, "--public-key", seal["public_key"])
         assert shown.exit_code == 0, shown.output
         assert shown.stdout.startswith(f"genuine  unit-{unit} of run-{run_of(unit)}, in the log example.edu/lab of ")
+        assert "; no event of the unit or its agents is left out\n" in shown.stdout
         events = second_implementation.verify_unit(proof.read_text(), seal["public_key"])
         assert len(shown.stdout.splitlines()) == 1 + len(events)
         recorded = [event for one in HISTORY for event in one.events if event[0] in {each["stream"] for each in events}]
@@ -134,6 +135,7 @@ def test_the_key_is_its_owners_and_is_kept(folder: Path) -> None:
     assert sealed(folder)["public_key"] == first["public_key"]
     renamed = ask("seal", folder, str(run_of(ENDED[0])), "--name", "another")
     assert (renamed.exit_code, "the key is named" in renamed.stderr) == (2, True)
+    assert "Leave --name out" in renamed.stderr
     key.write_text("PRIVATE+KEY+lab+00000000+AQ==")
     result = ask("seal", folder, str(run_of(ENDED[0])))
     assert result.exit_code == 2
@@ -161,6 +163,45 @@ def test_a_seal_shows_that_a_log_was_only_extended(tmp_path: Path, monkeypatch: 
     assert "the log is not the one that was sealed" in refused.stderr
     assert ask("seal", tmp_path, run, "-o", tmp_path / "third.seal", "--since", old).exit_code == 2
     assert not (tmp_path / "third.seal").exists()
+
+
+def test_an_earlier_seal_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEPHISTO_CONFIG", str(tmp_path / "config.yml"))
+    path, target = tmp_path / "mephisto.db", tmp_path / f"run-{run_of(ENDED[0])}.seal"
+    commit(path, 0, HALF)
+    first = sealed(tmp_path)
+    note = target.read_text()
+    assert sealed(tmp_path)["kept"] is None
+    commit(path, HALF, len(HISTORY))
+    refused = ask("seal", tmp_path, str(run_of(ENDED[0])), "-o", target)
+    assert refused.exit_code == 2
+    assert "exists and is not this seal" in refused.stderr
+    assert target.read_text() == note
+    second = sealed(tmp_path, "--since", target)
+    kept = target.with_name(f"{target.stem}.{first['events']}.seal")
+    assert (second["kept"], kept.read_text()) == (str(kept), note)
+    assert second["events"] > first["events"]
+    # A name that is taken is not taken again.
+    target.write_text(f"{note}— other AAAAAAA=\n")
+    assert sealed(tmp_path)["kept"] == str(target.with_name(f"{target.stem}.{first['events']}-2.seal"))
+    assert kept.read_text() == note
+    target.write_text("something else")
+    assert "is not a seal" in ask("seal", tmp_path, str(run_of(ENDED[0]))).stderr
+    assert target.read_text() == "something else"
+
+
+def test_a_log_is_said_to_be_the_one_that_was_sealed(folder: Path) -> None:
+    seal = sealed(folder, "--name", "example.edu/lab")
+    words = ("verify", folder, "--seal", seal["seal"], "--public-key", seal["public_key"])
+    shown = ask(*words).stdout
+    assert f"seal  genuine: example.edu/lab sealed {seal['events']:,} events, and the log begins with" in shown
+    found = assert_fits("verify", json.dumps(structured(0, *words)))
+    expected = {"name": "example.edu/lab", "events": seal["events"], "root": seal["root"], "witnesses": []}
+    assert (found["seal"], found["receipt"]) == (expected, None)
+    assert structured(0, "verify", folder)["seal"] is None
+    other = sealed(folder, "--key", folder / "other.key", "-o", folder / "other.seal")
+    refused = structured(1, *words[:3], other["seal"], *words[4:])
+    assert "the key has not signed this" in assert_fits("verify", json.dumps(refused))["about"]
 
 
 def test_a_rolled_back_copy_is_found_by_any_seal(folder: Path, tmp_path: Path) -> None:

@@ -250,7 +250,9 @@ async def test_seals_are_cosigned_and_forks_are_found(folder: Path) -> None:
         seals = [folder / name for name in ("half.seal", "log.seal")]
         assert second_implementation.cosigned_at(seals[1].read_text(), two.key.verifier.text)
         witnessed = ["--public-key", public, "--witness-key", one.key.verifier.text]
-        assert (await ask("verify", log, "--seal", seals[1], *witnessed)).exit_code == 0
+        cosigned = await ask("verify", log, "--seal", seals[1], *witnessed)
+        assert cosigned.exit_code == 0
+        assert f"cosigned by {one.key.name}" in cosigned.stdout
         assert (await ask("verify", log, "--compare", *seals, "--public-key", public)).exit_code == 0
         unwitnessed = await ask("verify", half, "--seal", folder / "first.seal", *witnessed)
         assert "has not cosigned this" in unwitnessed.stderr
