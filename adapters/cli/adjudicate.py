@@ -68,7 +68,7 @@ class NewDecision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ItemDecisions(msgspec.Struct, frozen=True, kw_only=True):
-    """What was decided about one item."""
+    """The decisions about one item that were asked for."""
 
     run: str
     item: AssignmentId
