@@ -116,15 +116,19 @@ def seal_command(
     )
     if as_json:
         print_json(report)
-        return
-    echo(f"{target}: {events.size:,} events are sealed, root {events.root.hex()}")
-    if kept is not None:
-        echo(f"{kept}: the earlier seal, which `--since` and its holders need")
-    if extension is not None:
-        echo(f"{extension}: the log was only extended since {since}")
-    for witness in witnesses:
-        echo(f"cosigned by {witness.key.name}")
-    echo(f"public key: {key.verifier.text}")
+    else:
+        _print(report, since)
+
+
+def _print(report: SealReport, since: Path | None) -> None:
+    echo(f"{report.seal}: {report.events:,} events are sealed, root {report.root}")
+    if report.kept is not None:
+        echo(f"{report.kept}: the earlier seal, renamed")
+    if report.consistency is not None:
+        echo(f"{report.consistency}: the log was only extended since {since}")
+    for name in report.witnesses:
+        echo(f"cosigned by {name}")
+    echo(f"public key: {report.public_key}")
 
 
 def _keep_other(target: Path, note: str, *, is_named: bool) -> Path | None:

@@ -19,7 +19,7 @@ from ....core.lifecycles import task_run as task_runs
 from ....core.lifecycles import worker as workers
 from ....events import streams
 from ....events.agent import AgentDisconnected, AgentExpired, AgentReturned, AgentTimedOut
-from ....events.assignment import AssignmentExtended, AssignmentSettled
+from ....events.assignment import AssignmentExtended, AssignmentLabelled, AssignmentSettled
 from ....events.base import Event, kind_of
 from ....events.engagement import (
     AllWorkEnded,
@@ -44,6 +44,8 @@ S = TypeVar("S")
 E = TypeVar("E", bound=Event)
 
 _DEPARTURES = (AgentDisconnected, AgentTimedOut, AgentReturned, AgentExpired)
+#: Characters of a reviewer's answer that are shown.
+MAX_ANSWER = 60
 _FIRST_OFFERED = "first_offered"
 _AGENTS_OF_WORKER = "SELECT agent_id FROM agents WHERE worker_id = ?"
 
@@ -115,7 +117,10 @@ def explain_assignment(as_of: AsOf, assignment: AssignmentId) -> Explanation:
     run = streams.run_of(stream)
     units = [row.unit_id for row in as_of.db.find_units(assignment_id=assignment)]
     steps = [
-        *(_step(entity, recorded, rules=_label_rules(recorded.envelope.event)) for recorded in as_of.stream(stream)),
+        *(
+            _step(entity, recorded, _decision(as_of, recorded.envelope.event), _label_rules(recorded.envelope.event))
+            for recorded in as_of.stream(stream)
+        ),
         *(
             _step(EntityRef("unit", unit), recorded)
             for unit in units
@@ -125,6 +130,17 @@ def explain_assignment(as_of: AsOf, assignment: AssignmentId) -> Explanation:
     steps.sort(key=lambda step: step.seq)
     status = assignment_status(unit.status for unit in as_of.db.find_units(assignment_id=assignment))
     return Explanation(str(entity), f"{status}; has {len(units)} units in run-{run}", tuple(steps))
+
+
+def _decision(as_of: AsOf, event: Event) -> str | None:
+    """Return the text of a reviewer's decision with the answer, which may have been erased; None for other events."""
+    if not isinstance(event, AssignmentLabelled) or event.label is None:
+        return None
+    answer = as_of.db.read_text(event.label)
+    if answer is None:
+        return f"{describe(event)}; the answer was erased"
+    shown = "".join(letter if letter.isprintable() else " " for letter in answer[:MAX_ANSWER])
+    return f"{describe(event)}: {shown}{'…' * (len(answer) > MAX_ANSWER)}"
 
 
 def _label_rules(event: Event) -> tuple[RuleResult, ...]:

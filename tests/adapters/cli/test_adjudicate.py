@@ -61,6 +61,8 @@ def test_items_that_differ_are_listed_and_decided(database: Path) -> None:
     assert [(one["item"], one["decision"] and one["decision"]["label"]) for one in found] == [(3, None), (2, "dog")]
     timeline = run("timeline", database, "assignment-2").stdout
     assert "a reviewer decided the answer to label, having seen unit-4, unit-5, unit-6 (by ann)" in timeline
+    explained = " ".join(run("explain", database, "assignment-2").stdout.split())
+    assert 'decided the answer to label, having seen unit-4, unit-5, unit-6: "dog" seq' in explained
     assert run("verify", database).exit_code == 0
     assert run("replay", database).exit_code == 0
 
@@ -146,6 +148,8 @@ def test_a_workers_own_words_are_erased_with_the_worker(database: Path) -> None:
     shown = adjudicate(database, "2").stdout
     assert "decided: dog" in shown
     assert "decided: erased, by" in shown
+    explained = " ".join(run("explain", database, "assignment-2").stdout.split())
+    assert "the answer to why, having seen unit-4, unit-5, unit-6; the answer was erased" in explained
     found = json.loads(run("export", database, "1", "--labels").stdout.splitlines()[3])
     assert found["labels"]["label"]["adjudicated"]["label"] == "dog"
     assert "adjudicated" not in found["labels"].get("why", {})
