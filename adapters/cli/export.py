@@ -13,7 +13,9 @@ from ...events.ids import TaskRunId
 from ...projections.mephisto_db.queries import JsonValue
 from ...projections.queries.quality.answers import questions_of, read_work
 from ...projections.queries.quality.decided_labels import label_decisions
-from ...projections.queries.quality.labels import labels_by_item, labels_of
+from ...projections.queries.quality.final_labels import labels_by_item
+from ...projections.queries.quality.labels import labels_of
+from ...projections.queries.quality.stop_labels import stop_labels
 from ...projections.queries.unit_records import UnitRecord, UnitValues, unit_records, unit_values
 from ...projections.queries.uploads import uploads_of_run
 from ..exports.anonymous import anonymized, without_file_names
@@ -25,6 +27,7 @@ from ..exports.formats import FORMATS, load_writer
 from ..exports.run_facts import facts_of
 from ..log.sqlite.as_of import LogAsOf
 from ..quality.loading import find_aggregator
+from ..quality.stop_plan import stop_plan
 from ..terminal import echo
 from .common.arguments import AsOfOption, LogCommand, as_of_options, log_argument, run_argument
 from .common.output import opened_output
@@ -91,9 +94,9 @@ def export_command(
     such as input.text and output.label. `seqs` are the positions in the log of the events behind a row. In csv, a text
     that a spreadsheet would take for a formula begins with an apostrophe. --anonymous does not change what workers
     wrote: read it before you publish it. parquet and huggingface need an extra: pip install 'mephisto-es[parquet]'.
-    --labels adds label.QUESTION.label with .label_source, the method that it is by, and .label_confidence: what a
-    reviewer decided (`mephisto-es adjudicate`) comes before any method. It also adds label.QUESTION.METHOD.label,
-    .confidence and .answers; `mephisto-es quality` says how they come about.
+    --labels adds label.QUESTION.label with .label_source, the method that it is by, and .label_confidence: a reviewer's
+    decision (`mephisto-es adjudicate`) comes first, then the run's stop_when, then Dawid-Skene if workers gave enough
+    answers, else the majority. It also adds label.QUESTION.METHOD.label, .confidence and .answers.
 
     \b
     Examples:
@@ -149,4 +152,5 @@ def _labels_of(row: UnitRecord | UnitValues, by_item: Mapping[int, JsonValue] | 
 def _labels_by_item(moment: LogAsOf, run: TaskRunId) -> dict[int, JsonValue]:
     aggregator = find_aggregator()
     questions, decisions = questions_of(read_work(moment, run)), label_decisions(moment, run)
-    return labels_by_item(one for question in questions for one in labels_of(question, aggregator, decisions))
+    found = [one for question in questions for one in labels_of(question, aggregator, decisions)]
+    return labels_by_item(questions, found, stop_labels(moment, run, stop_plan(moment, run), questions))

@@ -16,6 +16,7 @@ from ...projections.queries.quality.report import QualityReport, quality_report,
 from ...projections.queries.quality.worker_quality import WorkerQuality
 from ...projections.queries.worker_names import worker_names
 from ..quality.loading import EXTRA_HINT, find_aggregator
+from ..quality.stop_plan import stop_plan
 from ..quality.wording import (
     count_of_workers,
     methods_of,
@@ -69,7 +70,13 @@ def quality_command(
         given = {
             name: value for name, value in (("min_gold", min_gold), ("min_seconds", min_seconds)) if value is not None
         }
-        report = quality_report(moment, number, rules=msgspec.structs.replace(rules, **given), aggregator=aggregator)
+        report = quality_report(
+            moment,
+            number,
+            rules=msgspec.structs.replace(rules, **given),
+            aggregator=aggregator,
+            plan=stop_plan(moment, number),
+        )
         names = {} if pseudonyms else worker_names(moment.db, (one.worker for one in report.workers))
     if as_json:
         print_json(report)

@@ -96,6 +96,8 @@ def question_lines(question: QuestionQuality, report: QualityReport) -> Iterator
     for one in report.labels:
         if one.question == question.question:
             yield "labels", _labels(one)
+    if question.question in report.final_labels:
+        yield "final", report.final_labels[question.question]
 
 
 def question_head(question: QuestionQuality) -> str:
@@ -115,6 +117,7 @@ def methods_of(question: QuestionQuality, report: QualityReport) -> list[str]:
         *agreement,
         *shares,
         *(one.method for one in report.labels if one.question == question.question),
+        *(["final"] if question.question in report.final_labels else []),
     ]
 
 

@@ -19,6 +19,7 @@ from ....projections.queries.quality.worker_signs import RepeatedText
 from ....projections.queries.runs.progress import RunProgress, run_progress
 from ...log.sqlite.as_of import LogAsOf
 from ...quality.loading import EXTRA_HINT, find_aggregator
+from ...quality.stop_plan import stop_plan
 from ...quality.wording import methods_of, question_head, question_lines, worker_columns, worker_figures
 from ..rendering import query
 from ..site import Site, run_of, seq_of
@@ -109,7 +110,7 @@ class QualityPages:
         found = self._kept.pop(key, None)
         if found is None:
             aggregator = find_aggregator()
-            report = quality_report(moment, run, rules=rules, aggregator=aggregator)
+            report = quality_report(moment, run, rules=rules, aggregator=aggregator, plan=stop_plan(moment, run))
             found = _Found(report, aggregator is not None)
         self._kept[key] = found
         while len(self._kept) > KEPT_REPORTS:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from typing import NamedTuple
 
 import msgspec
 
 from ....events.ids import AssignmentId, WorkerId
-from ...mephisto_db.queries import JsonValue
 from .agreement import Label
 from .answers import Question, QuestionKind
 from .class_shares import ClassShares, Interval, class_shares
@@ -20,8 +19,6 @@ MAJORITY = "majority"
 MEDIAN = "median"
 DAWID_SKENE = "dawid_skene"
 ADJUDICATED = "adjudicated"
-#: Methods whose label is the label of an item, the most reliable first.
-PREFERRED = (ADJUDICATED, DAWID_SKENE, MAJORITY, MEDIAN)
 
 
 class ItemLabel(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,43 +114,6 @@ def shares_of(question: Question) -> ClassShares | None:
     if question.kind is not QuestionKind.CHOICE:
         return None
     return class_shares(Counter(_counts(question).values()), len(question.choices))
-
-
-def labels_by_item(found: Iterable[QuestionLabels]) -> dict[int, JsonValue]:
-    """Return the labels of each item as an export has them: by question, then by method.
-
-    Beside the methods, each question has the `label` of the item, the method that it is by (`label_source`), and its
-    `label_confidence`: a reviewer's decision comes before any method.
-    """
-    items: defaultdict[int, dict[str, dict[str, ItemLabel]]] = defaultdict(dict)
-    for one in found:
-        for label in one.labels:
-            items[label.item].setdefault(one.question, {})[one.method] = label
-    return {
-        item: {question: _exported(methods) for question, methods in questions.items()}
-        for item, questions in items.items()
-    }
-
-
-def _exported(methods: Mapping[str, ItemLabel]) -> dict[str, JsonValue]:
-    source = next(one for one in PREFERRED if one in methods)
-    chosen = methods[source]
-    by_method: dict[str, JsonValue] = {
-        method: {
-            "label": one.label,
-            "confidence": one.confidence,
-            "answers": one.answers,
-            "posterior": one.posterior,
-            "interval": dict(zip(("low", "high"), one.interval or (None, None), strict=True)),
-        }
-        for method, one in methods.items()
-    }
-    return {
-        "label": chosen.label,
-        "label_source": source,
-        "label_confidence": chosen.confidence,
-        **by_method,
-    }
 
 
 def _counts(question: Question) -> dict[AssignmentId, tuple[int, ...]]:

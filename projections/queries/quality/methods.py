@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .final_labels import MIN_ITEM_ANSWERS, MIN_WORKER_ANSWERS
 from .worker_signs import FAST_SCORE, MIN_SERIES, MIN_TEXT, UNLIKELY
 
 #: How each figure is computed.
@@ -23,6 +24,10 @@ METHODS: Mapping[str, str] = {
     "cohen_kappa": "Mean of Cohen's kappa over pairs of workers who share at least 5 items, weighted by these.",
     "adjudicated": "The answers that reviewers decided after looking at those of the workers; the latest decision "
     "holds, and is the item's label before that of any method.",
+    "final": "The label of an item in exports: the decision of a reviewer; else the label by the run's stop_when, with "
+    f"its probability; else Dawid-Skene's, if workers gave {MIN_WORKER_ANSWERS} answers or more in the median, items "
+    f"have {MIN_ITEM_ANSWERS} or more on average, and somebody gave that answer to the item; else the majority or the "
+    "median.",
     "majority": "The most frequent answer; of several, the first in order. Confidence: its share of the answers.",
     "median": "The median of the numbers.",
     "dawid_skene": "Dawid and Skene's model by crowd-kit, 100 iterations. Confidence: the probability of the label. "

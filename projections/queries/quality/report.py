@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
+from ....core.commands.labels import LabelPlan
 from ....events.ids import AssignmentId, TaskRunId
 from ..as_of import AsOf
 from .agreement import Agreement, agreement_about
 from .answers import Question, QuestionKind, questions_of, read_work, shown_label
 from .class_shares import Interval
 from .decided_labels import decided_labels, label_decisions
+from .final_labels import final_method
 from .labels import Aggregator, QuestionLabels, labels_of, shares_of
 from .methods import METHODS
+from .stop_labels import StopLabels, stop_labels
 from .worker_quality import QualityRules, WorkerQuality, workers_of
 from .worker_signs import RepeatedText, fast_limit, repeated_texts
 
@@ -73,6 +76,8 @@ class QualityReport(msgspec.Struct, frozen=True, kw_only=True):
     #: Best first, after those about whose answers nothing is known.
     workers: tuple[WorkerQuality, ...]
     labels: tuple[QuestionLabels, ...]
+    #: The method that gives the final labels of each question with a choice, and why.
+    final_labels: dict[str, str]
     #: Free texts that were submitted for more than one item, the most frequent first.
     repeated_texts: tuple[RepeatedText, ...]
     #: How each figure is computed.
@@ -97,7 +102,12 @@ class _RuledConfig(msgspec.Struct):
 
 
 def quality_report(
-    as_of: AsOf, run: TaskRunId, *, rules: QualityRules | None = None, aggregator: Aggregator | None = None
+    as_of: AsOf,
+    run: TaskRunId,
+    *,
+    rules: QualityRules | None = None,
+    aggregator: Aggregator | None = None,
+    plan: LabelPlan | None = None,
 ) -> QualityReport:
     """Report the quality of a run's data.
 
@@ -106,6 +116,7 @@ def quality_report(
         run: the run.
         rules: what suggests a look at a worker; by default the rules of the run.
         aggregator: estimates labels and skills; without it, labels are majorities and there are no skills.
+        plan: the stop rule of the run; None if it has none.
 
     Raises:
         UnknownEntityError: there is no such run.
@@ -126,9 +137,18 @@ def quality_report(
         questions=tuple(question_quality(one, decided_labels(decided, one.name)) for one in questions),
         workers=workers_of(pieces, questions, labels, repeated, limit, chosen),
         labels=tuple(labels),
+        final_labels=_final_labels(questions, labels, stop_labels(as_of, run, plan, questions)),
         repeated_texts=repeated[:MAX_REPEATED_TEXTS],
         methods=METHODS,
     )
+
+
+def _final_labels(
+    questions: Sequence[Question], labels: Sequence[QuestionLabels], settled: StopLabels
+) -> dict[str, str]:
+    methods = {one.name: [label.method for label in labels if label.question == one.name] for one in questions}
+    found = {one.name: final_method(one, methods[one.name], settled) for one in questions}
+    return {name: text for name, text in found.items() if text is not None}
 
 
 def question_quality(question: Question, decided: Collection[AssignmentId] = ()) -> QuestionQuality:
