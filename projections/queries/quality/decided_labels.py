@@ -15,6 +15,8 @@ from ..as_of import AsOf
 from .agreement import Label
 from .answers import Question, label_of, shown_label
 
+#: The types of form fields of which one option is chosen.
+_CLOSED = frozenset({"choice", "select"})
 #: Characters of a label that a reviewer gives at most.
 MAX_LABEL = 10_000
 
@@ -78,6 +80,38 @@ def decided_labels(decisions: LabelDecisions, question: str) -> dict[AssignmentI
     """Return the labels that reviewers decided for a question, without those that were taken back or erased."""
     latest = {item: found[question].label for item, found in decisions.items() if question in found}
     return {item: label for item, label in latest.items() if label is not None}
+
+
+def form_options(as_of: AsOf, run: TaskRunId) -> Mapping[str, tuple[str, ...]]:
+    """Return the options of the questions with a closed choice in a run's form, as `shown_label` shows them.
+
+    A task with its own page has no such form, and neither has an imported run.
+
+    Raises:
+        UnknownEntityError: there is no such run.
+    """
+    try:
+        blueprint = msgspec.json.decode(as_of.db.get_task_run(run).init_params, type=_FormedConfig).blueprint
+    except msgspec.DecodeError:
+        return {}
+    return {
+        str(field.get("name")): tuple(_option(one) for one in options)
+        for field in (blueprint.form if blueprint is not None else None) or ()
+        if field.get("type") in _CLOSED and isinstance(options := field.get("options"), list)
+    }
+
+
+def _option(option: JsonValue) -> str:
+    value = option.get("value") if isinstance(option, dict) else option
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+class _FormedBlueprint(msgspec.Struct):
+    form: list[dict[str, JsonValue]] | None = None
+
+
+class _FormedConfig(msgspec.Struct):
+    blueprint: _FormedBlueprint | None = None
 
 
 def read_label(text: str, question: Question | None) -> Label:

@@ -15,7 +15,7 @@ from ....events.ids import AssignmentId, TaskRunId, UnitId, WorkerId
 from ..as_of import AsOf
 from .agreement import Label
 from .answers import Question, QuestionKind, SubmittedWork, questions_of, read_work, shown_label
-from .decided_labels import LabelDecision, LabelDecisions, label_decisions, read_label
+from .decided_labels import LabelDecision, LabelDecisions, form_options, label_decisions, read_label
 
 _ITEMS = "SELECT assignment_id FROM assignments WHERE task_run_id = ?"
 
@@ -71,6 +71,7 @@ class RunAnswers:
         self._questions = {one.name: one for one in questions_of(self._pieces)}
         self._items = frozenset(AssignmentId(item) for (item,) in as_of.db.execute(_ITEMS, (run,)).fetchall())
         self._decisions: LabelDecisions = label_decisions(as_of, run)
+        self._options = form_options(as_of, run)
 
     def disagreements(self, question: str | None = None) -> list[Disagreement]:
         """Return the items whose answers differ, those with the smallest majority first.
@@ -116,13 +117,15 @@ class RunAnswers:
 
         Raises:
             UnknownEntityError: the run has no such item.
-            ConfigError: nobody answered such a question about it, or the text is no answer.
+            ConfigError: nobody answered such a question about it, or the text is no answer or no option of the form.
         """
         found = {one.question: one for one in self.about(item)}
         if question not in found:
             raise _unknown(question, found)
         asked = found[question]
         label = None if text is None else read_label(text, self._questions.get(question))
+        if label is not None:
+            self._check_option(asked, label)
         if label is not None and asked.decision is not None and asked.decision.says(label, note):
             return None
         return LabelRequest(
@@ -135,6 +138,22 @@ class RunAnswers:
             after=asked.number,
             worker=None if label is None else _author_of(asked, label),
         )
+
+    def _check_option(self, asked: ItemQuestion, label: Label) -> None:
+        """Check that an answer is an option of the form, unless somebody gave it nevertheless.
+
+        Raises:
+            ConfigError: it is not.
+        """
+        options, shown = self._options.get(asked.question, ()), shown_label(label)
+        question = self._questions.get(asked.question)
+        given = {one for item in question.items.values() for one in item.values()} if question is not None else set()
+        if options and shown not in options and label not in given | {answer.label for answer in asked.answers}:
+            raise ConfigError(
+                f"{shown[:40]!r} is no option of {asked.question[:MAX_QUESTION]!r}",
+                key="label",
+                hint=did_you_mean(shown, options),
+            )
 
     def _differing(self, question: Question) -> Iterator[Disagreement]:
         for item, answers in question.items.items():

@@ -127,6 +127,30 @@ def test_answers_have_the_type_of_the_others(database: Path) -> None:
         assert said in refused.stderr, refused.output
 
 
+def test_a_label_is_an_option_of_the_form_or_was_given(tmp_path: Path) -> None:
+    path = tmp_path / "mephisto.db"
+    form = [
+        {"name": "label", "type": "choice", "options": ["cat", {"value": "horse", "label": "A horse"}]},
+        {"name": "why", "type": "textarea"},
+    ]
+    with SqliteLog.create_or_open(path, PROJECTIONS) as log:
+        log.commit(judged_history(9, 3, 3, answers_of, config={"blueprint": {"form": form}}))
+    refused = adjudicate(path, "4", "--label", "label=hors")
+    assert refused.exit_code == 2
+    assert "'hors' is no option of 'label'" in refused.stderr
+    assert "Did you mean 'horse'?" in refused.stderr
+    for text in ("label=horse", "label=dog", "why=anything"):
+        assert adjudicate(path, "4", "--label", text).exit_code == 0
+
+
+@pytest.mark.parametrize("config", [{"blueprint": None}, {"blueprint": {"form": None}}, {"blueprint": "other"}])
+def test_without_a_form_any_text_is_an_answer(tmp_path: Path, config: dict[str, object]) -> None:
+    path = tmp_path / "mephisto.db"
+    with SqliteLog.create_or_open(path, PROJECTIONS) as log:
+        log.commit(judged_history(2, 3, 3, answers_of, config=config))
+    assert adjudicate(path, "2", "--label", "label=another").exit_code == 0
+
+
 def test_figures_of_workers_compare_with_decisions(database: Path) -> None:
     adjudicate(database, "2", "--label", "label=dog", "--label", "why=worker 3 saw this in item 2")
     adjudicate(database, "3", "--label", "label=cat")
