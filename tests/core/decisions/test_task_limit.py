@@ -6,6 +6,7 @@ from collections import Counter
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
 from mephisto_es.core.commands.admission import Applicant, AssignUnit
 from mephisto_es.core.commands.agent import EndAgent, SubmitUnit
@@ -19,6 +20,7 @@ from mephisto_es.core.commands.task_run import (
     RecordRunEvent,
     UnitPlan,
 )
+from mephisto_es.core.decisions.assign_work import partitions_to_lock
 from mephisto_es.core.decisions.registry import DECISIONS
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import ids, streams
@@ -158,3 +160,17 @@ def test_a_command_names_the_runs_whose_units_it_counts() -> None:
     )
     runs = tuple(streams.partition_of_run(ids.TaskRunId(run)) for run in (1, 2, 3))
     assert counted.partitions == (streams.DIRECTORY, *runs)
+
+
+@pytest.mark.parametrize("is_per_task", [True, False])
+def test_work_is_given_out_in_one_run_at_a_time_only_if_the_maximum_is_over_all_of_them(is_per_task: bool) -> None:
+    task = Task(workers=1, units=1, is_per_task=is_per_task)
+    applicant = Applicant(ids.WorkerId(1), "token", "registration")
+    command = AssignUnit(task_run=ids.TaskRunId(1), applicant=applicant, agent=ids.AgentId(1), concurrent=False)
+    locked = partitions_to_lock(task.state, command)
+    assert (streams.DIRECTORY in locked) is is_per_task
+    assert set(command.partitions) <= set(locked)
+    unknown = replace(command, task_run=ids.TaskRunId(99))
+    assert partitions_to_lock(task.state, unknown) == unknown.partitions
+    launch = LaunchUnits(task_run=ids.TaskRunId(1), units=())
+    assert partitions_to_lock(task.state, launch) == launch.partitions
