@@ -81,6 +81,7 @@ async def test_what_is_in_use_is_not_released(tmp_path: Path) -> None:
         assert is_running(routers_of(data_dir)[0])
         script.process.send_signal(signal.SIGINT)
         assert await script.process.wait() == 0
+    end_routers(data_dir)
 
 
 async def test_what_nobody_knows_how_to_release_stays_on_the_list(tmp_path: Path) -> None:

@@ -142,6 +142,7 @@ async def test_what_cannot_be_resumed(tmp_path: Path) -> None:
         ) == (2, True)
         script.process.send_signal(signal.SIGINT)
         assert await script.process.wait() == 0
+    end_routers(data_dir)
     assert refused(data_dir, "run-2") == (1, "mephisto-es resume: there is no run-2; the nearest is run-1")
     assert refused(tmp_path, "1") == (
         2,
