@@ -57,9 +57,10 @@ class ProlificStudyPlaces:
             study = await self._client.studies.set_places(self._study_id, wanted)
         if is_draft:
             study = await self._client.studies.transition(self._study_id, StudyAction.PUBLISH)
-        is_full = study.status is ProlificStudyStatus.AWAITING_REVIEW
-        is_paused = study.status is ProlificStudyStatus.PAUSED
-        if (is_full or (is_paused and may_start)) and study.places_taken < wanted:
+        # A study that we have paused is started also if all its places are taken: somebody may return one.
+        is_ours_to_start = study.status is ProlificStudyStatus.PAUSED and may_start
+        has_more_places = study.status is ProlificStudyStatus.AWAITING_REVIEW and study.places_taken < wanted
+        if is_ours_to_start or has_more_places:
             study = await self._client.studies.transition(self._study_id, StudyAction.START)
         return study.total_available_places
 

@@ -92,6 +92,24 @@ async def test_pausing_pauses_the_study_and_resuming_publishes_it(
         )
 
 
+async def test_resuming_starts_a_study_whose_places_are_all_taken(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Somebody who had only reserved a place returns it: the next person must see the study."""
+    async with open_site_run("prolific", tmp_path) as run:
+        live = await run.launch(1)
+        anna = run.person("anna")
+        taken = await anna.reserve()
+        assert taken is not None
+        await run.harness.operator.runs.pause_run(live.task_run, "lunch", "me")
+        assert study_of(run).status == "PAUSED"
+        resumed = await run.launch(1, resume_incomplete_run=True)
+        assert study_of(run).status == "ACTIVE"
+        await anna.give_back(taken)
+        await run.person("bert").take_part(run.harness.router(resumed))
+        await until(lambda: run.statuses() == ["RETURNED", "AWAITING REVIEW"])
+
+
 async def test_a_returned_place_frees_its_unit(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
     async with open_site_run("prolific", tmp_path) as run:
         live = await run.launch(1)
