@@ -14,12 +14,19 @@ from omegaconf import DictConfig, OmegaConf
 from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
 from mephisto_es.adapters.architects.memory.router import MemoryRouter, PageGoneError
 from mephisto_es.adapters.blueprints.static_task import SharedStaticTaskState, StaticTaskBlueprintArgs
+from mephisto_es.adapters.log.memory import MemoryLog
+from mephisto_es.adapters.quality.stop_plan import stop_plan
 from mephisto_es.core.operations.hydra_config import MephistoConfig
+from mephisto_es.core.ports import AppendRequest, Outcome
 from mephisto_es.events import streams
 from mephisto_es.events.assignment import AssignmentSettled
+from mephisto_es.events.ids import TaskRunId
+from mephisto_es.projections.queries.quality.answers import questions_of, read_work
 from mephisto_es.projections.queries.quality.class_shares import class_shares
+from mephisto_es.projections.queries.quality.stop_labels import stop_labels
 
 from ...core.operations.operator_harness import ask, open_harness
+from ...projections.memory_as_of import MemoryAsOf
 from .label_simulation import USUAL, coverage
 
 CLASSES = ("cat", "dog", "bird")
@@ -47,6 +54,18 @@ def test_a_share_is_known_only_if_answers_can_be_compared() -> None:
     assert found.label_posterior((2, 0), 0) > found.label_posterior((1, 1), 0) > found.label_posterior((0, 2), 0)
     least, most = found.label_interval((1, 0), 0)
     assert least < found.label_posterior((1, 0), 0) < most
+
+
+class KeptLog(MemoryLog):
+    """A log in memory that keeps what was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests: list[AppendRequest] = []
+
+    def commit(self, batch: Sequence[AppendRequest]) -> list[Outcome]:
+        self.requests += batch
+        return super().commit(batch)
 
 
 def configuration() -> DictConfig:
@@ -85,7 +104,8 @@ async def test_a_crowd_on_a_real_operator(tmp_path: Path, autojump_clock: trio.t
     MemoryArchitect.routers.clear()
     chance = Random("skills")
     skills = [chance.betavariate(28, 2) for _ in range(20)]
-    async with open_harness(tmp_path) as harness, trio.open_nursery() as crowd:
+    log = KeptLog()
+    async with open_harness(tmp_path, log) as harness, trio.open_nursery() as crowd:
         shared = SharedStaticTaskState(static_task_data=ITEMS)
         run = await harness.operator.launch_task_run_or_die(configuration(), shared)
         router = harness.router(harness.operator.get_running_task_runs()[run])
@@ -98,6 +118,9 @@ async def test_a_crowd_on_a_real_operator(tmp_path: Path, autojump_clock: trio.t
         if isinstance(one.envelope.event, AssignmentSettled)
     }
     labels = [settled[number] for number in sorted(settled)]
+    moment, number = MemoryAsOf(log.requests), TaskRunId(int(run))
+    final = stop_labels(moment, number, stop_plan(moment, number), questions_of(read_work(moment, number)))
+    assert final == {"label": {number: (one.label, one.posterior) for number, one in settled.items()}}
     assert len(labels) == len(ITEMS)
     assert all(one.least <= len(one.agents) <= one.most for one in labels)
     assert sum(len(one.agents) for one in labels) <= 0.75 * 3 * len(ITEMS)
