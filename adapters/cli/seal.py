@@ -125,7 +125,9 @@ def _print(report: SealReport, since: Path | None) -> None:
     if report.kept is not None:
         echo(f"{report.kept}: the earlier seal, renamed")
     if report.consistency is not None:
-        echo(f"{report.consistency}: the log was only extended since {since}")
+        # The older seal may be the one that was renamed just now.
+        old = report.kept if report.kept is not None and since == Path(report.seal) else since
+        echo(f"{report.consistency}: the log was only extended since {old}")
     for name in report.witnesses:
         echo(f"cosigned by {name}")
     echo(f"public key: {report.public_key}")

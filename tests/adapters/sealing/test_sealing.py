@@ -177,10 +177,12 @@ def test_an_earlier_seal_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert refused.exit_code == 2
     assert "exists and is not this seal" in refused.stderr
     assert target.read_text() == note
-    second = sealed(tmp_path, "--since", target)
     kept = target.with_name(f"{target.stem}.{first['events']}.seal")
-    assert (second["kept"], kept.read_text()) == (str(kept), note)
-    assert second["events"] > first["events"]
+    shown = ask("seal", tmp_path, str(run_of(ENDED[0])), "--since", target).stdout
+    assert f"{kept}: the earlier seal, renamed\n" in shown
+    assert f"the log was only extended since {kept}\n" in shown
+    assert kept.read_text() == note
+    assert sealed(tmp_path)["events"] > first["events"]
     # A name that is taken is not taken again.
     target.write_text(f"{note}— other AAAAAAA=\n")
     assert sealed(tmp_path)["kept"] == str(target.with_name(f"{target.stem}.{first['events']}-2.seal"))
