@@ -6,6 +6,8 @@ has to be able to say nothing. h11 speaks HTTP, trio does the rest.
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Awaitable, Callable
 from urllib.parse import unquote
 
 import h11
@@ -13,6 +15,7 @@ import trio
 from starlette.types import ASGIApp, Message, Scope
 
 from ..core.errors import ConfigError
+from .architects.router.listening import in_url
 
 #: Largest body of a request, unless the server is told another limit.
 MAX_BODY_BYTES = 8 * 1024 * 1024
@@ -65,6 +68,39 @@ async def serve_asgi(
         await nursery.start(trio.serve_listeners, answer, listeners)
         bound: int = listeners[0].socket.getsockname()[1]
         task_status.started(bound)
+
+
+async def run_asgi(
+    app: ASGIApp,
+    host: str,
+    port: int,
+    on_open: Callable[[str], None],
+    *,
+    max_body_bytes: int = MAX_BODY_BYTES,
+    beside: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """Serve an application until SIGINT or SIGTERM.
+
+    Args:
+        app: the application.
+        host: the address to listen on.
+        port: the port; 0: any free one.
+        on_open: called with the address once it can be used; a signal ends it from then on.
+        max_body_bytes: the largest body of a request.
+        beside: runs meanwhile, and is cancelled with it.
+
+    Raises:
+        ConfigError: the address cannot be listened on.
+    """
+    async with trio.open_nursery() as nursery:
+        bound = await nursery.start(serve_asgi, app, host, port, max_body_bytes)
+        if beside is not None:
+            nursery.start_soon(beside)
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            on_open(f"http://{in_url(host)}:{bound}")
+            async for _ in signals:
+                nursery.cancel_scope.cancel()
+                return
 
 
 class _Conversation:

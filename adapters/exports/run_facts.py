@@ -87,6 +87,6 @@ def _machine_tools(moment: LogAsOf, run: TaskRunId, *, has_labels: bool) -> Iter
     yield from (f"language model {model}" for (model,) in moment.db.execute(_MODELS, (run,)).fetchall())
     if has_labels:
         try:
-            yield f"crowd-kit {version('crowd-kit')}: labels by Dawid-Skene and MACE"
+            yield f"crowd-kit {version('crowd-kit')}: labels by Dawid-Skene and by MACE, each in columns of their own"
         except PackageNotFoundError:
             yield "labels by majority"

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
 import httpx
-import trio
 from starlette.types import ASGIApp
 
 from ...core.errors import ConfigError
-from ..architects.router.listening import in_url
-from ..asgi_server import serve_asgi
+from ..asgi_server import run_asgi
 from .connect.app import connect_app
 from .connect.site import DEFAULT_KEY, FakeConnect
 from .prolific.app import prolific_app
@@ -75,15 +72,8 @@ async def run_fake(program: FakeProgram, host: str, port: int, on_open: Callable
     Raises:
         ConfigError: the address cannot be listened on.
     """
-    async with trio.open_nursery() as nursery:
-        bound = await nursery.start(serve_asgi, program.app, host, port)
-        if program.courier is not None:
-            nursery.start_soon(_send_webhooks, program.courier)
-        on_open(f"http://{in_url(host)}:{bound}")
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            async for _ in signals:
-                nursery.cancel_scope.cancel()
-                return
+    beside = None if program.courier is None else partial(_send_webhooks, program.courier)
+    await run_asgi(program.app, host, port, on_open, beside=beside)
 
 
 async def _send_webhooks(courier: Courier) -> None:

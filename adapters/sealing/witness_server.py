@@ -6,11 +6,9 @@ https://c2sp.org/tlog-witness: `add-checkpoint`, and the last checkpoint of each
 from __future__ import annotations
 
 import re
-import signal
 from collections.abc import Callable
 from typing import NamedTuple
 
-import trio
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -30,8 +28,7 @@ from ...projections.sealing.witnessing import (
     read_add_checkpoint,
     read_log_head,
 )
-from ..architects.router.listening import in_url
-from ..asgi_server import serve_asgi
+from ..asgi_server import run_asgi
 from .keys import SealKey, verify_signature
 from .witness_store import WitnessStore
 
@@ -140,10 +137,4 @@ async def run_witness(witness: ReferenceWitness, host: str, port: int, on_open: 
     Raises:
         ConfigError: the address cannot be listened on.
     """
-    async with trio.open_nursery() as nursery:
-        bound = await nursery.start(serve_asgi, witness.app(), host, port, MAX_REQUEST_BYTES)
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            on_open(f"http://{in_url(host)}:{bound}")
-            async for _ in signals:
-                nursery.cancel_scope.cancel()
-                return
+    await run_asgi(witness.app(), host, port, on_open, max_body_bytes=MAX_REQUEST_BYTES)
