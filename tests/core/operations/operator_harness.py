@@ -187,13 +187,21 @@ async def open_harness(
     ledger = Ledger(log, TrioClock(), offload, CHECKED_DECISIONS)
     virtual = isinstance(trio.lowlevel.current_clock(), trio.testing.MockClock)
     with trio.fail_after(100_000 if virtual else 60):
-        async with trio.open_nursery() as nursery:
-            await nursery.start(ledger.run)
+        async with trio.open_nursery() as writer:
+            await writer.start(ledger.run)
             ids = ids or SystemIds(ledger.state.highest_ids(), epoch=log.head().seq)
             own_pages = OwnPageServices(withdrawer_in_log(ledger, ids), make_receipt)
-            operator = Operator(ledger, ids, TrioClock(), path, nursery, ownership=ownership, own_pages=own_pages)
-            yield OperatorHarness(operator, log, onboarding, blueprint or {})
-            nursery.cancel_scope.cancel()
+            async with trio.open_nursery() as nursery:
+                operator = Operator(ledger, ids, TrioClock(), path, nursery, ownership=ownership, own_pages=own_pages)
+                try:
+                    yield OperatorHarness(operator, log, onboarding, blueprint or {})
+                except BaseException:
+                    # As in a crash: nothing more is recorded.
+                    writer.cancel_scope.cancel()
+                    raise
+                # Before the writer, as `open_operator` does: what is being recorded still is.
+                nursery.cancel_scope.cancel()
+            writer.cancel_scope.cancel()
 
 
 def config(**settings: object) -> DictConfig:
