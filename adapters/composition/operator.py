@@ -104,7 +104,8 @@ async def open_operator(
     ):
         # Cancelled last, so that a run that is cancelled can still record that it is paused.
         writing = trio.CancelScope(shield=True)
-        await nursery.start(_write_within, writing, ledger)
+        # Not `nursery.start`, which would wait for it forever if the start is cancelled.
+        nursery.start_soon(_write_within, writing, ledger)
         try:
             for task in (partial(_keep_anchored, log), keeper.run, _watch_loop):
                 nursery.start_soon(task)
@@ -229,12 +230,10 @@ async def _send_within(scope: trio.CancelScope, notifier: Notifier) -> None:
         await notifier.run()
 
 
-async def _write_within(
-    scope: trio.CancelScope, ledger: Ledger, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-) -> None:
+async def _write_within(scope: trio.CancelScope, ledger: Ledger) -> None:
     """Run the writer task of a ledger until the scope is cancelled."""
     with scope:
-        await run_writer(ledger, task_status=task_status)
+        await run_writer(ledger)
 
 
 async def _watch_loop() -> None:
