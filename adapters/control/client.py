@@ -113,8 +113,12 @@ async def open_gate_for_operator(database: Path) -> OpeningGate:
         if not await ask_to_yield(database):
             break
         gate = await pass_gate(database)
-        if not await is_reachable(database):
-            return gate
+        try:
+            if not await is_reachable(database):
+                return gate
+        except BaseException:
+            gate.release()
+            raise
         gate.release()
     raise UnusableLogError(
         f"{database} is being written by process {writer_of(database)}: `mephisto-es status` shows its runs, "

@@ -73,6 +73,8 @@ async def _locked(path: Path, log: Path, limit_seconds: float) -> int:
     Raises:
         UnusableLogError: another process keeps the lock, or the file cannot be made.
     """
+    # Not after the lock is held, where a cancellation would leave it so.
+    await trio.lowlevel.checkpoint_if_cancelled()
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
@@ -81,7 +83,6 @@ async def _locked(path: Path, log: Path, limit_seconds: float) -> int:
         ) from error
     attempt = _LockAttempt(fd)
     if attempt.lock(fcntl.LOCK_NB):
-        await trio.lowlevel.checkpoint_if_cancelled()
         return fd
     try:
         with trio.fail_after(limit_seconds):
