@@ -6,6 +6,7 @@
     │   ├── UnknownEntityError        there is no such unit, agent, worker ...
     │   ├── AmbiguousReferenceError   several entities may be meant
     │   ├── CommandIdReusedError      a command id was used again for something else
+    │   ├── RunExistsError            another operator has launched a run of the task
     │   └── StaleCommandError         a stream has changed since the caller looked at it
     ├── ProtocolError                 the other side sent what the wire does not allow
     │   └── UploadGoneError           a server does not have the uploaded file
@@ -103,6 +104,18 @@ class CommandIdReusedError(CommandRefusedError):
     def __init__(self, command: str) -> None:
         self.command = command
         super().__init__(f"command {command!r} was already used for something else; use a new id")
+
+
+class RunExistsError(CommandRefusedError):
+    """A launch was decided on without a run of the task that another operator has launched meanwhile.
+
+    Attributes:
+        task_name: the task.
+    """
+
+    def __init__(self, task_name: str) -> None:
+        self.task_name = task_name
+        super().__init__(f"another operator has launched a run of {task_name!r}; resume that one, or launch again")
 
 
 class StaleCommandError(CommandRefusedError):

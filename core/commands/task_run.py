@@ -48,6 +48,8 @@ class CreateRun(Command, frozen=True, kw_only=True, tag="create_run"):
     requester_name: str
     #: None to leave the task where it is.
     project: ProjectPlan | None = None
+    #: Number of runs that the task has as far as the launcher knows, which is refused if there are more; None: any.
+    known_runs: int | None = None
 
     @property
     def partitions(self) -> tuple[str, ...]:

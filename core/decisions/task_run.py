@@ -39,7 +39,7 @@ from ..commands.task_run import (
     ResumeAdmission,
     StopRun,
 )
-from ..errors import CommandRefusedError
+from ..errors import CommandRefusedError, RunExistsError
 from ..lifecycles.task_run import ENDED_RUN_STATUSES, GIVING_RUN_STATUSES, TASK_RUN, TaskRunState, TaskRunStatus
 from ..lifecycles.unit import UnitStatus
 from ..ports import NewEvent
@@ -55,10 +55,13 @@ def decide_create_run(state: DecisionState, command: CreateRun) -> list[NewEvent
     """Create a run, and register its task and requester if their names are new.
 
     Raises:
+        RunExistsError: the task has a run that the launcher does not know.
         CommandRefusedError: the project's name is no name for a project.
     """
     proposed = command.created
     known_task = state.tasks_by_name.get(command.task_name)
+    if command.known_runs is not None and len(state.runs_of(command.task_name)) > command.known_runs:
+        raise RunExistsError(command.task_name)
     known_requester = state.requesters_by_name.get((proposed.provider_type, command.requester_name))
     created = replace(proposed, task=known_task or proposed.task, requester=known_requester or proposed.requester)
     events = [NewEvent(streams.task_run(created.task_run), created)]

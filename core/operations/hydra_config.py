@@ -179,8 +179,8 @@ class TaskRunArgs:
     standby: bool = field(
         default=False,
         metadata={
-            "help": "If another machine drives the task's last run: wait, and take it over once that machine is gone. "
-            "Needs a log in PostgreSQL."
+            "help": "If another machine drives the task's last run, or launches one now: wait, and take it over once "
+            "that machine is gone. Needs a log in PostgreSQL."
         },
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Never, Self
 
@@ -14,7 +15,7 @@ from ...events.ids import TaskRunId
 from ..abstractions.blueprint import SharedTaskState
 from ..abstractions.crowd.payments import payer_of
 from ..decisions.task_run import admission_problem, resume_advice
-from ..errors import CommandRefusedError, ConfigError, MephistoError
+from ..errors import CommandRefusedError, ConfigError, MephistoError, RunExistsError
 from ..ledger import Ledger
 from ..lifecycles.task_run import TaskRunStatus
 from ..lifecycles.unit import UnitStatus
@@ -31,6 +32,7 @@ from .run.driver import LiveRunDriver
 from .run.live_task_run import LiveTaskRun
 from .run.plan import RunEnding, RunPlan, plan_run, stored_config
 from .run.quote import Quote, quote_of
+from .run.record import RunRecord
 from .run.site_terms import at_site_terms
 from .services.directory import Directory
 from .services.paymaster import Paymaster
@@ -106,7 +108,7 @@ class Operator:
         self._own_pages = own_pages
         self._owners = RunOwners(ownership or SoleOperator())
         self.runs = DrivenRuns(self._owners)
-        self._incomplete = IncompleteRuns(ledger, self.runs, self._owners, ask)
+        self._incomplete = IncompleteRuns(ledger, RunRecord(ledger, ids), self.runs, self._owners, ask)
         self.failed_launches: list[MephistoError] = []
         self.calls = AwaitedCalls()
 
@@ -133,7 +135,8 @@ class Operator:
         """Launch a run; returns once workers can come.
 
         If the task's last run is incomplete, it is resumed if `task.resume_incomplete_run` is true, or if the person
-        who started the operator agrees. With `task.standby`, the operator that drives it is waited for.
+        who started the operator agrees. With `task.standby`, the operator that drives it is waited for; of several
+        standbys that start at the same time one launches the run.
 
         Args:
             run_config: the `mephisto` section of a configuration, or a `MephistoConfig`.
@@ -147,12 +150,21 @@ class Operator:
             LaunchError: a step failed; everything acquired is released, and the run is recorded as failed.
         """
         run_config = complete_run_config(run_config)
+        while True:
+            try:
+                return await self._launch_or_resume(run_config, shared_state)
+            except RunExistsError as error:
+                logger.info(f"{error.task_name!r} was just launched by another operator: waiting as its standby")
+
+    async def _launch_or_resume(self, run_config: DictConfig, shared_state: SharedTaskState | None) -> str:
         previous = await self._incomplete.to_resume(run_config)
+        known_runs = self._incomplete.known_to_standby(run_config)
         if previous is not None and self._incomplete.has_ended(previous):
             logger.info("another operator has ended the run; nothing is left to do", run=previous)
             return str(previous)
         plan = plan_run(run_config, shared_state, resumes=previous is not None)
         if previous is None:
+            plan = replace(plan, known_runs=known_runs)
             return await self._launch(await self._check_quote(plan), None)
         log_setting_changes(self._incomplete.creation_of(previous), plan.config)
         return await self._launch(plan, previous)

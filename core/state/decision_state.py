@@ -5,7 +5,7 @@ An index answers in a time that does not depend on the size of a run: which unit
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ...events import streams
 from ...events.agent import (
@@ -72,6 +72,11 @@ class DecisionState(EntityStates):
         self.requesters_by_name: dict[tuple[str, str], RequesterId] = {}
         self.qualifications_by_name: dict[str, QualificationId] = {}
         self.update_ids: dict[str, set[str]] = {}
+
+    def runs_of(self, task_name: str) -> Sequence[TaskRunId]:
+        """Return the runs of the task of that name, oldest first; none if there is no such task."""
+        task = self.tasks_by_name.get(task_name)
+        return () if task is None else self.runs_of_task.get(task, ())
 
     def evolve(self, stream: str, event: Event) -> None:
         """Apply the next event of a stream to the entity states and the indexes."""

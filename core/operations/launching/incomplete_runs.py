@@ -8,13 +8,14 @@ from omegaconf import DictConfig
 
 from ....events import streams
 from ....events.ids import TaskRunId
-from ....events.task_run import TaskRunCreated
+from ....events.task_run import TaskRunCreated, TaskRunFailed
 from ...errors import CommandRefusedError, ConfigError
 from ...ledger import Ledger
-from ...lifecycles.task_run import ENDED_RUN_STATUSES, RESUMABLE_RUN_STATUSES
+from ...lifecycles.task_run import ENDED_RUN_STATUSES, RESUMABLE_RUN_STATUSES, TaskRunState, TaskRunStatus
 from ...lifecycles.unit import DONE_UNIT_STATUSES
 from ..run.driven_runs import DrivenRuns
 from ..run.plan import task_name
+from ..run.record import RunRecord
 from .owners import RunOwners
 
 #: Asks the person who started the operator; returns True for yes.
@@ -24,43 +25,49 @@ Ask = Callable[[str], Awaitable[bool]]
 class IncompleteRuns:
     """The runs of a log that were launched and have not ended."""
 
-    def __init__(self, ledger: Ledger, runs: DrivenRuns, owners: RunOwners, ask: Ask | None) -> None:
+    def __init__(self, ledger: Ledger, record: RunRecord, runs: DrivenRuns, owners: RunOwners, ask: Ask | None) -> None:
         """Keep the parts.
 
         Args:
             ledger: knows all runs.
+            record: records what became of a run.
             runs: the runs of this operator.
             owners: takes runs for this operator.
             ask: asks whether to resume a run; None if there is nobody to ask.
         """
         self._ledger = ledger
+        self._record = record
         self._runs = runs
         self._owners = owners
         self._ask = ask
 
     def last_of(self, run_config: DictConfig) -> TaskRunId | None:
         """Return the last run of the configured task, if it can be resumed."""
-        state = self._ledger.state
-        task = state.tasks_by_name.get(task_name(run_config))
-        runs = [run for run in state.task_runs.values() if run.task == task]
-        last = runs[-1] if runs else None
+        last = self._last_of(run_config)
         return last.task_run if last and last.status in RESUMABLE_RUN_STATUSES else None
+
+    def known_to_standby(self, run_config: DictConfig) -> int | None:
+        """Return the number of runs of the configured task, if it matters because this operator is a standby."""
+        return len(self._ledger.state.runs_of(task_name(run_config))) if run_config.task.standby else None
 
     async def to_resume(self, run_config: DictConfig) -> TaskRunId | None:
         """Return the run that is meant to be resumed; None if a new one is meant.
 
-        A standby returns once the operator of the run is gone, or has ended the run.
+        A standby returns once the operator of the run is gone, or has ended the run. A run whose launch came to
+        nothing is not resumed: the standby launches a new one.
 
         Raises:
             ConfigError: the last run is incomplete, and neither the configuration nor a person says what to do.
             CommandRefusedError: the wait of a standby was called off.
         """
         await self._ledger.refresh()
+        if run_config.task.standby:
+            last = self._last_of(run_config)
+            if last is None or last.status in ENDED_RUN_STATUSES:
+                return None
+            if not self._runs.is_running(last.task_run):
+                return await self._taken_over(last.task_run)
         run, resume = self.last_of(run_config), run_config.task.resume_incomplete_run
-        if run is not None and run_config.task.standby and not self._runs.is_running(run):
-            await self._owners.take(run, is_standby=True)
-            await self._ledger.refresh()
-            return run
         if run is None or resume is False or (self._runs.is_running(run) and not resume):
             return None
         if resume:
@@ -75,6 +82,28 @@ class IncompleteRuns:
                 hint="Set mephisto.task.resume_incomplete_run to true to resume it, or to false to launch a new run",
             )
         return run if await self._ask(f"{sentence}. Resume it?") else None
+
+    async def _taken_over(self, run: TaskRunId) -> TaskRunId | None:
+        """Wait until a run has no operator, and return it, unless its launch came to nothing.
+
+        Raises:
+            CommandRefusedError: the wait was called off.
+        """
+        await self._owners.take(run, is_standby=True)
+        await self._ledger.refresh()
+        status = self._ledger.state.task_runs[streams.task_run(run)].status
+        if status in RESUMABLE_RUN_STATUSES:
+            return run
+        if status not in ENDED_RUN_STATUSES:
+            gone = TaskRunFailed(step="launch", reason="its operator was gone before workers could come")
+            await self._record.record_event(run, gone)
+        await self._owners.give(run)
+        return run if status is TaskRunStatus.COMPLETED else None
+
+    def _last_of(self, run_config: DictConfig) -> TaskRunState | None:
+        """Return the last run of the configured task, whatever became of it."""
+        runs = self._ledger.state.runs_of(task_name(run_config))
+        return self._ledger.state.task_runs[streams.task_run(runs[-1])] if runs else None
 
     def has_ended(self, run: TaskRunId) -> bool:
         """Return whether a run has been completed, or has failed, so that there is nothing to resume."""

@@ -53,6 +53,8 @@ class RunPlan:
     architect_class: type[Architect]
     provider_class: type[CrowdProvider]
     qualifications: tuple[QualificationRule, ...]
+    #: Number of runs of the task when a launch was decided on, which is called off if there are more; None: never.
+    known_runs: int | None = None
 
     @property
     def task_name(self) -> str:

@@ -18,6 +18,7 @@ from ...commands.task_run import (
     ResumeAdmission,
     StopRun,
 )
+from ...errors import RunExistsError
 from ...ledger import Ledger
 from ...ports import Ids
 from ...redaction import redacted
@@ -37,7 +38,11 @@ class RunRecord:
         self._owners = owners
 
     async def create(self, plan: RunPlan) -> TaskRunId:
-        """Create a run, with its task and requester if they are new."""
+        """Create a run, with its task and requester if they are new.
+
+        Raises:
+            RunExistsError: another operator has launched a run of the task since the plan was made.
+        """
         run, provider_type = TaskRunId(self._ids.next_id("task_run")), plan.provider_class.PROVIDER_TYPE
         if self._owners is not None:
             # Before others see it.
@@ -64,10 +69,23 @@ class RunRecord:
         requester_name = str(plan.config.provider.requester_name or f"{provider_type}_requester")
         project_name = plan.settings.project_name
         project = ProjectPlan(project_name, ProjectId(self._ids.next_id("project"))) if project_name else None
-        await self._issuer.issue(
-            CreateRun(created=created, task_name=plan.task_name, requester_name=requester_name, project=project)
+        create = CreateRun(
+            created=created,
+            task_name=plan.task_name,
+            requester_name=requester_name,
+            project=project,
+            known_runs=plan.known_runs,
         )
+        await self._create(create, run)
         return run
+
+    async def _create(self, create: CreateRun, run: TaskRunId) -> None:
+        try:
+            await self._issuer.issue(create)
+        except RunExistsError:
+            if self._owners is not None:
+                await self._owners.give(run)
+            raise
 
     async def record_event(self, run: TaskRunId, event: TaskRunEvent) -> None:
         """Record that something happened to a run.

@@ -26,7 +26,7 @@ from mephisto_es.core.commands.task_run import (
 )
 from mephisto_es.core.decisions.launch_work import original_of, wants_repeat
 from mephisto_es.core.decisions.task_run import admission_problem, resume_advice
-from mephisto_es.core.errors import CommandRefusedError, IllegalStepError, UnknownEntityError
+from mephisto_es.core.errors import CommandRefusedError, IllegalStepError, RunExistsError, UnknownEntityError
 from mephisto_es.events import ids, streams
 from mephisto_es.events.agent import AgentTimedOut
 from mephisto_es.events.assignment import AssignmentCreated
@@ -96,6 +96,21 @@ def test_a_run_registers_task_and_requester_that_are_new(run: SmallRun) -> None:
 def test_a_run_takes_task_and_requester_that_are_known(run: SmallRun) -> None:
     command = CreateRun(created=CREATED, task_name="rating", requester_name="lab")
     assert run.execute(command) == [replace(CREATED, task=ids.TaskId(1), requester=ids.RequesterId(1))]
+
+
+def test_a_run_is_not_created_if_its_launcher_does_not_know_the_last_one(run: SmallRun) -> None:
+    def create(number: int, known_runs: int | None) -> CreateRun:
+        created = replace(CREATED, task_run=ids.TaskRunId(number))
+        return CreateRun(created=created, task_name="rating", requester_name="lab", known_runs=known_runs)
+
+    with pytest.raises(RunExistsError, match="another operator has launched a run of 'rating'"):
+        run.execute(create(2, known_runs=0))
+    assert len(run.execute(create(2, known_runs=1))) == 1
+    assert len(run.execute(create(3, known_runs=None))) == 1
+    new_task = CreateRun(
+        created=replace(CREATED, task_run=ids.TaskRunId(4)), task_name="new", requester_name="lab", known_runs=0
+    )
+    assert len(run.execute(new_task)) == 2
 
 
 def test_a_run_puts_its_task_in_a_project(run: SmallRun) -> None:

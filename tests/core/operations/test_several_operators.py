@@ -14,13 +14,16 @@ from mephisto_es.adapters.composition.clock_and_ids import BlockIds
 from mephisto_es.adapters.log.commit_thread import commit_in_thread
 from mephisto_es.core.command_issuer import CommandIssuer
 from mephisto_es.core.commands.agent import EndAgent
+from mephisto_es.core.commands.task_run import CreateRun
 from mephisto_es.core.decisions.refusals import refusal_text
 from mephisto_es.core.errors import CommandRefusedError, WriterFencedError, leaves
 from mephisto_es.core.lifecycles.agent import AgentStatus
 from mephisto_es.core.lifecycles.task_run import TaskRunStatus
+from mephisto_es.core.signal import Signal
 from mephisto_es.events.agent import AgentReturned
 from mephisto_es.events.engagement import RefusalReason
-from mephisto_es.events.ids import TaskRunId
+from mephisto_es.events.ids import RequesterId, TaskId, TaskRunId
+from mephisto_es.events.task_run import TaskRunCreated
 
 from ..shared_log import SharedLog, SharedOwnership, Store
 from .operator_harness import (
@@ -204,3 +207,50 @@ async def test_a_standby_that_is_asked_to_end_waits_no_longer(tmp_path: Path) ->
         nursery.start_soon(end_when_blocked)
         with pytest.raises(CommandRefusedError, match="no longer waiting for run 1, which ada drives"):
             await bob.operator.launch_task_run_or_die(settings, HarnessTaskState(data=items(1)))
+
+
+async def test_of_two_standbys_that_start_at_the_same_time_one_launches_and_the_other_waits(tmp_path: Path) -> None:
+    store = Store()
+    async with two_operators(tmp_path, store) as (ada, bob), trio.open_nursery() as nursery:
+        settings, outcomes, launched = config(task_name="one", standby=True), dict[str, str](), Signal()
+
+        async def start(name: str, harness: OperatorHarness) -> None:
+            outcomes[name] = await harness.operator.launch_task_run_or_die(settings, HarnessTaskState(data=items(1)))
+            launched.notify()
+
+        one, refused = launched.next_event(), store.refused.next_event()
+        nursery.start_soon(start, "ada", ada)
+        nursery.start_soon(start, "bob", bob)
+        await refused.wait()
+        await one.wait()
+        (first,) = outcomes
+        driving, waiting = (ada, bob) if first == "ada" else (bob, ada)
+        await waiting.operator.ledger.refresh()
+        (run,) = waiting.operator.ledger.state.task_runs.values()
+        assert store.owners == {run.task_run: first}
+        both = launched.next_event()
+        await driving.operator.pause("the machine is needed")
+        await both.wait()
+        assert outcomes == {"ada": str(run.task_run), "bob": str(run.task_run)}
+        assert list(waiting.operator.get_running_task_runs()) == [str(run.task_run)]
+
+
+async def test_a_standby_launches_a_new_run_if_the_first_operator_died_at_the_launch(tmp_path: Path) -> None:
+    store = Store()
+    async with operator(store, "bob", tmp_path) as bob:
+        created = TaskRunCreated(
+            task_run=TaskRunId(500),
+            task=TaskId(500),
+            requester=RequesterId(500),
+            blueprint_type="harness",
+            architect_type="memory",
+            provider_type="harness",
+            config="{}",
+        )
+        ada = CommandIssuer(bob.operator.ledger, BlockIds({}, next(EPOCHS), lambda *_: 99))
+        store.owners[created.task_run] = "ada"
+        store.dead.add("ada")
+        await ada.issue(CreateRun(created=created, task_name="one", requester_name="lab"))
+        run = await bob.launch(HarnessTaskState(data=items(1)), task_name="one", standby=True)
+        assert bob.operator.run_status(TaskRunId(500)) is TaskRunStatus.FAILED
+        assert store.owners == {run.task_run: "bob"}
