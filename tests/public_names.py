@@ -129,6 +129,7 @@ from mephisto_es import (
     RequesterView,
     Resources,
     Reviewer,
+    RunExistsError,
     ScreenTaskRequired,
     ScreenTaskRequiredArgs,
     ScreenTaskSharedState,

@@ -104,7 +104,6 @@ async def open_operator(
     ):
         # Cancelled last, so that a run that is cancelled can still record that it is paused.
         writing = trio.CancelScope(shield=True)
-        # Not `nursery.start`, which would wait for it forever if the start is cancelled.
         nursery.start_soon(_write_within, writing, ledger)
         try:
             for task in (partial(_keep_anchored, log), keeper.run, _watch_loop):
@@ -231,7 +230,10 @@ async def _send_within(scope: trio.CancelScope, notifier: Notifier) -> None:
 
 
 async def _write_within(scope: trio.CancelScope, ledger: Ledger) -> None:
-    """Run the writer task of a ledger until the scope is cancelled."""
+    """Run the writer task of a ledger until the scope is cancelled.
+
+    Nobody waits until it has started: `nursery.start` would wait forever if the start is cancelled.
+    """
     with scope:
         await run_writer(ledger)
 
