@@ -79,6 +79,8 @@ class PaymentInDoubt(Event, frozen=True, kw_only=True, tag="payment_in_doubt"):
     """The provider was asked, and may or may not have paid."""
 
     answer: Answer
+    #: The provider's words about it; empty: it gave none.
+    reason: str = ""
 
 
 class PaymentLooked(Event, frozen=True, kw_only=True, tag="payment_looked"):

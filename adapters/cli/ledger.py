@@ -33,6 +33,7 @@ from .common.arguments import (
     script_option,
 )
 from .common.output import ILLEGAL, as_json_option, console, print_json
+from .common.payment_lines import print_advice, print_payments
 
 VERIFY = "verify"
 _STATUSES = tuple(status.value for status in PaymentStatus)
@@ -69,6 +70,7 @@ class LedgerReport(msgspec.Struct, frozen=True):
 @run_argument
 @click.argument("check", type=click.Choice([VERIFY]), required=False)
 @click.option("--provider", "asks_provider", is_flag=True, help="With verify: compare with the site's books, too.")
+@click.option("--payments", "lists_payments", is_flag=True, help="List each payment, the confirmed ones too.")
 @script_option
 @pseudonyms_option
 @as_of_options
@@ -78,6 +80,7 @@ def ledger_command(
     run: EntityRef,
     check: str | None,
     asks_provider: bool,
+    lists_payments: bool,
     pseudonyms: bool,
     as_of: AsOfOption,
     as_json: bool,
@@ -85,7 +88,8 @@ def ledger_command(
     """Show what is owed and paid to each worker of RUN. With `verify`, trace every cent to the verdict behind it.
 
     A verdict makes money owed. It is approved once `mephisto-es pay` is to pay it, sent once the provider took the
-    order, and confirmed once it has arrived. Amounts are in the currency's main unit; with --json, in cents. `verify`
+    order, and confirmed once it has arrived. Payments that are not confirmed are listed with their numbers, and with
+    what keeps them from being paid. Amounts are in the currency's main unit; with --json, in cents. `verify`
     also checks that the owed and reserved amounts of a run never exceeded its budget. With --provider it reads the
     books of the crowd provider's site and compares each piece of work; nothing is changed there.
 
@@ -110,7 +114,7 @@ def ledger_command(
     if as_json:
         print_json(LedgerReport(found, tuple(faults), msgspec.UNSET if books is None else books.compared))
     else:
-        _print(found, names)
+        _print(found, names, lists_payments=lists_payments)
         for fault in faults:
             echo(f"✗ {fault}")
         if check and not faults:
@@ -130,11 +134,17 @@ def _kept(ledger: PayLedger) -> str:
     return ", and the budget was kept at every event" if ledger.spending else ""
 
 
-def _print(ledger: PayLedger, names: Mapping[WorkerId, str]) -> None:
+def _print(ledger: PayLedger, names: Mapping[WorkerId, str], *, lists_payments: bool) -> None:
     if not ledger.payments:
         echo(f"nothing is owed in {ledger.run}")
     else:
         _print_accounts(ledger, names)
+
+        def label_of(worker: int) -> str:
+            return format_worker(worker, names.get(WorkerId(worker)))
+
+        print_payments(ledger.payments, label_of, shows_all=lists_payments)
+        print_advice(int(ledger.run.removeprefix("run-")), ledger.payments)
     if ledger.spending is not None:
         echo(f"budget: {format_spending(ledger.spending)}")
 

@@ -24,7 +24,6 @@ from ...events.ids import PaymentId, TaskRunId, WorkerId
 from ...events.task_run import TaskRunCreated
 from ...projections.queries.money.pay_ledger import PayLedger, Payment, pay_ledger
 from ...projections.queries.worker_names import worker_names
-from ..advice import advised
 from ..composition.provider import paying_provider
 from ..control.client import open_control
 from ..control.protocol import author_of
@@ -33,6 +32,7 @@ from ..terminal import echo
 from ..text import format_worker
 from .common.arguments import LogCommand, author_option, log_argument, pseudonyms_option, run_argument, script_option
 from .common.output import ILLEGAL, as_json_option, console, print_json
+from .common.payment_lines import print_advice, print_payments
 from .common.settlements import PaymentDecision, read_decisions, write_payments
 
 _UNPAID = frozenset(status.value for status in UNPAID_STATUSES)
@@ -248,6 +248,8 @@ def _print_due(due: AmountsDue) -> None:
     console().print(table)
     fees = f", and {amount(due.fees_cents)} in fees" if due.fees_cents else ""
     echo(f"by {due.created.provider_type}{fees}")
+    held_up = [one for one in due.payments if one.failure]
+    print_payments(held_up, due.label_of, shows_all=False)
 
 
 def _sums(payments: Sequence[Payment]) -> tuple[str, str, str, str]:
@@ -259,12 +261,5 @@ def _print_paid(due: AmountsDue, confirmed_before: int) -> None:
     sent, confirmed = due.ledger.cents.get(PaymentStatus.SENT.value, 0), due.confirmed_cents
     now = f"{amount(confirmed - confirmed_before)} confirmed"
     echo(f"{now}{f' now ({amount(confirmed)} in all)' if confirmed_before else ''}, {amount(sent)} sent")
-    for payment in due.payments:
-        reason = f": {payment.failure}" if payment.failure else ""
-        console().print(
-            f"[red]✗[/] payment-{payment.payment}: {amount(payment.amount_cents)} to "
-            f"{escape(due.label_of(payment.worker))} {payment.status}{escape(reason)}"
-        )
-    if any(payment.status == PaymentStatus.IN_DOUBT.value for payment in due.payments):
-        found = "Look for what is in doubt on the provider's pages, and record what you found: "
-        echo(advised(f"{found}mephisto-es pay RUN --settle PAYMENT paid|unpaid"))
+    print_payments(due.payments, due.label_of, shows_all=True)
+    print_advice(due.created.task_run, due.payments)

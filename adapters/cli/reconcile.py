@@ -24,6 +24,7 @@ from ..advice import advised
 from ..control.client import open_control
 from ..control.protocol import author_of
 from ..terminal import echo
+from ..text import printable
 from .common.arguments import LogCommand, author_option, log_argument, run_argument, script_option
 from .common.output import ILLEGAL, as_json_option, console, print_json
 
@@ -39,6 +40,20 @@ MOST_NAMED = 10
 
 #: Differences that `--take-in` may remove.
 _MISSED = (SiteDifference.NOT_SUBMITTED, SiteDifference.UNKNOWN_HERE)
+#: What to do about a difference that only a person can settle, with the run as `{run}`.
+_ADVICE = {
+    SiteDifference.RETURNED_THERE: (
+        "Returned at the provider: pay by other means what is owed, and record it with "
+        "`mephisto-es pay {run} --settle PAYMENT paid`"
+    ),
+    SiteDifference.APPROVED_THERE: (
+        "Approved at the provider: the worker has the money. `mephisto-es review {run}` can accept the work here too"
+    ),
+    SiteDifference.DECIDED_THERE: (
+        "Decided at the provider: give your verdict here, for what was decided there does not count as one: "
+        "`mephisto-es review {run}`"
+    ),
+}
 
 
 class RunRound(msgspec.Struct, frozen=True):
@@ -110,7 +125,7 @@ def reconcile_command(
 
 def _work(one: DifferenceReport) -> str:
     if one.stream is None:
-        return ""
+        return "" if one.handle is None else printable(one.handle)
     category, _, number = streams.parse(one.stream)
     return f"{category.replace('_', '-')}-{number}"
 
@@ -160,9 +175,12 @@ def _print(run: EntityRef, found: RoundReport) -> None:
     for one in found.differences:
         outcome = f"[{_STYLES[one.outcome]}]{one.outcome.value}[/]" + (f": {escape(one.reason)}" if one.reason else "")
         worker = "unknown" if one.worker is None else f"worker-{one.worker}"
-        table.add_row(worker, _work(one), one.difference.value, outcome)
+        table.add_row(worker, escape(_work(one)), one.difference.value, outcome)
     console().print(table)
     if not found.taken_in and any(one.difference in _MISSED for one in found.differences):
         echo("--take-in takes in what was completed at the provider and not submitted here")
+    for difference, advice in _ADVICE.items():
+        if any(one.difference is difference for one in found.open):
+            echo(advised(advice.format(run=run.number)))
     counted = Counter(one.outcome.value for one in found.differences)
     echo(", ".join(f"{count:,} {outcome}" for outcome, count in counted.items()))

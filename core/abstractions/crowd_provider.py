@@ -40,6 +40,8 @@ class CrowdProvider(HoldsResources, ABC):
         REJECTED_WORK_HOLDS_PLACE: whether nobody else gets the place of rejected work.
         HIDES_RETURNED_WORK: whether the site may stop showing work that its worker has returned.
         SHOWS_WORK: whether the site shows its work to programs (`observe`).
+        COMPLETED_BY_WORKER: what to do about work that was submitted here and is unfinished at the site, if no call
+            completes it there (`WorkAction.COMPLETE`).
         MIRRORS_BLOCKS: whether the site can keep blocked workers away (`mirror_blocks`).
         POLL_SECONDS: the interval at which the reconciler observes the work at the site; None: there is no site to ask,
             and the reconciler does not run.
@@ -54,6 +56,7 @@ class CrowdProvider(HoldsResources, ABC):
     REJECTED_WORK_HOLDS_PLACE: ClassVar[bool] = False
     HIDES_RETURNED_WORK: ClassVar[bool] = False
     SHOWS_WORK: ClassVar[bool] = True
+    COMPLETED_BY_WORKER: ClassVar[str] = "its worker has to complete it at the provider"
     MIRRORS_BLOCKS: ClassVar[bool] = False
     POLL_SECONDS: ClassVar[float | None] = None
     PIECES_PER_CALL: ClassVar[int] = 200

@@ -19,8 +19,10 @@ from mephisto_es.events.payment import (
     PaymentEvent,
     PaymentInDoubt,
     PaymentIntended,
+    PaymentLooked,
     PaymentOwed,
     PaymentRequested,
+    Sighting,
 )
 from mephisto_es.events.streams import run_of
 from mephisto_es.events.task_run import TaskRunCreated
@@ -83,6 +85,26 @@ def test_what_was_not_decided_is_named(change: dict[str, object], said: str) -> 
     as_of = MemoryAsOf(tampered(change))
     faults = [fault for run in runs_of(as_of) for fault in find_untraced(as_of, run)]
     assert any(said in fault for fault in faults)
+
+
+def test_the_providers_words_stay_with_a_payment_that_was_looked_for_since() -> None:
+    owed = next(
+        new.stream for request in reversed(HISTORY) for new in request.events if isinstance(new.event, PaymentOwed)
+    )
+    asked: tuple[PaymentEvent, ...] = (
+        PaymentIntended(token="t"),
+        PaymentRequested(token="t"),
+        PaymentInDoubt(answer=Answer.REFUSED, reason="no code was entered"),
+        PaymentLooked(sighting=Sighting.NOT_THERE),
+    )
+    for count, said in (
+        (3, "no code was entered"),
+        (4, "no code was entered; the provider's books were read: not there"),
+    ):
+        events = tuple(NewEvent(owed, event) for event in asked[:count])
+        as_of = MemoryAsOf([*HISTORY, replace(HISTORY[-1], command="asked", events=events)])
+        found = {f"payment/{run_of(owed)}/{one.payment}": one for one in pay_ledger(as_of, run_of(owed)).payments}
+        assert found[owed].failure == said
 
 
 def test_a_payment_that_was_requested_while_in_doubt_is_named() -> None:

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from ....core.decisions.settlement import SETTLEMENTS, CrowdSite, Settlement, SiteOperation
 from ....events.payment import Sighting
+from ..api.errors import SiteError, SiteRefusedError
 from .answers import ConnectAssignment, ConnectAssignmentStatus
 from .assignments import BonusGrant, ReviewLine
-from .client import ConnectClient
+from .client import SITE, ConnectClient
 from .project_request import ProjectRequest
+
+_OTHER_MEANS = "pay them by other means and record it (`mephisto-es pay --settle`)"
+#: Said of work that was submitted here, and that Connect shows as unfinished.
+NOT_FINISHED = (
+    f"the worker has not entered the completion code at Connect: ask them to (`mephisto-es message`), or {_OTHER_MEANS}"
+)
+_NOT_LISTED = f"Connect does not list the work: the worker returned it, or its time ran out; {_OTHER_MEANS}"
+
+
+class UnpayableAssignmentError(SiteRefusedError):
+    """Connect refuses to pay for an assignment, and its list shows why."""
+
+    def __init__(self, refusal: SiteRefusedError, cause: str) -> None:
+        detail = f"{refusal.detail}; {cause}" if refusal.detail else cause
+        super().__init__(SITE, refusal.operation, status=refusal.status, detail=detail, trace=refusal.trace)
 
 
 class ProjectCreation:
@@ -49,8 +67,13 @@ class AssignmentVerdict:
     async def send(self, token: str) -> None:
         """Approve or reject."""
         assignments = self._client.assignments
-        review = assignments.approve if self._is_approved else assignments.reject
-        await review(self._project_id, [self._line], token or None)
+        if not self._is_approved:
+            await assignments.reject(self._project_id, [self._line], token or None)
+            return
+        try:
+            await assignments.approve(self._project_id, [self._line], token or None)
+        except SiteRefusedError as error:
+            raise await _explained(error, self._client, self._project_id, self._line.id) from error
 
     async def look(self) -> Sighting:
         """Read the assignment's status."""
@@ -106,7 +129,10 @@ class AssignmentBonus:
 
     async def send(self, token: str) -> None:
         """Pay the bonus."""
-        await self._client.assignments.bonus(self._project_id, [self._grant], token)
+        try:
+            await self._client.assignments.bonus(self._project_id, [self._grant], token)
+        except SiteRefusedError as error:
+            raise await _explained(error, self._client, self._project_id, self._grant.id) from error
 
     async def look(self) -> Sighting:
         """Compare the assignment's bonuses with those before."""
@@ -148,3 +174,16 @@ async def find_assignment(client: ConnectClient, project_id: str, assignment_id:
     listed = await client.assignments.of_project(project_id)
     wanted = assignment_id.casefold()
     return next((one for one in listed if wanted in {one.assignment_key, one.participant_key}), None)
+
+
+async def _explained(
+    error: SiteRefusedError, client: ConnectClient, project_id: str, assignment_id: str
+) -> SiteRefusedError:
+    """Return a refusal with its cause, if the list shows it."""
+    with suppress(SiteError):
+        assignment = await find_assignment(client, project_id, assignment_id)
+        if assignment is None:
+            return UnpayableAssignmentError(error, _NOT_LISTED)
+        if assignment.status is ConnectAssignmentStatus.PENDING and assignment.completion_time is None:
+            return UnpayableAssignmentError(error, NOT_FINISHED)
+    return error

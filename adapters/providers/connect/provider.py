@@ -25,7 +25,7 @@ from ..effects import CalledEffect, SiteCalls, bring_about, repeated
 from .answers import ConnectProjectStatus
 from .assignments import ReviewLine
 from .client import BASE_URL, SITE, ConnectClient
-from .effects import AssignmentVerdict, ParticipantMessage, ProjectCreation, RejectionWithdrawal
+from .effects import NOT_FINISHED, AssignmentVerdict, ParticipantMessage, ProjectCreation, RejectionWithdrawal
 from .observe import site_work
 from .offer import PlacesAtConnect, close, pause, set_places
 from .payments import connect_payment
@@ -61,6 +61,7 @@ class ConnectProvider(AccountProvider[ConnectClient]):
     SHOWS_PROGRESS: ClassVar[bool] = False
     REJECTED_WORK_HOLDS_PLACE: ClassVar[bool] = True
     HIDES_RETURNED_WORK: ClassVar[bool] = True
+    COMPLETED_BY_WORKER: ClassVar[str] = NOT_FINISHED
     MIRRORS_BLOCKS: ClassVar[bool] = True
     POLL_SECONDS: ClassVar[float | None] = 50.0
     #: One call lists all assignments of a project.

@@ -82,6 +82,12 @@ class Money(NamedTuple):
         return [payment for payment in self.ledger.payments if payment.status in _DOUBTFUL]
 
     @property
+    def failed(self) -> list[Payment]:
+        """Payments that the provider did not make, the latest of them, with the reasons."""
+        failed = [one for one in self.ledger.payments if one.status == PaymentStatus.FAILED.value and one.failure]
+        return failed[-SHOWN_PAYMENTS:]
+
+    @property
     def statuses(self) -> list[str]:
         """The statuses of the run's payments, in the order of the columns."""
         return [status for status in STATUSES if status in self.ledger.cents]

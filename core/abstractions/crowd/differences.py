@@ -11,8 +11,9 @@ from .site_work import FILLED_STATUSES, FINISHED_STATUSES, WorkAction
 
 _S = SiteWorkStatus
 
-#: Statuses of work that can still be completed at the site.
-_UNFINISHED = frozenset({_S.RESERVED, _S.WORKING, _S.TIMED_OUT, _S.UNFINISHED, _S.UNKNOWN, None})
+#: Statuses of work that its worker has not completed at the site.
+UNFINISHED_STATUSES = frozenset({_S.RESERVED, _S.WORKING, _S.TIMED_OUT, _S.UNFINISHED, _S.UNKNOWN})
+_UNFINISHED = UNFINISHED_STATUSES | {None}
 _PAID_HERE = frozenset({AgentStatus.APPROVED, AgentStatus.SOFT_REJECTED})
 _PAID_THERE = frozenset({_S.APPROVED, _S.PARTIALLY_APPROVED})
 

@@ -1,4 +1,4 @@
-"""Reports a round of reconciliation between a run and its crowd site, without personal values."""
+"""Reports a round of reconciliation between a run and its crowd site."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RoundOutcome(Enum):
 
 
 class DifferenceReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One difference between site and log after a round, without personal values."""
+    """One difference between site and log after a round; `handle` is its only personal value."""
 
     difference: SiteDifference
     outcome: RoundOutcome
@@ -32,6 +32,13 @@ class DifferenceReport(msgspec.Struct, frozen=True, kw_only=True):
     stream: str | None = None
     #: Why it is not settled.
     reason: str = ""
+    #: The site's id of work that nobody asked for here, such as a survey code; None: the log knows the work.
+    handle: str | None = None
+
+
+def unknown_work(handle: str) -> DifferenceReport:
+    """Return the difference that is finished work which nobody asked for here."""
+    return DifferenceReport(difference=SiteDifference.UNKNOWN_HERE, outcome=RoundOutcome.FOR_PERSON, handle=handle)
 
 
 class ListReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -226,7 +226,7 @@ class Paymaster:
         attempts = Attempts(answer=result.answer, token_since=at, sent_at=at)
         if next_step(effect.settlement, attempts, at) is NextStep.FAILED:
             return PaymentFailed(reason=result.reason or "the provider refused")
-        return PaymentInDoubt(answer=result.answer)
+        return PaymentInDoubt(answer=result.answer, reason=result.reason)
 
     async def _look(self, case: _Case, effect: PaymentEffect) -> bool:
         """Look for a payment in doubt; return False if the provider could not be asked."""
@@ -245,8 +245,14 @@ class Paymaster:
             await self._record(case, PaymentConfirmed())
             return True
         if step is NextStep.FAILED:
-            await self._fail(case, f"the provider does not pay it ({type(settlement).__name__})")
+            reason = self._words_of(case) or f"the provider does not pay it ({type(settlement).__name__})"
+            await self._fail(case, reason)
         return False
+
+    def _words_of(self, case: _Case) -> str:
+        """Return the provider's words about the last request for a payment; empty: it gave none."""
+        events = (one.envelope.event for one in reversed(self._ledger.log.history(case.stream)))
+        return next((event.reason for event in events if isinstance(event, PaymentInDoubt)), "")
 
     async def _fail(self, case: _Case, reason: str) -> None:
         if self._state(case).status in _NOT_REQUESTED:

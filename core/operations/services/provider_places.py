@@ -41,6 +41,8 @@ class RecordedPlace(NamedTuple):
     #: As in `ProviderPlace`.
     handle: str
     study: str | None
+    #: The time at which its page first asked for work, in microseconds since the epoch.
+    taken_at: int
 
 
 class ProviderPlaces:
@@ -141,6 +143,7 @@ class PlaceDirectory:
                 event.registration,
                 _text_of(self._ledger, event.handle) or "",
                 _text_of(self._ledger, event.study),
+                recorded.envelope.at,
             )
             for recorded in self._ledger.log.history(stream)
             if isinstance(event := recorded.envelope.event, PlaceTaken)

@@ -7,17 +7,25 @@ right by the next round.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import trio
 
 from ....events import streams
-from ....events.agent import AgentRejected, AgentReturned
+from ....events.agent import AgentReturned
 from ....events.engagement import ProviderObserved, SiteWorkStatus
 from ....events.ids import TaskRunId
 from ....events.payment import Answer
 from ....events.task_run import SiteOffer, TaskRunOfferChanged
-from ...abstractions.crowd.differences import ACTIONS, STATUS_AFTER, SiteDifference, difference, fills_place, is_news
+from ...abstractions.crowd.differences import (
+    ACTIONS,
+    STATUS_AFTER,
+    UNFINISHED_STATUSES,
+    SiteDifference,
+    difference,
+    fills_place,
+    is_news,
+)
 from ...abstractions.crowd.site_work import SiteWork, WorkAction, WorkOrder
 from ...abstractions.crowd_provider import CrowdProvider
 from ...command_issuer import CommandIssuer
@@ -31,10 +39,11 @@ from ...lifecycles.onboarding import OnboardingRecord
 from ...lifecycles.task_run import TASK_RUN, TaskRunState, TaskRunStatus
 from ...lifecycles.unit import UnitStatus
 from ...ports import Ids
-from ..control.round_report import DifferenceReport, RoundOutcome, RoundReport
+from ..control.round_report import DifferenceReport, RoundOutcome, RoundReport, unknown_work
 from ..logger_core import get_logger
 from .missed_work import MissedPiece
 from .provider_places import PlaceDirectory, RecordedPlace
+from .reviewer import rejection_note
 from .site_mirror import SiteMirror
 
 ACTOR = "reconciler"
@@ -42,6 +51,8 @@ ACTOR = "reconciler"
 ACTION_SECONDS = 180.0
 #: Actions in a row without an answer after which a round asks for no other: the site is down.
 MAX_UNANSWERED = 3
+#: Seconds after which a site's list shows new work for certain.
+SHOWN_AFTER_SECONDS = 60
 #: Units that want a place at the site, or hold one.
 _PLACED = (
     UnitStatus.LAUNCHED,
@@ -78,8 +89,9 @@ class Reconciler:
         self._places = PlaceDirectory(ledger, run)
         #: Finished work that no page of ours knows, from the last observation.
         self._strangers: list[SiteWork] = []
-        #: Places whose work the last observation did not show.
-        self._missing: set[str] = set()
+        #: Ids of work that observations have shown, and of work that the last one showed as unfinished.
+        self._seen: set[str] = set()
+        self._unfinished: set[str] = set()
         #: Actions that the site refused; asked for again after the next observation.
         self._refused: dict[tuple[str, WorkAction], str] = {}
         #: Actions of this round in a row that were not answered.
@@ -121,10 +133,7 @@ class Reconciler:
         reports = [
             report for place in self._in_turn() if (report := await self._settle(place, self._shown(place))) is not None
         ]
-        strangers = [
-            DifferenceReport(difference=SiteDifference.UNKNOWN_HERE, outcome=RoundOutcome.FOR_PERSON)
-            for _ in self._strangers
-        ]
+        strangers = [unknown_work(one.handle) for one in self._strangers]
         lists = await self._mirror.update(observes=observes)
         if observes and offers is not False:
             await self._observe_offer()
@@ -266,8 +275,11 @@ class Reconciler:
                     run=self._run,
                     pieces=len(self._missed_before),
                 )
+        shown_ids = _ids_of(works)
+        self._unfinished = _ids_of(work for work in works if work.status in UNFINISHED_STATUSES)
         if self._provider.HIDES_RETURNED_WORK:
-            await self._note_missing(known, works)
+            await self._note_missing([place for key, place in known.items() if key not in shown_ids])
+        self._seen |= shown_ids
         for work in works:
             place = _place_of(work, known)
             if place is None or not (is_news(work.status) or self._shown(place) is not None):
@@ -285,15 +297,14 @@ class Reconciler:
             )
         return len(works) if self._provider.SHOWS_WORK else None
 
-    async def _note_missing(self, known: Mapping[str, RecordedPlace], works: Sequence[SiteWork]) -> None:
-        """Record work as returned that two observations in a row do not show: the first may have been too early."""
-        listed = {key.casefold() for work in works for key in (work.handle, work.participant) if key is not None}
-        missing = {key for key in known if key not in listed}
-        for key in missing & self._missing:
-            if self._shown(known[key]) is None:
-                status = SiteWorkStatus.RETURNED
-                await self._record(known[key], ProviderObserved(registration=known[key].registration, status=status))
-        self._missing = missing
+    async def _note_missing(self, places: Sequence[RecordedPlace]) -> None:
+        """Record work that the site does not list as returned, unless the site may not list it yet."""
+        listed_before = self._ledger.now_us() - SHOWN_AFTER_SECONDS * 1_000_000
+        for place in places:
+            may_be_new = place.handle.casefold() not in self._seen and place.taken_at > listed_before
+            if not may_be_new and self._shown(place) is None:
+                observed = ProviderObserved(registration=place.registration, status=SiteWorkStatus.RETURNED)
+                await self._record(place, observed)
 
     async def _settle(self, place: RecordedPlace, shown: ProviderObserved | None) -> DifferenceReport | None:
         """Remove the difference about one place, if there is one and it can be removed."""
@@ -310,9 +321,12 @@ class Reconciler:
             outcome = RoundOutcome.SETTLED
         elif found in ACTIONS:
             acted = await self._act(place, work, ACTIONS[found])
-            if acted is None:
+            if acted is not None:
+                outcome, reason = acted
+            elif found is SiteDifference.NOT_COMPLETED and place.handle.casefold() in self._unfinished:
+                reason = self._provider.COMPLETED_BY_WORKER
+            else:
                 return None
-            outcome, reason = acted
         return DifferenceReport(
             difference=found, outcome=outcome, worker=place.worker, stream=self._stream_of(place), reason=reason
         )
@@ -332,9 +346,11 @@ class Reconciler:
         """Ask the site for an action; None: it has no such action, and nothing is to be done."""
         if (known := self._refused.get((place.handle, action))) is not None:
             return RoundOutcome.REFUSED, known
-        text = self._reason_of(work) if action is WorkAction.REJECT else ""
-        if action is WorkAction.REJECT and (problem := self._provider.rejection_problem(text)) is not None:
-            return RoundOutcome.REFUSED, problem
+        text = ""
+        if action is WorkAction.REJECT and isinstance(work, AgentRecord):
+            text = rejection_note(self._ledger, self._run, work.agent)
+            if (problem := self._provider.rejection_problem(text)) is not None:
+                return RoundOutcome.REFUSED, problem
         order = WorkOrder(
             action=action, handle=place.handle, study=place.study, participant=self._places.name_of(place), text=text
         )
@@ -358,17 +374,6 @@ class Reconciler:
         await self._record(place, ProviderObserved(registration=place.registration, status=STATUS_AFTER[action]))
         return RoundOutcome.SETTLED, ""
 
-    def _reason_of(self, work: AgentRecord | OnboardingRecord | None) -> str:
-        """Return the reviewer's note on rejected work."""
-        if not isinstance(work, AgentRecord):
-            return ""
-        for recorded in reversed(self._ledger.log.history(streams.agent(self._run, work.agent))):
-            event = recorded.envelope.event
-            if isinstance(event, AgentRejected):
-                note = None if event.note is None else self._ledger.log.payload(event.note)
-                return "" if note is None else note.decode()
-        return ""
-
     async def _record(self, place: RecordedPlace, observed: ProviderObserved) -> None:
         command = RecordProviderObservation(task_run=self._run, worker=place.worker, observed=observed)
         await self._issuer.issue(command)
@@ -382,6 +387,11 @@ class Reconciler:
 
     def _stream_of(self, place: RecordedPlace) -> str | None:
         return self._ledger.state.runs[self._run].by_registration.get(place.registration)
+
+
+def _ids_of(works: Iterable[SiteWork]) -> set[str]:
+    """Return the ids of works and of their people: a page may have named either."""
+    return {key.casefold() for work in works for key in (work.handle, work.participant) if key is not None}
 
 
 def _place_of(work: SiteWork, known: Mapping[str, RecordedPlace]) -> RecordedPlace | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ....events.agent import AgentRejected
 from ....events.ids import AgentId, PaymentId, QualificationId, TaskRunId, UnitId, WorkerId
 from ....events.payment import PaymentSettledPaid, PaymentSettledUnpaid
 from ....events.streams import agent as agent_stream
@@ -288,3 +289,17 @@ class Reviewer:
 
     def _next_payment(self) -> PaymentId:
         return PaymentId(self._ids.next_id("payment"))
+
+
+def rejection_note(ledger: Ledger, run: TaskRunId, agent: AgentId) -> str:
+    """Return the reviewer's note on rejected work; empty: there is none, or it was erased.
+
+    Raises:
+        LogError: the log cannot be read.
+    """
+    for recorded in reversed(ledger.log.history(agent_stream(run, agent))):
+        event = recorded.envelope.event
+        if isinstance(event, AgentRejected):
+            note = None if event.note is None else ledger.log.payload(event.note)
+            return "" if note is None else note.decode()
+    return ""

@@ -15,13 +15,16 @@ from ...errors import CommandRefusedError
 from ...ledger import Ledger
 from ...lifecycles.agent import AgentRecord
 from ...lifecycles.onboarding import OnboardingRecord
-from ...lifecycles.payment import BONUS, PAY, PaymentStatus
+from ...lifecycles.payment import BONUS, PAY, UNPAID_STATUSES, PaymentState, PaymentStatus
 from ..configuration.money import amount
 from ..control.round_report import BooksReport
 from .provider_places import PlaceDirectory
 
 _PAID = frozenset({PaymentStatus.SENT, PaymentStatus.CONFIRMED})
 _PAID_THERE = frozenset({SiteWorkStatus.APPROVED, SiteWorkStatus.PARTIALLY_APPROVED})
+_PAYABLE_THERE = _PAID_THERE | {SiteWorkStatus.SUBMITTED, SiteWorkStatus.SCREENED_OUT}
+#: Statuses of payments that the provider was not asked for.
+_NOT_ASKED_FOR = frozenset({PaymentStatus.OWED, PaymentStatus.APPROVED})
 
 
 class _Paid(NamedTuple):
@@ -48,6 +51,7 @@ async def compare_books(ledger: Ledger, run: TaskRunId, provider: CrowdProvider)
     works = {work.handle.casefold(): work for work in await provider.observe()}
     by_person = {work.participant.casefold(): work.handle.casefold() for work in works.values() if work.participant}
     paid = _paid_by_agent(ledger, run)
+    unpaid = _unpaid_by_agent(ledger, run)
     faults: list[str] = []
     compared = 0
     for place in PlaceDirectory(ledger, run).all():
@@ -59,8 +63,15 @@ async def compare_books(ledger: Ledger, run: TaskRunId, provider: CrowdProvider)
         if not isinstance(agent, AgentRecord):
             continue
         compared += 1
-        faults += _faults_of(agent.agent, paid.pop(agent.agent, _Paid()), work)
+        has = paid.pop(agent.agent, _Paid())
+        faults += _faults_of(agent.agent, has, work)
+        faults += [text for one in unpaid.pop(agent.agent, ()) if (text := _unpaid_fault(one, has, work)) is not None]
     faults += [f"agent-{agent}: paid, and the provider's id of the work is not known here" for agent in sorted(paid)]
+    faults += [
+        f"{_described(one)}, and the provider's id of the work is not known here"
+        for agent in sorted(unpaid)
+        for one in unpaid[agent]
+    ]
     strangers = sum(work.status in _PAID_THERE or work.bonus_cents > 0 for work in works.values())
     if strangers:
         faults.append(f"{strangers} pieces of work are paid at the site, and the log does not know them")
@@ -77,6 +88,33 @@ def _paid_by_agent(ledger: Ledger, run: TaskRunId) -> dict[AgentId, _Paid]:
                 before.bonus + payment.amount_cents * (payment.purpose == BONUS),
             )
     return found
+
+
+def _unpaid_by_agent(ledger: Ledger, run: TaskRunId) -> dict[AgentId, list[PaymentState]]:
+    found: dict[AgentId, list[PaymentState]] = {}
+    for stream, payment in ledger.state.payments.items():
+        if streams.run_of(stream) == run and payment.status in UNPAID_STATUSES:
+            found.setdefault(payment.agent, []).append(payment)
+    return found
+
+
+def _described(payment: PaymentState) -> str:
+    what = f"{payment.purpose} of {amount(payment.amount_cents)} (payment-{payment.payment})"
+    owed = "owed" if payment.status in _NOT_ASKED_FOR else payment.status.value
+    return f"agent-{payment.agent}: a {what} is {owed} here"
+
+
+def _unpaid_fault(payment: PaymentState, paid: _Paid, work: SiteWork | None) -> str | None:
+    """Return a sentence about a payment that is owed here and not found there; None: `pay` can still make it."""
+    if work is None:
+        return f"{_described(payment)}, and the site does not show the work"
+    if work.status not in _PAYABLE_THERE:
+        return f"{_described(payment)}, and the work is {work.status.value!r} at the site"
+    # What is paid there and not here is named as that.
+    is_paid_there = work.status in _PAID_THERE if payment.purpose == PAY else work.bonus_cents > paid.bonus
+    if payment.status in _NOT_ASKED_FOR or is_paid_there:
+        return None
+    return f"{_described(payment)}, and the site does not show it"
 
 
 def _faults_of(agent: AgentId, paid: _Paid, work: SiteWork | None) -> Iterator[str]:

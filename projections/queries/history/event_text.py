@@ -176,7 +176,8 @@ def describe(event: Event) -> str:
         text = "budget removed: nothing limits the cost"
     if isinstance(event, agent.AgentBonusGranted) and event.worked_seconds is not None:
         text = f"paid {amount(event.bonus_cents)} for {event.worked_seconds} s of work that led to nothing"
-    if isinstance(event, task_run.SiteListAnswered | engagement.SiteMessageAnswered) and event.reason:
+    answered = task_run.SiteListAnswered | engagement.SiteMessageAnswered | payment.PaymentInDoubt
+    if isinstance(event, answered) and event.reason:
         text += f", {event.reason}"
     if isinstance(event, agent.AgentLateAccepted) and event.pay_only_cents:
         text += "; it is only paid, because the unit went to somebody else"

@@ -198,7 +198,7 @@ def _payment(history: Sequence[RecordedEvent]) -> Payment:
         owed_at=date_of(history[0].envelope.at),
         since=date_of(last.at),
         seq=history[0].seq,
-        failure=_failure(last.event),
+        failure=_failure([one.envelope.event for one in history]),
         owed_by=history[0].envelope.actor,
         paid_by=next(
             (one.envelope.actor for one in reversed(history) if isinstance(one.envelope.event, _PAYING)), None
@@ -211,14 +211,16 @@ def _payment_events(history: Sequence[RecordedEvent]) -> Iterator[PaymentEvent]:
         yield recorded.envelope.event  # type: ignore[misc]  # the stream holds no other events
 
 
-def _failure(last: Event) -> str | None:
-    match last:
+def _failure(events: Sequence[Event]) -> str | None:
+    match events[-1]:
         case PaymentFailed(reason=reason):
             return reason
-        case PaymentInDoubt(answer=answer):
-            return f"the provider's answer is {answer.value}"
+        case PaymentInDoubt(answer=answer, reason=reason):
+            return reason or f"the provider's answer is {answer.value}"
         case PaymentLooked(sighting=sighting):
-            return f"the provider's books were read: {sighting.value}"
+            answered = next(one for one in reversed(events) if isinstance(one, PaymentInDoubt))
+            books = f"the provider's books were read: {sighting.value}"
+            return f"{answered.reason}; {books}" if answered.reason else books
         case _:
             return None
 

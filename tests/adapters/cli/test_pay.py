@@ -142,11 +142,19 @@ def test_what_the_provider_does_not_take_is_named_and_may_be_tried_again(databas
     (database.parent / BOOK_FILE).mkdir()
     result = ask("pay", database, 1, "--yes")
     assert result.exit_code == 1
-    assert "to worker-1 (Zoë 1) failed: the book of payments" in result.stdout
+    names = ", ".join(f"payment-{number}" for number in range(1, 9))
+    assert f"✗ {names}: the book of payments" in result.stdout
+    assert "payment-1 worker-1 (Zoë 1) pay, agent-1 0.25 failed" in " ".join(result.stdout.split())
+    shown = ask("ledger", database, 1).stdout
+    assert f"✗ {names}: the book of payments" in shown
+    assert "mephisto-es pay" in shown.splitlines()[-1]
+    assert "--settle PAYMENT paid" in shown.splitlines()[-1]
     assert cents(database) == {"failed": OWED_CENTS}
     (database.parent / BOOK_FILE).rmdir()
     assert ask("pay", database, 1, "--yes").exit_code == 0
     assert cents(database) == {"confirmed": OWED_CENTS}
+    assert "payment-1" not in ask("ledger", database, 1).stdout
+    assert "payment-8" in ask("ledger", database, 1, "--payments").stdout
 
 
 def test_what_is_paid_by_other_means_is_settled_by_a_person(database: Path) -> None:

@@ -182,6 +182,7 @@ async def test_students_who_took_part_without_our_server_are_taken_in_from_a_lis
         assert sorted(one.difference.value for one in found.open) == sorted(
             one.value for one in (SiteDifference.NOT_SUBMITTED, SiteDifference.UNKNOWN_HERE)
         )
+        assert {one.handle for one in found.open} == {None, cleo}
         taken = (await run.ask(msgspec.structs.replace(request, takes_in=True))).round
         assert taken is not None
         assert (taken.taken_in, taken.not_taken_in) == (2, ())
