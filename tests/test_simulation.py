@@ -6,7 +6,7 @@ A seed that fails is printed; `python -m tests.simulation 1 SEED` shows it again
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from random import SystemRandom
 
@@ -14,6 +14,8 @@ import pytest
 import trio
 from msgspec.structs import replace
 
+from mephisto_es.adapters.log.sqlite import schema
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.decisions import end_work as ending
 from mephisto_es.core.decisions import review, settlement
 from mephisto_es.core.decisions.settlement import Attempts, ByLooking, NextStep
@@ -30,10 +32,12 @@ from .simulation.simulate import ViolationError, simulate
 
 ROOT = Path(__file__).resolve().parents[1]
 #: With somebody who reviews, pays and so on, and without.
-FRESH_SEEDS = {True: 30, False: 50}
+FRESH_SEEDS = {True: 15, False: 25}
 #: What is planted must be seen by one of so many seeds.
 SEEDS_UNTIL_SEEN = 1000
 SEEDS = 2**48
+#: Names that are set to something wrong: the owner, the name and the value.
+Wrong = Sequence[tuple[object, str, object]]
 
 
 @pytest.fixture(autouse=True)
@@ -60,18 +64,20 @@ def test_a_seed_that_showed_a_fault_shows_none(seed: int, has_requester: bool, t
     simulate(seed, tmp_path, has_requester=has_requester)
 
 
+@pytest.mark.parametrize("on_disk", [True, False], ids=["on a disk", "in memory"])
 @pytest.mark.parametrize("has_requester", [True, False], ids=["with a requester", "workers alone"])
-def test_fresh_seeds(has_requester: bool, tmp_path: Path) -> None:
+def test_fresh_seeds(has_requester: bool, on_disk: bool, tmp_path: Path) -> None:
     first = SystemRandom().randrange(SEEDS)
-    simulate_all(range(first, first + FRESH_SEEDS[has_requester]), tmp_path, has_requester=has_requester)
+    seeds = range(first, first + FRESH_SEEDS[has_requester])
+    simulate_all(seeds, tmp_path, has_requester=has_requester, on_disk=on_disk)
 
 
-@pytest.mark.parametrize("seed", [3, 8])
-def test_the_same_seed_gives_the_same_log(seed: int, tmp_path: Path) -> None:
-    once, again = simulate(seed, tmp_path), simulate(seed, tmp_path)
+@pytest.mark.parametrize(("seed", "on_disk"), [(3, False), (2, True)])
+def test_the_same_seed_gives_the_same_log(seed: int, on_disk: bool, tmp_path: Path) -> None:
+    once, again = simulate(seed, tmp_path, on_disk=on_disk), simulate(seed, tmp_path, on_disk=on_disk)
     assert once.head == again.head
     assert once == again
-    assert simulate(seed + 1, tmp_path).head != once.head
+    assert simulate(seed + 1, tmp_path, on_disk=on_disk).head != once.head
 
 
 @pytest.mark.parametrize("hash_seed", ["1", "2"])
@@ -101,11 +107,11 @@ async def _leave_the_rest(_io: ClientIOHandler, *, at_once: bool) -> None:
 @pytest.mark.parametrize(
     ("owner", "name", "wrong", "seen", "first"),
     [
-        (ending, "GIVING_RUN_STATUSES", frozenset({TaskRunStatus.LIVE}), "did not end", 88),
+        (ending, "GIVING_RUN_STATUSES", frozenset({TaskRunStatus.LIVE}), "did not end", 236),
         (TaskLauncher, "next_change", _change_at_once, "a loop does not wait", 1),
         (SubmissionCallbacks, "all_answered", True, "the script was told", 0),
-        (ClientIOHandler, "drain", _leave_the_rest, "lost|left packets", 189),
-        (DecisionState, "has_update", lambda _market, _stream, _update_id: False, "heard", 8),
+        (ClientIOHandler, "drain", _leave_the_rest, "lost|left packets", 227),
+        (DecisionState, "has_update", lambda _market, _stream, _update_id: False, "heard", 31),
     ],
     ids=["units expire in a recovery", "busy loop", "script not told", "router not drained", "update heard twice"],
 )
@@ -136,7 +142,7 @@ def _covers_everything(*_: object, **__: object) -> None:
 @pytest.mark.parametrize(
     ("owner", "name", "wrong", "seen", "first"),
     [
-        (settlement, "_by_looking", _at_once, "paid", 0),
+        (settlement, "_by_looking", _at_once, "paid", 23),
         (review, "check_budget", _covers_everything, "over its budget", 0),
         (submission_callbacks, "_is_to_be_told", lambda unit: unit.status is UnitStatus.COMPLETED, "told of unit", 39),
     ],
@@ -150,7 +156,43 @@ def test_a_wrong_answer_to_a_requester_would_be_seen(
         simulate_all(range(first, first + SEEDS_UNTIL_SEEN), tmp_path, has_requester=True)
 
 
-def simulate_all(seeds: Iterable[int], folder: Path, *, has_requester: bool) -> None:
+def _without_syncs(synchronous: str) -> Wrong:
+    pragmas = [f"synchronous={synchronous}" if "synchronous" in one else one for one in schema.WRITER_PRAGMAS]
+    return ((schema, "WRITER_PRAGMAS", pragmas),)
+
+
+def _commit_before(log: SqliteLog) -> None:
+    """Commit what was to be committed before."""
+    if log._db.in_transaction:
+        log._db.execute("COMMIT")
+    _begin(log)
+
+
+_begin = SqliteLog._begin
+
+
+@pytest.mark.parametrize(
+    ("wrong", "seen"),
+    [
+        (_without_syncs("OFF"), "was acknowledged, and is lost"),
+        (_without_syncs("NORMAL"), "was acknowledged, and is lost"),
+        (
+            ((SqliteLog, "_end_transaction", lambda _: None), (SqliteLog, "_begin", _commit_before)),
+            "was acknowledged, and is lost|not those of the log",
+        ),
+    ],
+    ids=["no syncs", "syncs at checkpoints only", "acknowledged before COMMIT"],
+)
+def test_a_log_that_loses_commits_would_be_seen(
+    wrong: Wrong, seen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for owner, name, value in wrong:
+        monkeypatch.setattr(owner, name, value)
+    with pytest.raises(ViolationError, match=seen):
+        simulate_all(range(2, SEEDS_UNTIL_SEEN), tmp_path, has_requester=True, on_disk=True)
+
+
+def simulate_all(seeds: Iterable[int], folder: Path, *, has_requester: bool, on_disk: bool = False) -> None:
     """Run seeds one after another."""
     for seed in seeds:
-        simulate(seed, folder, has_requester=has_requester)
+        simulate(seed, folder, has_requester=has_requester, on_disk=on_disk)

@@ -50,10 +50,12 @@ class File:
 
     changes: list[Change] = field(default_factory=list)
     size: int = 0
+    #: The content before the changes, which is on the disk.
+    synced: bytes = b""
 
     def content(self, survives: Iterable[Change]) -> bytes:
         """Return the content after some of the changes."""
-        content = bytearray()
+        content = bytearray(self.synced)
         for change in survives:
             end = change.offset + len(change.data or b"")
             if len(content) < end:
@@ -101,14 +103,42 @@ class Disk:
             case "write" | "writev" | "pwrite64" | "pwritev":
                 self._write(call)
             case "ftruncate":
-                self._change(call, Change(int(call.arguments.rpartition(",")[2]), None, call.ended))
+                self.change(self._target(call), Change(int(call.arguments.rpartition(",")[2]), None, call.ended))
             case "fsync" | "fdatasync":
                 self._sync(call)
             case "rename" | "renameat" | "renameat2":
                 self._rename(call)
             case "unlink" | "unlinkat":
                 path = self._path(call, strings(call.arguments.partition(",")[2] or call.arguments)[-1])
-                self._name(Naming(path.parent, {}, (path,), call.ended))
+                self.name(Naming(path.parent, {}, (path,), call.ended))
+
+    def keep(self, path: Path, content: bytes) -> None:
+        """Have a file, with its name and content on the disk."""
+        self.name(Naming(path.parent, {path: File([], len(content), content)}, (), 0, is_synced=True))
+
+    def sync(self, path: Path, before: int) -> None:
+        """Put a file's content, or a folder's names, on the disk, as far as changed before a line of the record."""
+        done: Sequence[Change | Naming] = [naming for naming in self._namings if naming.folder == path]
+        for one in self._live[path].changes if path in self._live else done:
+            # What began to be written while the sync was under way may not be covered.
+            one.is_synced = one.is_synced or one.ended < before
+        if path in self._live and all(change.is_synced for change in self._live[path].changes):
+            file = self._live[path]
+            file.synced, file.changes = file.content(file.changes), []
+
+    def change(self, path: Path, change: Change) -> None:
+        """Change the content of a file, if there is one of that name."""
+        if (file := self._live.get(path)) is not None:
+            self._add(file, change)
+
+    def name(self, naming: Naming) -> None:
+        """Change names in a folder."""
+        if not naming.folder.is_relative_to(self._folder):
+            return
+        self._namings.append(naming)
+        for path in naming.vanish:
+            self._live.pop(path, None)
+        self._live.update(naming.appear)
 
     def cut(self, random: Random, survival: Survival, target: Path) -> None:
         """Write what a power cut now may leave into an empty folder."""
@@ -129,22 +159,17 @@ class Disk:
             return
         if path not in self._live and "O_CREAT" in call.arguments:
             file = File()
-            self._name(Naming(path.parent, {path: file}, (), call.ended))
+            self.name(Naming(path.parent, {path: file}, (), call.ended))
         elif path in self._live and "O_TRUNC" in call.arguments and self._live[path].size:
             self._add(self._live[path], Change(0, None, call.ended))
 
     def _write(self, call: Call) -> None:
-        file = self._file(call)
-        if file is None:
-            return
-        data = b"".join(strings(call.arguments))[: call.result]
-        offset = int(call.arguments.rpartition(",")[2]) if call.name.startswith("p") else file.size
-        self._add(file, Change(offset, data, call.ended))
-
-    def _change(self, call: Call, change: Change) -> None:
-        file = self._file(call)
-        if file is not None:
-            self._add(file, change)
+        path = self._target(call)
+        if path in self._live:
+            data = b"".join(strings(call.arguments))[: call.result]
+            is_placed = call.name.startswith("p")
+            offset = int(call.arguments.rpartition(",")[2]) if is_placed else self._live[path].size
+            self.change(path, Change(offset, data, call.ended))
 
     def _add(self, file: File, change: Change) -> None:
         file.changes.append(change)
@@ -152,28 +177,16 @@ class Disk:
         file.size = change.offset if change.data is None else max(file.size, end)
 
     def _sync(self, call: Call) -> None:
-        path = Path(descriptor(call.arguments)[1])
-        done: Sequence[Change | Naming] = [naming for naming in self._namings if naming.folder == path]
-        for one in self._live[path].changes if path in self._live else done:
-            # What began to be written while the sync was under way may not be covered.
-            one.is_synced = one.is_synced or one.ended < call.began
+        self.sync(Path(descriptor(call.arguments)[1]), call.began)
 
     def _rename(self, call: Call) -> None:
         names = strings(call.arguments)
         old, new = (self._path(call, name) for name in names[-2:])
         if old in self._live:
-            self._name(Naming(new.parent, {new: self._live[old]}, (old,), call.ended))
+            self.name(Naming(new.parent, {new: self._live[old]}, (old,), call.ended))
 
-    def _name(self, naming: Naming) -> None:
-        if not naming.folder.is_relative_to(self._folder):
-            return
-        self._namings.append(naming)
-        for path in naming.vanish:
-            self._live.pop(path, None)
-        self._live.update(naming.appear)
-
-    def _file(self, call: Call) -> File | None:
-        return self._live.get(Path(descriptor(call.arguments)[1]))
+    def _target(self, call: Call) -> Path:
+        return Path(descriptor(call.arguments)[1])
 
     def _path(self, call: Call, name: bytes) -> Path:
         directory = descriptor(call.arguments)[1] if "AT_FDCWD" in call.arguments else ""

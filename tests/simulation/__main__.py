@@ -1,6 +1,6 @@
 """Many simulations, one after the other: `python -m tests.simulation [COUNT] [FIRST SEED]`.
 
-Somebody reviews, pays, blocks and so on in every second seed.
+Somebody reviews, pays, blocks and so on in every second seed, and two of eight have their log on a simulated disk.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(first, first + given.count):
             try:
-                simulated = simulate(seed, Path(folder), has_requester=seed % 2 == 0)
+                simulated = simulate(seed, Path(folder), has_requester=seed % 2 == 0, on_disk=seed // 2 % 4 == 0)
             except ViolationError as violation:
                 violations += 1
                 click.echo(f"VIOLATION {violation}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from enum import Enum
 from functools import cache
 from random import Random
@@ -77,13 +78,28 @@ class FaultyLog(MemoryLog):
 
     Attributes:
         fault: what the next commit meets.
+        done: what happened to the log, by kind.
     """
 
     def __init__(self, chance: Random) -> None:
         super().__init__([QuickProjection()])
         self.fault: DiskFault | None = None
+        self.done: Counter[str] = Counter()
         self._chance = chance
         self._refuses: BaseException | None = None
+
+    @property
+    def log(self) -> FaultyLog:
+        """The log."""
+        return self
+
+    def reader(self) -> FaultyLog:
+        """Return the log."""
+        return self
+
+    def in_use(self) -> AbstractContextManager[None]:
+        """Prepare nothing."""
+        return nullcontext()
 
     def power_off(self) -> None:
         """The process that writes is gone; a commit under way may be the last thing that it did."""

@@ -10,6 +10,7 @@ import msgspec
 import sqlite_utils
 
 from mephisto_es.adapters.log.memory import MemoryLog
+from mephisto_es.adapters.log.sqlite.reader import LogReader
 from mephisto_es.core.chain import link
 from mephisto_es.core.ledger import Ledger
 from mephisto_es.core.lifecycles.agent import LIVE_AGENT_STATUSES
@@ -31,10 +32,14 @@ from .faults import QuickProjection
 from .job import Environment, JobPlan
 from .requester import Requests
 
+#: A log that nobody writes to any more.
+StoredLog = MemoryLog | LogReader
+
 #: Printed by a long simulation: what was checked.
 INVARIANTS = (
     "every prefix of the log is legal: chain, versions, steps of lifecycles, times that never fall",
     "no unit ever has two live agents",
+    "everything that was acknowledged is in the log that a power cut leaves",
     "the view that was kept equals the view built anew, and the operator's state the fold of the log",
     "every submission that was acknowledged is in the log exactly once, and no other is",
     "every request of a page is answered; the same registration gets the same agent",
@@ -46,7 +51,7 @@ INVARIANTS = (
 )
 
 
-def check_log(log: MemoryLog) -> None:
+def check_log(log: StoredLog) -> None:
     """The log is legal, prefix by prefix, and no unit ever has two agents at work."""
     state, chain, at = DecisionState(), log.genesis, 0
     at_work: dict[str, set[str]] = {}
@@ -65,7 +70,7 @@ def check_log(log: MemoryLog) -> None:
             assert len(holders) <= 1, f"seq {row.seq}: {unit} has {sorted(holders)}"
 
 
-def check_view(log: MemoryLog) -> None:
+def check_view(log: StoredLog) -> None:
     """The tables are what they would be if they were built from the log alone."""
     fresh = sqlite3.connect(":memory:", isolation_level=None)
     projection = QuickProjection()
@@ -89,7 +94,7 @@ def check_ledger(ledger: Ledger) -> None:
 
 
 def check_pages(
-    log: MemoryLog, page_record: PageRecord, environment: Environment, runs: Mapping[JobPlan, int], told: Requests
+    log: StoredLog, page_record: PageRecord, environment: Environment, runs: Mapping[JobPlan, int], told: Requests
 ) -> None:
     """The log has everything that pages were promised, and everything that was begun is ended."""
     state = DecisionState()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import groupby
 
-from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.commands.review import Verdict
 from mephisto_es.core.lifecycles.agent import AgentStatus
 from mephisto_es.core.lifecycles.payment import PAY, UNPAID_STATUSES, PaymentStatus
@@ -16,6 +15,7 @@ from mephisto_es.events.agent import AgentAccepted
 from mephisto_es.events.ids import AgentId, TaskRunId
 from mephisto_es.events.payment import PaymentOwed
 
+from .invariants import StoredLog
 from .requester import Requests
 from .site import Entry, Site
 
@@ -28,7 +28,7 @@ _STATUS: Mapping[Verdict | None, AgentStatus] = {
 }
 
 
-def check_requests(log: MemoryLog, told: Requests) -> None:
+def check_requests(log: StoredLog, told: Requests) -> None:
     """Everything that the requester was told is in the log, once; nobody blocked got work, and no budget was passed."""
     state = DecisionState()
     for _, events in groupby(log.read(), lambda recorded: recorded.envelope.command):
@@ -50,7 +50,7 @@ def check_requests(log: MemoryLog, told: Requests) -> None:
         assert state.workers[streams.worker(worker)].status is WorkerStatus.ERASED, f"worker-{worker} is not erased"
 
 
-def check_money(log: MemoryLog, site: Site) -> None:
+def check_money(log: StoredLog, site: Site) -> None:
     """Everything that is owed was paid once, nothing else was, and the site's books say so too."""
     state = DecisionState()
     for recorded in log.read():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -35,6 +35,7 @@ from .job import ENVIRONMENT, Environment, JobPlan, config, shared_state
 from .money import check_money, check_requests
 from .requester import PAUSE_REASON, Office, Requester, Requests
 from .site import SITE, Site
+from .storage import FileStorage
 
 #: Faults of one simulation at most; after the last one everything has to come to its end.
 FAULTS_LIMIT = 8
@@ -77,25 +78,26 @@ class Simulated:
     requested: Counter[str] = field(default_factory=Counter)
 
 
-def simulate(seed: int, folder: Path, *, has_requester: bool = True) -> Simulated:
+def simulate(seed: int, folder: Path, *, has_requester: bool = True, on_disk: bool = False) -> Simulated:
     """Run one simulation and check everything that must hold.
 
     Args:
         seed: all of its chance.
         folder: for the files of runs, which mean nothing.
         has_requester: whether somebody reviews, pays, blocks and so on meanwhile.
+        on_disk: whether the log is the product's, in a file on a simulated disk.
 
     Raises:
         Violation: something did not hold.
     """
-    simulation = Simulation(seed, folder, has_requester=has_requester)
-    with _nothing_installed(), _deterministic(seed):
+    simulation = Simulation(seed, folder, has_requester=has_requester, on_disk=on_disk)
+    with _nothing_installed(), _deterministic(seed), simulation.disk.in_use(), closing(simulation.disk):
         try:
             clock = trio.testing.MockClock(autojump_threshold=0)
             trio.run(simulation.run, clock=clock, instruments=[SpinGuard(clock, simulation.spin)])
         except* Exception as group:
             raise ViolationError(seed, "; ".join(_described(error) for error in _leaves(group))) from group
-    return simulation.outcome()
+        return simulation.outcome()
 
 
 class SpinGuard(trio.abc.Instrument):
@@ -118,7 +120,7 @@ class SpinGuard(trio.abc.Instrument):
 class Simulation:
     """The state of one simulation."""
 
-    def __init__(self, seed: int, folder: Path, *, has_requester: bool) -> None:
+    def __init__(self, seed: int, folder: Path, *, has_requester: bool, on_disk: bool) -> None:
         self.seed = seed
         self._folder = folder
         chance = Random(seed)
@@ -126,7 +128,8 @@ class Simulation:
         self._faults_chance, self._people_chance, self._ids_chance = (Random(chance.getrandbits(64)) for _ in range(3))
         #: The state that the last operator kept, in parts, and its position.
         self._kept: tuple[int, list[bytes]] | None = None
-        self.disk = FaultyLog(Random(chance.getrandbits(64)))
+        disk_chance = Random(chance.getrandbits(64))
+        self.disk = FileStorage(folder, disk_chance) if on_disk else FaultyLog(disk_chance)
         self.clock = SteppedClock()
         self.environment = Environment(Random(chance.getrandbits(64)))
         self.jobs = [JobPlan.drawn(chance, f"job-{number}") for number in range(chance.choice([1, 1, 2]))]
@@ -165,19 +168,24 @@ class Simulation:
                 weather.cancel_scope.cancel()
         assert not self._is_spinning, f"a loop does not wait: {self._statuses()}"
         assert not patience.cancelled_caught, f"it did not end: {self._statuses()}"
-        check_log(self.disk)
-        check_view(self.disk)
+        self._check()
+
+    def _check(self) -> None:
         told = Requests() if self._requester is None else self._requester.told
-        check_pages(self.disk, self.page_record, self.environment, self._run_of, told)
-        check_requests(self.disk, told)
-        if self._requester is not None:
-            check_money(self.disk, self.site)
+        with closing(self.disk.reader()) as log:
+            check_log(log)
+            check_view(log)
+            check_pages(log, self.page_record, self.environment, self._run_of, told)
+            check_requests(log, told)
+            if self._requester is not None:
+                check_money(log, self.site)
 
     def outcome(self) -> Simulated:
         """Return the result."""
         requested = self.site.done + (Counter() if self._requester is None else self._requester.told.done)
+        faults = self.faults + self.disk.done
         return Simulated(
-            self.seed, self.disk.head(), self._seconds, self._lives, self.page_record.requests, self.faults, requested
+            self.seed, self.disk.log.head(), self._seconds, self._lives, self.page_record.requests, faults, requested
         )
 
     def spin(self) -> None:
@@ -203,7 +211,7 @@ class Simulation:
             async with trio.open_nursery() as process:
                 self._process = process.cancel_scope
                 kept = None if self._kept is None else KeptState(self._kept[0], restored(self._kept[1]))
-                ledger = Ledger(self.disk, self.clock, self.disk.offload, CHECKED_DECISIONS, kept)
+                ledger = Ledger(self.disk.log, self.clock, self.disk.offload, CHECKED_DECISIONS, kept)
                 ledger.subscribe(partial(self._keep_state, ledger))
                 ids = SeededIds(ledger.state.highest_ids(), self._lives, self._ids_chance)
                 await process.start(ledger.run)
@@ -328,7 +336,7 @@ class Simulation:
 
     def _statuses(self) -> dict[str, int]:
         """Describe the units, for finding out why a simulation does not end."""
-        rows = self.disk.connect().execute("SELECT task_run_id || ' ' || status, count(*) FROM units GROUP BY 1")
+        rows = self.disk.log.connect().execute("SELECT task_run_id || ' ' || status, count(*) FROM units GROUP BY 1")
         return dict(rows.fetchall())
 
 
