@@ -7,12 +7,13 @@ a follow-up project is needed, which excludes the people of the earlier ones.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import trio
 
 from ....core.decisions.settlement import LIST_LAG_SECONDS
-from ..api.errors import SiteRefusedError, SiteUnavailableError
+from ..api.errors import SiteMissingError, SiteRefusedError, SiteUnavailableError
 from ..effects import LOOK_AGAIN_SECONDS
 from .answers import ConnectProject, ConnectProjectStatus
 from .client import SITE, ConnectClient
@@ -21,6 +22,8 @@ from .project_request import ProjectChange
 _S = ConnectProjectStatus
 #: Statuses of a project that offers nothing, now or ever again.
 _ENDED = frozenset({_S.CLOSED, _S.ARCHIVED})
+#: Statuses of a project that admits nobody although it has free places.
+NOT_OFFERING = _ENDED | {_S.PAUSED}
 
 
 class PlacesAtConnect(NamedTuple):
@@ -42,17 +45,19 @@ async def set_places(
         client: the site.
         project_ids: the run's projects, the present one last.
         wanted: places of all projects together.
-        may_start: False to leave a paused project as it is: the site or a person has paused it.
+        may_start: False to leave a project as it is that the site or a person has paused or closed.
 
     Raises:
         SiteError: the site refuses, or could not be asked.
     """
-    earlier = sum([(await client.projects.get(one)).participants for one in project_ids[:-1]])
+    earlier = sum([await _places_used(client, one) for one in project_ids[:-1]])
     present = project_ids[-1]
     project, status = await client.projects.get(present), await _status(client, present)
     need = wanted - earlier
     if status in _ENDED:
-        return PlacesAtConnect(earlier + project.participants, max(need - project.participants, 0))
+        used = await _places_used(client, present)
+        missing = max(need - used, 0) if may_start else 0
+        return PlacesAtConnect(earlier + used, missing, is_paused_there=not may_start)
     if need > project.participants:
         try:
             project = await client.projects.change(present, ProjectChange(participants=need))
@@ -64,6 +69,20 @@ async def set_places(
         await client.projects.move(present, _S.LIVE)
     is_paused = status is _S.PAUSED and not may_start
     return PlacesAtConnect(earlier + project.participants, is_paused_there=is_paused)
+
+
+async def _places_used(client: ConnectClient, project_id: str) -> int:
+    """Return the places of an earlier project: all of one that is full, and those that were taken of one that ended.
+
+    Raises:
+        SiteError: the site refuses, or could not be asked.
+    """
+    with suppress(SiteMissingError):
+        if await _status(client, project_id) not in _ENDED:
+            return (await client.projects.get(project_id)).participants
+        return len(await client.assignments.of_project(project_id))
+    # A project that was never launched is archived when it is released, and may be gone.
+    return 0
 
 
 async def _status(client: ConnectClient, project_id: str) -> ConnectProjectStatus:

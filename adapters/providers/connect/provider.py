@@ -27,7 +27,7 @@ from .assignments import ReviewLine
 from .client import BASE_URL, SITE, ConnectClient
 from .effects import NOT_FINISHED, AssignmentVerdict, ParticipantMessage, ProjectCreation, RejectionWithdrawal
 from .observe import site_work
-from .offer import PlacesAtConnect, close, pause, set_places
+from .offer import NOT_OFFERING, PlacesAtConnect, close, pause, set_places
 from .payments import connect_payment
 from .project import (
     ARRIVAL_NAMES,
@@ -157,10 +157,10 @@ class ConnectProvider(AccountProvider[ConnectClient]):
         return await set_places(self._client, self._project_ids(), places, may_start=self._may_start)
 
     async def is_offer_paused(self) -> bool:
-        """Return whether the project is paused."""
+        """Return whether the project is paused, or was closed by a person."""
         with suppress(SiteMissingError):
             for project_id in self._project_ids()[-1:]:
-                return await self._client.projects.status(project_id) is ConnectProjectStatus.PAUSED
+                return await self._client.projects.status(project_id) in NOT_OFFERING
         return False
 
     async def withdraw(self) -> None:

@@ -148,10 +148,23 @@ class ProlificProvider(AccountProvider[ProlificClient]):
         return str(creation.study_id)
 
     async def offer(self, places: int) -> int:
-        """Raise the places of the study, and publish or start it."""
-        total = await self._places().set_places(places, may_start=self._may_start)
+        """Raise the places of the study, and publish or start it; those taken in earlier studies count, too."""
+        present = self._places()
+        earlier = await self._places_taken_earlier()
+        total = await present.set_places(max(places - earlier, 1), may_start=self._may_start)
         self._may_start = False
-        return total
+        return earlier + total
+
+    async def _places_taken_earlier(self) -> int:
+        """Return the places that were taken in studies which had another address."""
+        taken = 0
+        for held in self.resources.held(STUDY, or_released=True):
+            study_id = held.details.get("study")
+            if study_id is not None and study_id != self._study_id:
+                # A draft that was never published is deleted when it is released.
+                with suppress(SiteMissingError):
+                    taken += (await self._client.studies.get(str(study_id))).places_taken
+        return taken
 
     async def is_offer_paused(self) -> bool:
         """Return whether the study is paused."""

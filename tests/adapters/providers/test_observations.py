@@ -98,7 +98,9 @@ async def test_connects_places_are_an_absolute_number() -> None:
         for _ in range(2):
             await close(client, await client.projects.get(project))
         assert await client.projects.status(project) is ConnectProjectStatus.CLOSED
-        assert (await set_places(client, [project], 7, may_start=True)).missing == 2
+        assert (await set_places(client, [project], 7, may_start=True)).missing == 7, "nobody took one of its places"
+        left_alone = await set_places(client, [project], 7, may_start=False)
+        assert (left_alone.missing, left_alone.is_paused_there) == (0, True)
         follow_up = (await client.projects.create(project_request(2, internal_name="token-2"))).project_id
         assert (await set_places(client, [project, follow_up], 7, may_start=True)).total == 7
         draft = await client.projects.create(project_request(2, internal_name="token-3"))

@@ -1,0 +1,99 @@
+"""Places of a run whose earlier study or project has ended: those that nobody took are offered again, and no others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from mephisto_es.adapters.fakes.connect.books import FakeProject
+from mephisto_es.adapters.fakes.connect.site import FakeConnect
+from mephisto_es.adapters.fakes.prolific.site import FakeProlific
+from mephisto_es.adapters.providers.connect.provider import PROJECT
+from mephisto_es.adapters.providers.prolific.api.study_request import arrival_url
+from mephisto_es.core.lifecycles.agent import AgentStatus
+from mephisto_es.core.operations.control.requests import ReconcileRequest
+from mephisto_es.events.task_run import SiteOffer
+
+from .site_run import SiteRun, open_site_run, until, write_accounts
+
+ADDRESSES = {"prolific": arrival_url("https://other.example/"), "connect": "https://other.example/"}
+SETTINGS = {"prolific": "prolific_external_study_url", "connect": "connect_project_url"}
+
+
+@pytest.fixture(autouse=True)
+def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEPHISTO_CONFIG", str(write_accounts(tmp_path)))
+
+
+def places(run: SiteRun) -> list[int]:
+    """Return the places of each study or project, the oldest first."""
+    if isinstance(run.site, FakeProlific):
+        return [study.places for study in run.site.ledger.studies.values()]
+    return [project.body.participants for project in run.site.ledger.projects.values()]
+
+
+@pytest.mark.parametrize("kind", ["prolific", "connect"])
+async def test_a_page_with_another_address_offers_what_is_left(
+    kind: str, tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with open_site_run(kind, tmp_path) as run:
+        live = await run.launch(3)
+        await until(lambda: places(run) == [3])
+        await run.person("anna").take_part(run.harness.router(live))
+        await run.harness.operator.runs.pause_run(live.task_run, "we move", "me")
+        await trio.sleep(120)
+        live = await run.launch(3, resume_incomplete_run=True, **{SETTINGS[kind]: ADDRESSES[kind]})
+        await trio.sleep(120)
+        assert places(run) == [3, 2]
+        for name in ("bert", "cleo"):
+            await run.person(name).take_part(run.harness.router(live))
+        await run.harness.operator.runs.wait_until_all_ended()
+        agents = run.harness.operator.ledger.state.agents.values()
+        assert [one.status for one in agents] == [AgentStatus.COMPLETED] * 3
+
+
+async def test_a_project_that_nobody_could_take_holds_no_places(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """An operator whose launch had failed archived its project, and died: the next one offered one place of three."""
+    async with open_site_run("connect", tmp_path) as run:
+        live = await run.launch(3)
+        await until(lambda: places(run) == [3])
+        (project,) = projects_of(run)
+        project.status = "Archived"
+        (held,) = live.provider.resources.held(PROJECT)
+        await live.provider.resources.released(held.number, "the run is over")
+        await run.harness.operator.runs.pause_run(live.task_run, "it died", "me")
+        await trio.sleep(120)
+        await run.launch(3, resume_incomplete_run=True)
+        await trio.sleep(120)
+        assert places(run) == [3, 3]
+
+
+async def test_a_project_that_a_person_closes_stays_closed_until_somebody_offers_again(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with open_site_run("connect", tmp_path) as run:
+        live = await run.launch(3)
+        await until(lambda: places(run) == [3])
+        await run.person("anna").take_part(run.harness.router(live))
+        (project,) = projects_of(run)
+        project.status = "Closed"
+        await until(lambda: offer(run) is SiteOffer.PAUSED_THERE)
+        await trio.sleep(300)
+        assert places(run) == [3]
+        await run.ask(ReconcileRequest(task_run=live.task_run, starts_offer=True))
+        assert places(run) == [3, 2]
+        await until(lambda: projects_of(run)[1].status == "Live")
+        assert offer(run) is SiteOffer.OPEN
+
+
+def offer(run: SiteRun) -> SiteOffer | None:
+    (state,) = run.harness.operator.ledger.state.task_runs.values()
+    return state.offer
+
+
+def projects_of(run: SiteRun) -> list[FakeProject]:
+    assert isinstance(run.site, FakeConnect)
+    return list(run.site.ledger.projects.values())
