@@ -46,6 +46,7 @@ class Ledger:
     Attributes:
         log: the log below.
         state: the state that decisions see. It may be ahead of the log: see `wait_durable` before telling anybody.
+        offload: makes blocking calls beside the event loop.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class Ledger:
         self._taken = Signal()
         self._subscribers: list[Subscriber] = []
         self._stopped: LogError | None = None
-        self._offload = offload
+        self.offload = offload
         self._decisions = decisions
         with gc_paused():
             for recorded in log.read(after=0 if kept is None else kept.seq):
@@ -273,7 +274,7 @@ class Ledger:
         beside = () if DIRECTORY in locked else (DIRECTORY,)
         ids = [pending.request.id for pending in asked if pending.request.idempotent]
         with trio.CancelScope(shield=True):
-            turn = await self._offload(partial(self.log.begin, sorted(locked), beside, ids))
+            turn = await self.offload(partial(self.log.begin, sorted(locked), beside, ids))
         self._notify(self._fold(turn.news))
         for fresh in self._refreshing[:refreshing]:
             fresh.set()
@@ -371,7 +372,7 @@ class Ledger:
         """Write a batch and call the subscribers with the events that became durable."""
         write = self.log.prepare(appends)
         with trio.CancelScope(shield=True):
-            outcomes = await self._offload(write)
+            outcomes = await self.offload(write)
         results: list[AppendResult] = []
         for outcome in outcomes:
             if isinstance(outcome, AppendRejected):

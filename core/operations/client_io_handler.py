@@ -7,6 +7,7 @@ durable. A request for an agent goes to the worker pool, which answers through `
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -46,7 +47,7 @@ from .agent_pages import AgentPages
 from .configuration.task_settings import TaskSettings
 from .control.own_page_requests import OwnPageServices, open_worker_page, withdraw_on_page
 from .logger_core import get_logger
-from .packet_commands import OutboxPackets, PacketCommands, notice_of_limit
+from .packet_commands import OutboxPackets, PacketCommands, has_large_body, notice_of_limit
 from .router_reports import Report, RouterReports
 from .run_context import RunContext
 from .task_code.timings import timings
@@ -259,9 +260,8 @@ class ClientIOHandler:
                 | ReturnUnitPacket()
             ):
                 place = AckData(self._incarnations[channel_id], packet.seq)
-                await self._acking[channel_id].send(
-                    _Received(place, packet, self._submit(channel_id, packet, place), done)
-                )
+                pending = await self._submit(channel_id, packet, place)
+                await self._acking[channel_id].send(_Received(place, packet, pending, done))
             case ProviderEventPacket():
                 # The site itself is asked what has happened: nothing of the packet has to be kept.
                 self._on_provider_event()
@@ -318,7 +318,7 @@ class ClientIOHandler:
             )
             done()
 
-    def _submit(self, channel_id: str, packet: OutboxPackets, place: AckData) -> PendingCommand | None:
+    async def _submit(self, channel_id: str, packet: OutboxPackets, place: AckData) -> PendingCommand | None:
         """Submit an outbox packet to the ledger.
 
         Returns:
@@ -328,7 +328,9 @@ class ClientIOHandler:
         if agent is None:
             self._drop("unknown agent", None)
             return None
-        command = self._commands.command_of(agent, packet)
+        make_command = partial(self._commands.command_of, agent, packet)
+        # To check and to hash megabytes takes long.
+        command = await self._ledger.offload(make_command) if has_large_body(packet) else make_command()
         if command is None:
             self._drop(f"{type(packet).__name__} that is malformed, or does not fit its agent", None)
             return None

@@ -221,6 +221,11 @@ class PacketCommands:
         return seal(bytes(body), self._ids.salt(), agent.worker)
 
 
+def has_large_body(packet: OutboxPackets) -> bool:
+    """Return whether a page wrote so much that its packet is best translated beside the event loop."""
+    return len(memoryview(_body_of(packet))) > LARGE_BODY_BYTES
+
+
 def _body_of(packet: OutboxPackets) -> msgspec.Raw:
     """Return the part of a packet that the page wrote."""
     match packet:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import pytest
 import trio
 
 from mephisto_es.core.abstractions.blueprint import Blueprint
+from mephisto_es.core.opaque_json import LARGE_BODY_BYTES
 from mephisto_es.core.operations.packet_commands import (
     MAX_PROBLEM_LENGTH,
     MAX_PROBLEMS,
     TOO_LARGE_TO_CHECK,
+    PacketCommand,
 )
 from mephisto_es.core.operations.registry import register_mephisto_abstraction
 from mephisto_es.core.operations.run.live_task_run import LiveTaskRun
@@ -30,6 +33,8 @@ from .operator_harness import (
     open_harness,
     work,
 )
+
+T = TypeVar("T")
 
 
 @register_mephisto_abstraction()
@@ -82,6 +87,25 @@ async def test_problems_are_recorded_with_the_submission(
         event = await submitted(harness, answers)
         assert event.problems == problems
         assert harness.statuses("unit")["completed"] == 1
+
+
+async def test_a_large_submission_is_checked_and_hashed_beside_the_event_loop(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside: list[object] = []
+    async with open_harness(tmp_path) as harness:
+        ledger = harness.operator.ledger
+        offload = ledger.offload
+
+        async def noted(call: Callable[[], T], /) -> T:
+            result = await offload(call)
+            beside.append(result)
+            return result
+
+        monkeypatch.setattr(ledger, "offload", noted)
+        event = await submitted(harness, {"answer": "x" * LARGE_BODY_BYTES})
+        [made] = [result for result in beside if isinstance(result, PacketCommand)]
+        assert [payload.ref for payload in made.payloads] == [event.submission]
 
 
 async def test_problems_are_told_in_the_history(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:

@@ -101,3 +101,11 @@ async def test_an_operator_that_just_dies_does_not(make_router: MakeRouter, make
     await harness.wait_sockets(1)
     assert "busy" in (await harness.request_agent()).json()["data"]["failure_reason"]
     assert (await page.heartbeat(at=100.0)).data["last_mephisto_ping"] < 100_000
+
+
+async def test_a_large_submission_reaches_the_operator_whole(harness: RouterHarness) -> None:
+    operator = await harness.operator({"a": "in task", "b": "in task"})
+    for token, values in (("a", ["\u00e4", 1.5] * 70_000), ("b", [])):
+        assert (await harness.submit(token, values)).status_code == 200
+        packet = await operator.expect("submit_unit")
+        assert (packet.subject_id, packet.data) == (token, {"final_data": values})

@@ -1,7 +1,8 @@
 """Reads request bodies under limits of size, time and speed, and JSON in them without holding up other requests."""
 
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -15,6 +16,8 @@ from .client_address import client_address
 
 #: A body may be slower than this only as long as a client may pause.
 MIN_BYTES_PER_SECOND = 1024
+
+T = TypeVar("T")
 
 
 class BodyLimits(NamedTuple):
@@ -91,16 +94,20 @@ class BodyReader:
         if scope.cancelled_caught:
             raise RefusalError(408, "The body did not arrive in time.")
 
-    async def read_body(self, request: Request) -> bytes:
-        """Read a request's whole body as strict JSON; see `strict_json`.
+    async def read_body(self, request: Request, read: Callable[[bytes], T]) -> T:
+        """Read a request's whole body as strict JSON of one shape.
+
+        Args:
+            request: the request.
+            read: takes the strict JSON and raises `MalformedJsonError`, like `json_text.reader`.
 
         Raises:
             RefusalError: it is too large, the client stopped sending it or is too slow, or there is no room for it.
-            MalformedJsonError: it is not JSON that every reader can read.
+            MalformedJsonError: it is not JSON that every reader can read, or has another shape.
         """
         pieces: list[bytes] = []
         size = 0
-        text = b""
+        bodies: list[T] = []
 
         async def keep(piece: bytes, body: PooledBody) -> None:
             nonlocal size
@@ -109,11 +116,10 @@ class BodyReader:
             pieces.append(piece)
 
         async def check() -> None:
-            nonlocal text
-            text = await self.strict_json(b"".join(pieces))
+            bodies.append(await self._check(size, lambda: read(strict_json(b"".join(pieces)))))
 
         await self.read_pieces(request, keep, check)
-        return text
+        return bodies[0]
 
     async def strict_json(self, text: bytes) -> bytes:
         """Return `json_text.strict_json` of a text from a page; a large one is checked beside the event loop.
@@ -121,9 +127,13 @@ class BodyReader:
         Raises:
             MalformedJsonError: it is not JSON that every reader can read.
         """
-        if len(text) <= LARGE_BODY_BYTES:
-            return strict_json(text)
-        return await anyio.to_thread.run_sync(strict_json, text, limiter=self._checking)
+        return await self._check(len(text), partial(strict_json, text))
+
+    async def _check(self, size_bytes: int, check: Callable[[], T]) -> T:
+        """Check a text of some size, beside the event loop if it is large."""
+        if size_bytes <= LARGE_BODY_BYTES:
+            return check()
+        return await anyio.to_thread.run_sync(check, limiter=self._checking)
 
 
 def is_form(request: Request) -> bool:

@@ -286,7 +286,7 @@ class Routes:
             raise
 
     async def _read(self, request: Request, read: Callable[[bytes], T]) -> T:
-        return read(await self._bodies.read_body(request))
+        return await self._bodies.read_body(request, read)
 
 
 async def _answer_if_there(request: Request, ask: Callable[[], Awaitable[bytes]]) -> Response:

@@ -87,7 +87,7 @@ class RunRoutes:
     async def claim(self, request: Request) -> Response:
         """POST /run_page: let the router belong to a run, and say which files of its page have yet to be sent."""
         check_operator(self._secret, request)
-        body = read_claim(await self._bodies.read_body(request))
+        body = await self._bodies.read_body(request, read_claim)
         missing = await self._change(partial(self._page.claim, body.run, body.files))
         return Response(encode({"missing": missing}), media_type=JSON)
 
@@ -121,7 +121,7 @@ class RunRoutes:
     async def release(self, request: Request) -> Response:
         """POST /release_run: let the router belong to nobody; it serves a page that says so."""
         check_operator(self._secret, request)
-        body = read_release(await self._bodies.read_body(request))
+        body = await self._bodies.read_body(request, read_release)
         waiting = self._router.figures()["outbox_length"]
         if waiting and self._page.run == body.run:
             raise RefusalError(423, f"The run has yet to take {waiting} packets of workers from this router.")

@@ -6,6 +6,7 @@ import anyio
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from ......core.opaque_json import LARGE_BODY_BYTES
 from ..counters import Counters
 from ..http.protocols import SOCKET_CONTROLS
 from .connection import POLICY_VIOLATION, Connection, is_goodbye
@@ -77,8 +78,15 @@ class SocketEndpoint:
                     await socket.send_text((b"[" + b",".join(packets) + b"]").decode())
                 else:
                     for packet in packets:
-                        await socket.send_text(packet.decode())
+                        await self._send(socket, connection, packet)
             await socket.close(connection.close_code)
         except WebSocketDisconnect:
             # The reader notices as well, and ends the connection.
             return
+
+    async def _send(self, socket: WebSocket, connection: Connection, packet: bytes) -> None:
+        if len(packet) > LARGE_BODY_BYTES and self._hub.is_operator(connection):
+            # The same bytes. As text they would be decoded and encoded at both ends, while others wait.
+            await socket.send_bytes(packet)
+        else:
+            await socket.send_text(packet.decode())
