@@ -136,8 +136,7 @@ class Ledger:
             LogError: it never will be.
         """
         await self.wait_decided()
-        # Every stream that a request writes to is in its `expected`.
-        while any(stream in append.expected for append in self._batch.appends):
+        while stream in self._batch.streams:
             await self._batch.settled.wait()
             if self._stopped is not None:
                 raise self._stopped

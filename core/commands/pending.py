@@ -42,6 +42,8 @@ class CommandBatch:
     def __init__(self) -> None:
         self.decided: list[tuple[PendingCommand, Decision]] = []
         self.appends: list[AppendRequest] = []
+        #: The streams that they write to.
+        self.streams: set[str] = set()
         #: Called once it is durable.
         self.followers: list[Callable[[], None]] = []
         #: True once it takes no more: it is full, or being committed.
@@ -54,4 +56,6 @@ class CommandBatch:
         self.decided.append((pending, decision))
         if isinstance(decision, AppendRequest):
             self.appends.append(decision)
+            # Every stream that a request writes to is in its `expected`.
+            self.streams.update(decision.expected)
             self.is_closed = len(self.appends) >= BATCH_LIMIT

@@ -246,5 +246,5 @@ class AgentPages:
     def _statuses_by_token(self) -> dict[str, str]:
         """Return the status of each agent that a router has to know."""
         state = self._ledger.state
-        agents = (state.agent_by_token(token) for token in state.tokens_of(self._run))
+        agents = (state.agent_by_token(self._run, token) for token in state.tokens_of(self._run))
         return {agent.token: agent.status.value for agent in agents if agent is not None} | self._told

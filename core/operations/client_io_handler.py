@@ -324,7 +324,7 @@ class ClientIOHandler:
         Returns:
             The pending command; None if the packet is unusable, and is acknowledged so that its router drops it.
         """
-        agent = self._ledger.state.agent_by_token(packet.subject_id or "")
+        agent = self._ledger.state.agent_by_token(self._run, packet.subject_id or "")
         if agent is None:
             self._drop("unknown agent", None)
             return None

@@ -251,7 +251,7 @@ class WorkerPool:
             else streams.onboarding_agent(run, state.agent)
         )
         # More may have happened by now, and the page may know it already.
-        state = self._ledger.state.agent_by_token(state.token) or state
+        state = self._ledger.state.agent_by_token(run, state.token) or state
         if self._ledger.state.agent_by_registration(run, state.registration) is None:
             # The task's code failed at once.
             await self._refuse_for_now(state.worker, self._task_code_of(state), request_id)
@@ -366,7 +366,7 @@ class WorkerPool:
 
     def end_gone(self, token: str) -> None:
         """End the agent whose page has gone for good."""
-        nursery, state = self._context.nursery, self._ledger.state.agent_by_token(token)
+        nursery, state = self._context.nursery, self._ledger.state.agent_by_token(self._run, token)
         if isinstance(state, AgentRecord):
             nursery.start_soon(self.agents.end_agent, state.agent, AgentDisconnected(reason=PAGE_GONE))
         elif isinstance(state, OnboardingRecord) and state.status is OnboardingStatus.ONBOARDING:

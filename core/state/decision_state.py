@@ -5,7 +5,7 @@ An index answers in a time that does not depend on the size of a run: which unit
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from ...events import streams
 from ...events.agent import (
@@ -57,7 +57,7 @@ class DecisionState(EntityStates):
         runs: the indexes of each run.
         workers_by_identity: workers by the pseudonym of provider and name.
         runs_of_task: runs of each task, the oldest first.
-        by_token: streams of agents and onboarding agents by the token of their page.
+        by_token: streams of the agents and onboarding agents of each run by the token of their page.
         update_ids: the ids of the live updates from the page of each agent at work.
     """
 
@@ -65,7 +65,7 @@ class DecisionState(EntityStates):
         super().__init__()
         self.runs = RunIndexes()
         self.workers_by_identity: dict[str, WorkerId] = {}
-        self.by_token: dict[str, str] = {}
+        self.by_token: dict[TaskRunId, dict[str, str]] = {}
         self.projects_by_name: dict[str, ProjectId] = {}
         self.tasks_by_name: dict[str, TaskId] = {}
         self.runs_of_task: dict[TaskId, list[TaskRunId]] = {}
@@ -142,7 +142,7 @@ class DecisionState(EntityStates):
         index = self.runs.of_stream(stream)
         if isinstance(event, AgentAccepted):
             index.agents_of_worker.setdefault(agent.worker, []).append(agent.agent)
-            self.by_token[agent.token] = stream
+            self.note_token(stream, agent.token)
             index.by_registration[agent.registration] = stream
         if isinstance(event, AgentUpdateReceived):
             index.count_update(event.update.size)
@@ -174,7 +174,7 @@ class DecisionState(EntityStates):
         agent = self.onboardings[stream]
         index = self.runs.of_stream(stream)
         if isinstance(event, OnboardingStarted):
-            self.by_token[agent.token] = stream
+            self.note_token(stream, agent.token)
             index.by_registration[agent.registration] = stream
         if isinstance(event, OnboardingUpdateReceived):
             index.count_update(event.update.size)
@@ -288,14 +288,18 @@ class DecisionState(EntityStates):
             if unit in index.agent_of_unit:
                 yield self.agents[streams.agent(run, index.agent_of_unit[unit])]
 
-    def agent_by_token(self, token: str) -> AgentRecord | OnboardingRecord | None:
-        """Return the agent or onboarding agent with a token; None if there is none."""
-        stream = self.by_token.get(token)
+    def agent_by_token(self, run: TaskRunId, token: str) -> AgentRecord | OnboardingRecord | None:
+        """Return the agent or onboarding agent of a run with a token; None if there is none."""
+        stream = self.by_token.get(run, {}).get(token)
         return None if stream is None else self.agents.get(stream) or self.onboardings.get(stream)
 
-    def tokens_of(self, run: TaskRunId) -> list[str]:
+    def note_token(self, stream: str, token: str) -> None:
+        """Note the token of the page of an agent or onboarding agent."""
+        self.by_token.setdefault(streams.run_of(stream), {})[token] = stream
+
+    def tokens_of(self, run: TaskRunId) -> Collection[str]:
         """Return the tokens of all agents and onboarding agents of a run."""
-        return [token for token, stream in self.by_token.items() if streams.run_of(stream) == run]
+        return self.by_token.get(run, {}).keys()
 
     def agent_by_registration(self, run: TaskRunId, registration: str) -> AgentRecord | OnboardingRecord | None:
         """Return the latest agent or onboarding agent of a page.

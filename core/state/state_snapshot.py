@@ -142,5 +142,6 @@ def restored(parts: Iterable[bytes | memoryview]) -> DecisionState:
     state.qualifications_by_name = indexes.qualifications_by_name
     state.update_ids = indexes.update_ids
     for people in (state.agents, state.onboardings):
-        state.by_token.update((one.token, stream) for stream, one in people.items())
+        for stream, one in people.items():
+            state.note_token(stream, one.token)
     return state

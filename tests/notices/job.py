@@ -62,8 +62,8 @@ async def work(operator: Operator, router: MemoryRouter, limit: int, *, rejects:
 
 
 async def review(operator: Operator, router: MemoryRouter, token: str, *, is_good: bool) -> None:
-    record = operator.ledger.state.agent_by_token(token)
-    assert record is not None
+    state = operator.ledger.state
+    [record] = [found for run in state.runs if (found := state.agent_by_token(run, token))]
     agent = AgentId(int(record.agent))
     if is_good:
         await operator.reviewer().approve_work(agent)

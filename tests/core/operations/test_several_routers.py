@@ -77,8 +77,8 @@ async def launch(
 
 
 def status_of(harness: OperatorHarness, token: str) -> str:
-    agent = harness.operator.ledger.state.agent_by_token(token)
-    assert agent is not None
+    state = harness.operator.ledger.state
+    [agent] = [found for run in state.runs if (found := state.agent_by_token(run, token))]
     return str(agent.status.value)
 
 

@@ -24,8 +24,8 @@ async def page_of(router: MemoryRouter, token: str) -> Any:
 
 
 def agent_of(harness: OperatorHarness, token: str) -> AgentId:
-    agent = harness.operator.ledger.state.agent_by_token(token)
-    assert agent is not None
+    state = harness.operator.ledger.state
+    [agent] = [found for run in state.runs if (found := state.agent_by_token(run, token))]
     return AgentId(agent.agent)
 
 

@@ -66,10 +66,10 @@ def test_every_index_agrees_with_the_entities(requests: tuple[AppendRequest, ...
     state = state_after(requests)
     for run, index in state.runs.items():
         check_run(state, run, index)
-    for agent in state.agents.values():
-        assert state.agent_by_token(agent.token) == agent
-    for onboarding in state.onboardings.values():
-        assert state.agent_by_token(onboarding.token) == onboarding
+    for stream, agent in state.agents.items():
+        assert state.agent_by_token(streams.run_of(stream), agent.token) == agent
+    for stream, onboarding in state.onboardings.items():
+        assert state.agent_by_token(streams.run_of(stream), onboarding.token) == onboarding
     known = [worker for worker in state.workers.values() if worker.status is not WorkerStatus.ERASED]
     assert state.workers_by_identity == {worker.identity: worker.worker for worker in known}
     for category, highest in state.highest_ids().items():
@@ -81,7 +81,7 @@ def test_a_run_that_does_not_exist_is_refused_and_not_made() -> None:
     state = DecisionState()
     with pytest.raises(UnknownEntityError, match="there is no run-7"):
         state.agent_by_registration(TaskRunId(7), "registration")
-    assert state.agent_by_token("token") is None
+    assert state.agent_by_token(TaskRunId(7), "token") is None
     assert state.runs == {}
 
 
