@@ -50,10 +50,10 @@ class ProveReport(msgspec.Struct, frozen=True):
 )
 @as_json_option
 def prove_command(database: Path, work: EntityRef, seal_file: Path | None, output: Path | None, as_json: bool) -> None:
-    """Write a proof of what happened to a unit: all its events and those of its agents, and that none is left out.
+    """Write a proof of what happened to a unit: all events of it, its item and its agents, and that none is left out.
 
-    Whoever has the public key can check it with `mephisto-es verify --proof`, without the log. It has no answer and no
-    name, only commitments to them, and nothing of other units. The run must have ended.
+    Whoever has the public key can check it with `mephisto-es verify --proof`, without the log. It has no
+    worker's answer and no name, only commitments to them, and of other units only numbers. The run must have ended.
 
     For an agent it writes the receipt that the agent's worker can also get from their own page. It tells the worker no
     more than the page does, so the run may be live; what was sealed is proved, and the rest is promised.

@@ -231,7 +231,7 @@ def _verify_proof(file: Path, keys: PublicKeys, *, as_json: bool) -> int:
         proof, sealed = found.proof, found.checkpoint
         lines = [
             f"unit-{proof.unit} of run-{proof.run}, in the log {sealed.origin} of {sealed.events.size:,} events; "
-            "no event of the unit or its agents is left out"
+            "no event of the unit, its item or its agents is left out"
         ]
         for index, envelope in found.events:
             entry = entry_of(recorded_of((index + 1, envelope)))

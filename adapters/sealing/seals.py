@@ -167,7 +167,8 @@ def prove(database: Path, unit: EntityRef, seal: str) -> UnitProof:
     if status not in ENDED_RUN_STATUSES:
         raise CommandRefusedError(f"{unit} belongs to a run that is {status.value}; prove it once the run has ended")
     run = found.task_run_id
-    log = sealed_log(database, unchecked_checkpoint(seal), (f"unit/{run}/", f"agent/{run}/"))
+    kept = (f"unit/{run}/", f"assignment/{run}/", f"agent/{run}/")
+    log = sealed_log(database, unchecked_checkpoint(seal), kept)
     proof = prove_unit(log, run, found.unit_id, seal)
     if not proof.events:
         raise SealError(f"{unit} is younger than the seal", "Seal the log again, then prove it")

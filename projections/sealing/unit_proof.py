@@ -1,21 +1,22 @@
-"""Proves the history of one unit from a seal: every event of the unit and of the agents who had it, and none left out.
+"""Proves the history of one unit from a seal: each event of the unit, its assignment and its agents, and none left out.
 
 A proof has nothing else of the log. What workers wrote is not in it: events have only commitments to that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
 import msgspec
 
 from ...events import streams
 from ...events.agent import AgentAccepted
+from ...events.catalogue import AnyEvent
 from ...events.codec import UndecodableError, UnknownKindError, decode
 from ...events.envelope import Envelope
 from ...events.ids import TaskRunId, UnitId
-from ...events.unit import UnitAssigned
+from ...events.unit import UnitAssigned, UnitCreated
 from .checkpoint import (
     Checkpoint,
     EntryProof,
@@ -58,7 +59,7 @@ class ProvedUnit(NamedTuple):
 
     proof: UnitProof
     checkpoint: Checkpoint
-    #: The events of the unit and its agents, in the order of the log, each with its index in it.
+    #: The events of the unit, its assignment and its agents, in the order of the log, each with its index in it.
     events: list[tuple[int, Envelope]]
 
 
@@ -66,12 +67,13 @@ def prove_unit(log: SealedLog, run: TaskRunId, unit: UnitId, seal: str) -> UnitP
     """Return the proof of a unit.
 
     Args:
-        log: the log as it was sealed, with the streams of the run's units and agents kept.
+        log: the log as it was sealed, with the streams of the run's units, assignments and agents kept.
         run: the run of the unit.
         unit: the unit.
         seal: the seal.
     """
-    names = list(_streams_of(run, unit, [data for _, data in log.events_of(streams.unit(run, unit))]))
+    of_unit = [_decoded(data).event for _, data in log.events_of(streams.unit(run, unit))]
+    names = list(_streams_of(run, unit, of_unit))
     return UnitProof(
         run=run,
         unit=unit,
@@ -117,10 +119,10 @@ def _check_complete(proof: UnitProof, envelopes: list[Envelope]) -> None:
     """Check that no event and no agent was left out, and that nothing else is there."""
     of_unit = streams.unit(proof.run, proof.unit)
     unit_events = [one.event for one in envelopes if one.stream == of_unit]
-    wanted = {of_unit, *(streams.agent(proof.run, one.agent) for one in unit_events if isinstance(one, UnitAssigned))}
+    wanted = set(_streams_of(proof.run, proof.unit, unit_events))
     versions = {one.stream: one.version for one in proof.streams}
     if wanted != versions.keys() or len(versions) != len(proof.streams):
-        raise SealError("the proof leaves out an agent of the unit, or has another stream", _HINT)
+        raise SealError("the proof leaves out the assignment or an agent of the unit, or has another stream", _HINT)
     for name, version in versions.items():
         if [one.version for one in envelopes if one.stream == name] != list(range(1, version + 1)):
             raise SealError(f"the proof leaves out an event of {name}", _HINT)
@@ -129,10 +131,15 @@ def _check_complete(proof: UnitProof, envelopes: list[Envelope]) -> None:
             raise SealError("the proof has an event of something else", _HINT)
 
 
-def _streams_of(run: TaskRunId, unit: UnitId, events: list[bytes]) -> Iterator[str]:
-    yield streams.unit(run, unit)
-    assigned = (envelope.event for data in events if isinstance((envelope := _decoded(data)).event, UnitAssigned))
-    yield from dict.fromkeys(streams.agent(run, event.agent) for event in assigned if isinstance(event, UnitAssigned))
+def _streams_of(run: TaskRunId, unit: UnitId, unit_events: Iterable[AnyEvent]) -> Iterator[str]:
+    """Yield the streams that are the history of a unit, once each: those that its own events name."""
+    found = [streams.unit(run, unit)]
+    for event in unit_events:
+        if isinstance(event, UnitCreated):
+            found.append(streams.assignment(run, event.assignment))
+        elif isinstance(event, UnitAssigned):
+            found.append(streams.agent(run, event.agent))
+    yield from dict.fromkeys(found)
 
 
 def _decoded(data: bytes) -> Envelope:

@@ -12,6 +12,7 @@ import msgspec
 from mephisto_es.core.chain import ChainRow
 from mephisto_es.events import streams
 from mephisto_es.events.agent import AgentAccepted, AgentReturned, AgentStarted, AgentSubmitted
+from mephisto_es.events.assignment import AssignmentCreated, AssignmentLabelled, LabelSource
 from mephisto_es.events.base import PayloadRef, kind_of
 from mephisto_es.events.catalogue import AnyEvent
 from mephisto_es.events.codec import encode
@@ -40,7 +41,7 @@ class SealedUnits(NamedTuple):
 
 
 def sealed_units(count: int, key: VerifierKey, sign: Sign) -> SealedUnits:
-    """Return a sealed log in which the units take turns; every third one was returned once."""
+    """Return a sealed log in which the units take turns; some come back, some get a label by hand."""
     lives = [list(_life(number)) for number in range(1, count + 1)]
     random = Random(count)
     versions: dict[str, int] = {}
@@ -57,13 +58,14 @@ def sealed_units(count: int, key: VerifierKey, sign: Sign) -> SealedUnits:
         )
         kind = kind_of(type(event))
         rows.append(ChainRow(seq, encode(envelope), bytes(32), 1, stream, version, kind, seq, f"c/{seq}"))
-    log = SealedLog(rows, keep=("unit/", "agent/"))
+    log = SealedLog(rows, keep=("unit/", "assignment/", "agent/"))
     return SealedUnits(log, sign_checkpoint(log.checkpoint(key.name), key, sign), count)
 
 
 def _life(number: int) -> Iterator[tuple[str, AnyEvent]]:
     unit, agent = UnitId(number), AgentId(2 * number)
-    of_unit = streams.unit(RUN, unit)
+    of_unit, of_assignment = streams.unit(RUN, unit), streams.assignment(RUN, AssignmentId(number))
+    yield of_assignment, AssignmentCreated(assignment=AssignmentId(number), number=number - 1, data=_NOTHING)
     yield of_unit, UnitCreated(unit=unit, assignment=AssignmentId(number), index=0, pay_cents=5)
     yield of_unit, UnitLaunched()
     if number % 3 == 0:
@@ -74,6 +76,13 @@ def _life(number: int) -> Iterator[tuple[str, AnyEvent]]:
     yield streams.agent(RUN, agent), AgentStarted()
     yield streams.agent(RUN, agent), AgentSubmitted(submission=_NOTHING)
     yield of_unit, UnitCompleted(agent=agent)
+    if number % 2 == 0:
+        yield (
+            of_assignment,
+            AssignmentLabelled(
+                question="rating", label=_NOTHING, source=LabelSource.ADJUDICATION, units=(unit,), reviewer="user/ann"
+            ),
+        )
 
 
 def _accept(number: int, agent: AgentId) -> Iterator[tuple[str, AnyEvent]]:
@@ -102,7 +111,16 @@ def forgeries(sealed: SealedUnits, other_seal: str, count: int, seed: int) -> It
     random = Random(seed)
     kinds: list[Callable[[Any, Any, Random], Any]] = [
         *(_leave_out_event, _leave_out_stream, _swap_unit, _mix_units, _change_event, _swap_hashes, _drop_hash),
-        *(_move_event, _understate, _change_size, _change_root, _add_event, _change_streams),
+        *(
+            _leave_out_label,
+            _other_assignment,
+            _move_event,
+            _understate,
+            _change_size,
+            _change_root,
+            _add_event,
+            _change_streams,
+        ),
     ]
     for number in range(count):
         one, another = (json.loads(sealed.proof(unit)) for unit in random.sample(range(1, sealed.units + 1), 2))
@@ -137,6 +155,25 @@ def _leave_out_event(one: Any, _: Any, random: Random) -> Any:
 def _leave_out_stream(one: Any, _: Any, random: Random) -> Any:
     name = one["streams"].pop(random.randrange(len(one["streams"])))["stream"]
     one["events"] = [each for each in one["events"] if json.loads(each["event"])["stream"] != name]
+    return one
+
+
+def _leave_out_label(one: Any, another: Any, random: Random) -> Any:
+    """Leave out all that happened to the assignment."""
+    one["streams"] = [each for each in one["streams"] if not each["stream"].startswith("assignment/")]
+    one["events"] = [
+        each for each in one["events"] if not json.loads(each["event"])["stream"].startswith("assignment/")
+    ]
+    return one
+
+
+def _other_assignment(one: Any, another: Any, random: Random) -> Any:
+    """Show what happened to the assignment of another unit in place of its own."""
+    _leave_out_label(one, another, random)
+    one["streams"] += [each for each in another["streams"] if each["stream"].startswith("assignment/")]
+    one["events"] += [
+        each for each in another["events"] if json.loads(each["event"])["stream"].startswith("assignment/")
+    ]
     return one
 
 

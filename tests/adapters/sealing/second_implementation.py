@@ -203,7 +203,9 @@ def verify_unit(text: str, key: str) -> list[Any]:
         events.append(json.loads(one["event"]))
     of_unit = f"unit/{proof['run']}/{proof['unit']}"
     agents = {event["event"]["agent"] for event in events if event["event"]["kind"] == "unit_assigned"}
-    assert versions.keys() == {of_unit, *(f"agent/{proof['run']}/{agent}" for agent in agents)}
+    (assignment,) = (event["event"]["assignment"] for event in events if event["event"]["kind"] == "unit_created")
+    of_assignment = f"assignment/{proof['run']}/{assignment}"
+    assert versions.keys() == {of_unit, of_assignment, *(f"agent/{proof['run']}/{agent}" for agent in agents)}
     for name, version in versions.items():
         assert [event["version"] for event in events if event["stream"] == name] == [*range(1, version + 1)]
     assert {event["stream"] for event in events} == versions.keys()

@@ -13,10 +13,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mephisto_es.adapters.cli import main as command
+from mephisto_es.adapters.sealing.extra import PublicKeys
+from mephisto_es.adapters.sealing.keys import make_key
+from mephisto_es.adapters.sealing.seals import verify_proof
+from mephisto_es.projections.sealing.notes import SealError
 
 from ...json_schema import assert_fits
 from ..log.support import edited
 from . import second_implementation
+from .proof_samples import sealed_units
 from .sealed_history import ENDED, HALF, HISTORY, LIVE, STATE, commit, run_of
 
 FORGERIES = int(os.environ.get("FORGERIES", "12"))
@@ -52,7 +57,7 @@ def test_a_unit_is_proved_without_the_log(folder: Path) -> None:
         shown = ask("verify", "--proof", proof, "--public-key", seal["public_key"])
         assert shown.exit_code == 0, shown.output
         assert shown.stdout.startswith(f"genuine  unit-{unit} of run-{run_of(unit)}, in the log example.edu/lab of ")
-        assert "; no event of the unit or its agents is left out\n" in shown.stdout
+        assert "; no event of the unit, its item or its agents is left out\n" in shown.stdout
         events = second_implementation.verify_unit(proof.read_text(), seal["public_key"])
         assert len(shown.stdout.splitlines()) == 1 + len(events)
         recorded = [event for one in HISTORY for event in one.events if event[0] in {each["stream"] for each in events}]
@@ -108,6 +113,34 @@ def test_an_event_that_is_left_out_is_noticed(folder: Path) -> None:
     for index in range(len(whole["streams"])):
         path.write_text(json.dumps(whole | {"streams": whole["streams"][:index] + whole["streams"][index + 1 :]}))
         assert not structured(1, "verify", "--proof", path, "--public-key", seal["public_key"])["genuine"]
+
+
+def test_a_proof_has_what_happened_to_the_item_of_a_unit(tmp_path: Path) -> None:
+    """A label that a reviewer decided is an event on the item: a proof without it is refused by every verifier."""
+    key = make_key(tmp_path / "lab.key", "lab")
+    units = sealed_units(4, key.verifier, key.sign)
+    proof = json.loads(units.proof(2))
+    kinds = [json.loads(one["event"])["event"]["kind"] for one in proof["events"]]
+    assert "assignment_labelled" in kinds
+    proof["events"] = [one for one in proof["events"] if "assignment_labelled" not in one["event"]]
+    with pytest.raises(SealError, match="leaves out an event of assignment/3/2"):
+        verify_proof(json.dumps(proof), PublicKeys(key.verifier.text))
+    proof["streams"] = [one for one in proof["streams"] if not one["stream"].startswith("assignment/")]
+    proof["events"] = [one for one in proof["events"] if '"stream":"assignment/' not in one["event"]]
+    with pytest.raises(SealError, match="leaves out the assignment"):
+        verify_proof(json.dumps(proof), PublicKeys(key.verifier.text))
+
+
+def test_the_command_proves_the_item_of_a_unit(folder: Path) -> None:
+    seal = sealed(folder)
+    run, unit = run_of(ENDED[0]), ENDED[0]
+    proof = json.loads(
+        Path(structured(0, "prove", folder, f"unit-{unit}", "--seal", seal["seal"])["proof"]).read_text()
+    )
+    assignment = STATE.units[f"unit/{run}/{unit}"].assignment
+    versions = {one["stream"]: one["version"] for one in proof["streams"]}
+    events = [event for one in HISTORY for event in one.events if event.stream == f"assignment/{run}/{assignment}"]
+    assert versions[f"assignment/{run}/{assignment}"] == len(events) > 0
 
 
 def test_another_key_has_sealed_nothing(folder: Path) -> None:

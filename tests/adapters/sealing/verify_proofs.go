@@ -47,8 +47,9 @@ type envelope struct {
 	Stream  string `json:"stream"`
 	Version int64  `json:"version"`
 	Event   struct {
-		Kind  string `json:"kind"`
-		Agent *int64 `json:"agent"`
+		Kind       string `json:"kind"`
+		Agent      *int64 `json:"agent"`
+		Assignment *int64 `json:"assignment"`
 	} `json:"event"`
 }
 
@@ -112,6 +113,9 @@ func check(asked question) error {
 		seen[found.Stream]++
 		if found.Version != seen[found.Stream] {
 			return errors.New("an event is left out")
+		}
+		if found.Event.Kind == "unit_created" && found.Event.Assignment != nil {
+			wanted[fmt.Sprintf("assignment/%d/%d", proof.Run, *found.Event.Assignment)] = true
 		}
 		if found.Event.Kind == "unit_assigned" && found.Event.Agent != nil {
 			wanted[fmt.Sprintf("agent/%d/%d", proof.Run, *found.Event.Agent)] = true
