@@ -25,15 +25,13 @@ from ...core.operations.logger_core import get_logger
 from ...core.operations.registry import register_mephisto_abstraction
 from .data_files import READERS, read_file
 from .file_remarks import FileRemarks
-from .form_spec import AnyField, read_form
+from .form_spec import AnyField
 from .form_validation import problems_of
 from .html.html_page import HtmlPage, is_html_task
 from .items.item_checks import ItemRules, ItemsSeen, check_item, check_items, checked
 from .items.overlap import KEY as OVERLAP_KEY
-from .items.overlap import read_overlap
 from .items.stop_rule import KEY as STOP_KEY
-from .items.stop_rule import read_stop_rule
-from .items.unit_counts import UnitCounts, check_units_per_assignment
+from .items.unit_counts import check_units_per_assignment, read_unit_counts, stock_form
 from .onboarding.training import check_no_training, passing, training_of
 from .page_checks import check_page
 from .page_files import CLIENT, MEDIA_FOLDER, check_folder, put_folder, put_media, put_page
@@ -157,6 +155,16 @@ class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
             self.shared_state = replace(self.shared_state, validate_onboarding=passing(training))
 
     @classmethod
+    def check_settings(cls, args: DictConfig) -> None:
+        """Check the form, and how many units items get.
+
+        Raises:
+            ConfigError: a setting is wrong.
+        """
+        check_units_per_assignment(args.blueprint.units_per_assignment)
+        read_unit_counts(args.blueprint).check()
+
+    @classmethod
     def assert_task_args(cls, args: DictConfig, shared_state: SharedTaskState) -> None:
         """Check whether the data, the page and the settings fit together.
 
@@ -166,7 +174,6 @@ class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
         if not isinstance(shared_state, SharedStaticTaskState):
             raise ConfigError("a static task takes a SharedStaticTaskState", key="shared_state")
         super().assert_task_args(args, shared_state)
-        check_units_per_assignment(args.blueprint.units_per_assignment)
         settings = plain_settings(args.blueprint)
         cls._check_unit_counts(args, shared_state)
         check_folder("media_dir", settings["media_dir"])
@@ -204,8 +211,7 @@ class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
                     key=key,
                     hint=f"Remove {key}",
                 )
-        counts = _unit_counts(args)
-        counts.check()
+        counts = read_unit_counts(args.blueprint)
         given = shared_state.static_task_data
         if counts.overlap is not None and given is not None and not isinstance(given, Collection):
             raise ConfigError(
@@ -228,7 +234,7 @@ class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
         Raises:
             ConfigError: there is an overlap that is stratified by a column which an item does not have.
         """
-        counts = _unit_counts(self.args)
+        counts = read_unit_counts(self.args.blueprint)
         units = counts.usual
         if counts.overlap is not None:
             items = self._all_items()
@@ -246,7 +252,7 @@ class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
         given = self.shared_state.static_task_data
         if given is not None and not isinstance(given, Collection):
             return None
-        counts = _unit_counts(self.args)
+        counts = read_unit_counts(self.args.blueprint)
         if counts.overlap is not None:
             items = self._all_items()
             return counts.planned(len(items), counts.of(items))
@@ -258,7 +264,7 @@ class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
     @cached_property
     def label_plan(self) -> LabelPlan | None:
         """The setting `stop_when`."""
-        return _unit_counts(self.args).plan
+        return read_unit_counts(self.args.blueprint).plan
 
     def build_page(self, static_dir: Path) -> None:
         """Put the stock page, or the task's own, in place, and the media beside it.
@@ -293,7 +299,7 @@ class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
     @cached_property
     def _form(self) -> list[AnyField]:
         """The fields of the stock page's form; empty if the page is another, or has its default form."""
-        return _stock_form(plain_settings(self.args.blueprint))
+        return stock_form(self.args.blueprint)
 
     def get_frontend_args(self) -> Update:
         """Return what every page gets, and the settings of the stock page."""
@@ -346,18 +352,6 @@ def _rules(args: DictConfig, source: str) -> ItemRules:
     settings = plain_settings(args.blueprint)
     shown = () if settings["task_source"] is not None else read_settings(settings)[0].media_columns
     return ItemRules(source, args.task.max_item_bytes, shown, check_folder("media_dir", settings["media_dir"]))
-
-
-def _unit_counts(args: DictConfig) -> UnitCounts:
-    settings = plain_settings(args.blueprint)
-    plan = read_stop_rule(settings["stop_when"], _stock_form(settings), settings["units_per_assignment"])
-    usual = settings["units_per_assignment"] if plan is None else plan.rule.least
-    return UnitCounts(usual, read_overlap(settings["overlap"], usual), plan)
-
-
-def _stock_form(settings: dict[str, Any]) -> list[AnyField]:
-    has_stock_form = settings["task_source"] is None and settings["form"] is not None
-    return read_form(settings["form"], "mephisto.blueprint.form") if has_stock_form else []
 
 
 def _named_files(blueprint: DictConfig) -> list[str]:

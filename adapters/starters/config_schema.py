@@ -22,6 +22,8 @@ from ...core.operations.registry import (
 )
 from ...projections.mephisto_db.queries import JsonValue
 from ..blueprints.form_spec import AnyField
+from ..blueprints.items.overlap import Overlap
+from ..blueprints.items.stop_rule import StopWhen
 
 SCHEMA_ID = "urn:mephisto-es:config:1"
 _Schema = dict[str, JsonValue]
@@ -39,8 +41,9 @@ _TYPES: dict[object, JsonValue] = {
 }
 #: A reference to another setting, which is allowed in place of any value.
 _REFERENCE: _Schema = {"type": "string", "pattern": r"\$\{.*\}"}
-#: Settings whose values have a form of their own.
-_FORMS = {"form": "#/$defs/form"}
+_DEFINITIONS = "#/$defs/"
+#: The types of settings whose values have a form of their own.
+_FORMS: dict[str, object] = {"form": list[AnyField], "stop_when": StopWhen, "overlap": Overlap}
 
 
 def config_schema() -> _Schema:
@@ -53,7 +56,7 @@ def config_schema() -> _Schema:
         elif isinstance(hint, type) and dataclasses.is_dataclass(hint):
             sections[part] = _section(_settings(hint))
     sections |= {name: one for name, one in _settings(MephistoConfig).items() if name not in sections}
-    fields, definitions = msgspec.json.schema_components([list[AnyField]], ref_template="#/$defs/{name}")
+    forms, definitions = msgspec.json.schema_components(_FORMS.values(), ref_template=f"{_DEFINITIONS}{{name}}")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": SCHEMA_ID,
@@ -63,7 +66,7 @@ def config_schema() -> _Schema:
             "defaults": {"type": "array", "items": _choices(), "description": "Plugins and files to start from."},
             "mephisto": _section(sections),
         },
-        "$defs": {**cast(_Schema, definitions), "form": cast(JsonValue, fields[0])},
+        "$defs": {**cast(_Schema, definitions), **dict(zip(_FORMS, cast(list[JsonValue], forms), strict=True))},
     }
 
 
@@ -100,7 +103,9 @@ def _settings(args: type) -> _Schema:
 
 def _setting(field: dataclasses.Field[Any], hint: object) -> _Schema:
     members = [member for member in get_args(hint) if member is not NoneType] if _is_union(hint) else [hint]
-    values: list[JsonValue] = [{"$ref": _FORMS[field.name]}] if field.name in _FORMS else [*map(_value, members)]
+    values: list[JsonValue] = (
+        [{"$ref": f"{_DEFINITIONS}{field.name}"}] if field.name in _FORMS else [*map(_value, members)]
+    )
     # A default of None means that the setting may be missing, and everything may be a reference.
     schema: _Schema = {"anyOf": [*values, {"type": "null"}, _REFERENCE], "description": str(field.metadata["help"])}
     default = field.default

@@ -52,6 +52,17 @@ class Blueprint(ABC):
         self.shared_state = shared_state
 
     @classmethod
+    def check_settings(cls, args: DictConfig) -> None:
+        """Check the settings of a run, without its script, its data or its page.
+
+        Args:
+            args: the whole configuration.
+
+        Raises:
+            ConfigError: a setting is wrong.
+        """
+
+    @classmethod
     def assert_task_args(
         cls,
         args: DictConfig,
@@ -62,6 +73,7 @@ class Blueprint(ABC):
         Raises:
             ConfigError: a setting is wrong or a file is missing.
         """
+        cls.check_settings(args)
         read_tips(args.blueprint.tips_location)
 
     @classmethod

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from random import Random
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from ....core.abstractions.agent import Update
 from ....core.errors import ConfigError
@@ -18,13 +20,12 @@ KEY = "mephisto.blueprint.overlap"
 class Overlap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The items that get more answers."""
 
-    #: Share of the items.
-    fraction: float
-    #: Units for each of these; the others get `units_per_assignment`.
-    count: int
-    #: A column: of the items with each of its values, the same share is chosen.
-    stratify_by: str | None = None
-    seed: int = 0
+    fraction: Annotated[float, Meta(description="The share of the items that get more units.")]
+    count: Annotated[int, Meta(description="Units for each of these; the others get units_per_assignment.")]
+    stratify_by: Annotated[
+        str | None, Meta(description="A column: of the items with each of its values, the same share is chosen.")
+    ] = None
+    seed: Annotated[int, Meta(description="Another seed chooses other items.")] = 0
 
 
 def read_overlap(setting: Mapping[str, object] | None, units_per_assignment: int) -> Overlap | None:

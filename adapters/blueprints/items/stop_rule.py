@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from ....core.commands.labels import LabelPlan
 from ....core.errors import ConfigError
@@ -22,17 +23,19 @@ MAX_CLASSES = 100
 class StopWhen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The setting `stop_when`."""
 
-    #: Probability of an item's label from which on it gets no more answers.
-    confidence: float = 0.95
-    #: Answers at least and at most.
-    least: int = msgspec.field(name="min", default=2)
-    most: int = msgspec.field(name="max", default=5)
-    #: The field of the submission; by default the only choice of the form.
-    answer: str | None = None
-    #: All possible answers; by default the options of the form's field.
-    classes: list[Any] | None = None
-    #: Probability that an answer is right; by default it is estimated from the answers.
-    accuracy: float | None = None
+    confidence: Annotated[float, Meta(description="The probability of an item's label that is enough.")] = 0.95
+    least: Annotated[int, Meta(description="Answers to an item at least.")] = msgspec.field(name="min", default=2)
+    most: Annotated[int, Meta(description="Answers to an item at most.")] = msgspec.field(name="max", default=5)
+    answer: Annotated[
+        str | None, Meta(description="The field of the submission; by default the only choice of the form.")
+    ] = None
+    classes: Annotated[
+        list[Any] | None, Meta(description="All possible answers; by default the options of the form's field.")
+    ] = None
+    accuracy: Annotated[
+        float | None,
+        Meta(description="The probability that an answer is right; by default it is estimated from the answers."),
+    ] = None
 
 
 _SETTINGS = [field.encode_name for field in msgspec.structs.fields(StopWhen)]

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from ....core.abstractions.agent import Update
 from ....core.abstractions.blueprint import PlannedUnits
 from ....core.commands.labels import LabelPlan
 from ....core.errors import ConfigError
+from ..form_spec import AnyField, read_form
 from .overlap import KEY as OVERLAP_KEY
-from .overlap import Overlap, chosen_items
+from .overlap import Overlap, chosen_items, read_overlap
 from .stop_rule import KEY as STOP_KEY
+from .stop_rule import read_stop_rule
 
 
 class UnitCounts(msgspec.Struct, frozen=True):
@@ -58,6 +62,35 @@ class UnitCounts(msgspec.Struct, frozen=True):
         if self.plan is None:
             return PlannedUnits(first, max(counts or (), default=self.usual))
         return PlannedUnits(items * self.plan.rule.most, self.plan.rule.most, first)
+
+
+def read_unit_counts(blueprint: DictConfig) -> UnitCounts:
+    """Return the numbers of units that a static task's settings give to items. Other settings are not looked at.
+
+    Raises:
+        ConfigError: they make no sense.
+        InterpolationResolutionError: one of them refers to a setting that does not exist.
+    """
+    units = int(blueprint.units_per_assignment)
+    plan = read_stop_rule(_plain(blueprint.stop_when), stock_form(blueprint), units)
+    usual = units if plan is None else plan.rule.least
+    return UnitCounts(usual, read_overlap(_plain(blueprint.overlap), usual), plan)
+
+
+def stock_form(blueprint: DictConfig) -> list[AnyField]:
+    """Return the fields of the stock page's form; none if the page is another, or has no form.
+
+    Raises:
+        ConfigError: a field is wrong.
+        InterpolationResolutionError: one of the settings refers to one that does not exist.
+    """
+    fields = _plain(blueprint.form) if blueprint.task_source is None else None
+    return [] if fields is None else read_form(fields, "mephisto.blueprint.form")
+
+
+def _plain(setting: object) -> Any:
+    """Return a setting as plain data, whose form the reader of each setting checks."""
+    return OmegaConf.to_container(setting, resolve=True) if isinstance(setting, DictConfig | ListConfig) else setting
 
 
 def check_units_per_assignment(units: int) -> None:

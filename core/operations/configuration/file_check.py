@@ -216,6 +216,7 @@ def _composed(file: Path, remarks: list[str], chosen: Mapping[AbstractionType, s
         _resolve(config, remarks)
         check_run_config(config.mephisto)
         has_stand_ins = len(remarks) > known
+        _check_blueprint(config.mephisto)
         _check_provider(config.mephisto, remarks if has_stand_ins else None)
     except ConfigError as error:
         return [str(error)]
@@ -230,6 +231,20 @@ def _composed(file: Path, remarks: list[str], chosen: Mapping[AbstractionType, s
         else:
             remarks.append(f"{said} yet")  # a script may build it
     return problems
+
+
+def _check_blueprint(run_config: DictConfig) -> None:
+    """Check what the blueprint can check of the settings alone; those that a script has to give are left to the launch.
+
+    Raises:
+        ConfigError: a setting is wrong.
+    """
+    complete = complete_run_config(run_config)
+    blueprint = get_blueprint_from_type(str(complete.blueprint[AbstractionType.BLUEPRINT.type_field]))
+    try:
+        blueprint.check_settings(complete)
+    except (MissingMandatoryValue, InterpolationResolutionError):
+        return
 
 
 def _check_provider(run_config: DictConfig, remarks: list[str] | None) -> None:

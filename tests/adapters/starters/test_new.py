@@ -89,6 +89,23 @@ def test_the_schema_names_types_choices_and_meanings() -> None:
     assert set(scale["required"]) >= {"type", "name"}
 
 
+def test_the_schema_has_the_keys_of_settings_that_are_mappings() -> None:
+    schema: Any = config_schema()
+    blueprint = schema["properties"]["mephisto"]["properties"]["blueprint"]["properties"]
+    assert blueprint["stop_when"]["anyOf"][0] == {"$ref": "#/$defs/stop_when"}
+    stop_when = schema["$defs"][schema["$defs"]["stop_when"]["$ref"].rpartition("/")[2]]
+    assert stop_when["properties"].keys() == {"confidence", "min", "max", "answer", "classes", "accuracy"}
+    assert stop_when["additionalProperties"] is False
+    assert stop_when["properties"]["max"] == {
+        "type": "integer",
+        "description": "Answers to an item at most.",
+        "default": 5,
+    }
+    overlap = schema["$defs"][schema["$defs"]["overlap"]["$ref"].rpartition("/")[2]]
+    assert overlap["required"] == ["fraction", "count"]
+    assert all(one["description"] for one in (*stop_when["properties"].values(), *overlap["properties"].values()))
+
+
 def unknown_settings(config: Any, schema: Any) -> Iterator[str]:
     """Yield the settings of a configuration that a schema does not have."""
     sections = schema["properties"]["mephisto"]["properties"]

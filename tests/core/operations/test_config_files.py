@@ -226,6 +226,26 @@ CONFIGS: list[tuple[str, str, FileVerdict, tuple[str, ...]]] = [
         ("there is no setting 'mephisto.blueprint.task_sauce'", "'mephisto.blueprint.units_per_assignmnet'"),
     ),
     (
+        "misspelt_key_of_stop_when",
+        conf(
+            "static_task", f"{CSV}\nform: [{{name: a, type: choice, options: [x, y]}}]\nstop_when: {{confidense: 0.9}}"
+        ),
+        NOT,
+        ("mephisto.blueprint.stop_when has no 'confidense'. Did you mean 'confidence'?",),
+    ),
+    (
+        "misspelt_key_of_overlap",
+        conf("static_task", f"{CSV}\noverlap: {{fraction: 0.5, counts: 3}}"),
+        NOT,
+        ("mephisto.blueprint.overlap has no 'counts'. Did you mean 'count'?",),
+    ),
+    (
+        "stop_when_of_the_script",
+        conf("static_task", f"{CSV}\nstop_when: {{confidence: '${{sure_enough}}', classes: [x, y], answer: a}}"),
+        REMARKS,
+        ("Interpolation key 'sure_enough' not found",),
+    ),
+    (
         "dotted_setting",
         conf("static_task", "nodata.csv: x"),
         NOT,
