@@ -11,18 +11,21 @@ from .errors import AmbiguousReferenceError, UnknownEntityError
 
 WORKER = "worker"
 KINDS = ("run", "assignment", "unit", "agent", "onboarding", WORKER)
+#: Kinds whose history can be asked for. Payments and resources are named with their kind: `payment-7`.
+RECORD_KINDS = ("payment", "resource")
+HISTORY_KINDS = (*KINDS, *RECORD_KINDS)
 #: Prefixes that say whether an id or a name is meant, for the rare case that a text is both.
 ID_PREFIX, NAME_PREFIX = "id=", "name="
 #: Characters of a name or an id; longer ones are refused without a lookup.
 MAX_CHARACTERS = 500
 
-_REF = re.compile(rf"(?:({'|'.join(KINDS)})[- ]?)?(0*)(\d{{1,18}})", re.IGNORECASE | re.ASCII)
+_REF = re.compile(rf"(?:({'|'.join(HISTORY_KINDS)})[- ]?)?(0*)(\d{{1,18}})", re.IGNORECASE | re.ASCII)
 
 
 class EntityRef(NamedTuple):
     """A reference to one entity, by kind and id."""
 
-    #: One of `KINDS`.
+    #: One of `HISTORY_KINDS`.
     kind: str
     number: int
 
@@ -85,8 +88,9 @@ def find_entity(lookup: EntityLookup, text: str, kinds: Sequence[str]) -> Entity
 
 def _by_id(text: str, kinds: Sequence[str]) -> Iterator[EntityRef]:
     for kind in kinds:
-        ref = parse_entity_ref(text, kind)
-        if ref is not None:
+        # A number alone is no payment or resource.
+        ref = parse_entity_ref(text, None if kind in RECORD_KINDS else kind)
+        if ref is not None and ref.kind == kind:
             yield ref
 
 

@@ -51,7 +51,7 @@ async def test_a_run_that_can_be_resumed_keeps_its_server_until_it_is_named(tmp_
     [resource] = held_by(data_dir)
     assert (resource["run"], resource["run_status"], resource["is_resumable"]) == ("run-1", "live", True)
     assert resource["held"]["details"]["pid"] == router
-    assert "run-1 live local_router" in " ".join(said("resources", "list", data_dir).split())
+    assert "resource-1 run-1 live local_router" in " ".join(said("resources", "list", data_dir).split())
     assert release(data_dir).splitlines() == [
         "run-1 is live and keeps its local_router.",
         "There is nothing to release.",

@@ -141,6 +141,8 @@ def _about_list(one: ListReport) -> str:
     said = []
     if one.outcome is not RoundOutcome.SETTLED:
         said.append(f"{one.outcome.value}: {one.reason}" if one.reason else one.outcome.value)
+    elif one.reason:
+        said.append(one.reason)
     for workers, how in ((one.put_in_there, "put in"), (one.taken_out_there, "taken out")):
         if workers:
             named = ", ".join(f"worker-{worker}" for worker in workers[:MOST_NAMED])

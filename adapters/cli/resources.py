@@ -132,11 +132,14 @@ async def _release_all(database: Path, chosen: Sequence[RunResource]) -> int:
 
 def _table(resources: Sequence[RunResource]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("run", "status", "holds", "since", "details"):
+    for column in ("resource", "run", "status", "holds", "since", "details"):
         table.add_column(column)
     for one in resources:
         held = one.held
         maybe = "perhaps " if held.status == ResourceStatus.INTENDED.value else ""
         details = ", ".join(f"{name} {value}" for name, value in held.details.items())
-        table.add_row(one.run, one.run_status, f"{maybe}{held.resource_type}", date_of(held.since), escape(details))
+        name = f"resource-{held.number}"
+        table.add_row(
+            name, one.run, one.run_status, f"{maybe}{held.resource_type}", date_of(held.since), escape(details)
+        )
     return table

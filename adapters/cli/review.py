@@ -9,6 +9,7 @@ from typing import Unpack
 import click
 import trio
 
+from ...core.commands.review import Verdict
 from ...core.entity_ref import EntityRef
 from ...core.operations.configuration.money import amount, cents
 from ...core.operations.control.requests import (
@@ -17,11 +18,14 @@ from ...core.operations.control.requests import (
     OpinionRequest,
     Reply,
     ReviewRequest,
+    VerdictRequest,
     WithdrawVerdictRequest,
 )
 from ...events.ids import TaskRunId
+from ..composition.rejections import rejection_warnings
 from ..control.protocol import author_of
 from ..control.reviews import record_verdicts
+from ..log.sqlite.as_of import open_as_of
 from ..terminal import echo
 from .common.arguments import (
     LogCommand,
@@ -159,11 +163,16 @@ def _record(database: Path, author: str | None, decisions: Sequence[ReviewReques
     Raises:
         CommandRefusedError: one was refused; the others were still tried.
     """
+    rejected = [one.agent for one in decisions if isinstance(one, VerdictRequest) and one.verdict is Verdict.REJECTED]
+    with open_as_of(database) as moment:
+        warnings = rejection_warnings(moment, rejected)
     with progress(f"recording {len(decisions):,} verdicts", len(decisions)) as advance:
 
         def on_recorded(decision: ReviewRequest, reply: Reply) -> None:
             advance()
             _print_recorded(decision, reply)
+            if decision.agent in rejected and decision.agent in warnings:
+                echo(f"  {warnings[decision.agent]}")
 
         result = trio.run(record_verdicts, database, author_of(author), decisions, on_recorded)
     if result.refusal is not None:

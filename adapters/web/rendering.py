@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from ...core.entity_ref import KINDS
+from ...core.entity_ref import HISTORY_KINDS
 from ...core.operations.configuration.money import amount
 from ..advice import with_database, written_database
 from ..text import format_author, format_duration, format_status, printable
@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 #: The longest value of an input or output that is shown whole, in characters.
 SHOWN_CHARACTERS = 2000
 
-_NAMES = re.compile(rf"\b(?:{'|'.join(KINDS)})-\d{{1,18}}\b")
+_NAMES = re.compile(rf"\b(?:{'|'.join(HISTORY_KINDS)})-\d{{1,18}}\b")
 #: A command in a sentence.
 _COMMAND = re.compile("`([^`]+)`")
 _STREAM = re.compile(r"(task_run|assignment|unit|agent|onboarding_agent|worker|engagement)/(?:\d+/)?(\d+)")

@@ -10,10 +10,11 @@ from typing import ClassVar, Self
 
 from omegaconf import DictConfig
 
+from ...events.engagement import SiteWorkStatus
 from ..packet_data import ProviderData, WebhookKey
 from .args import CrowdProviderArgs, RequesterArgs
 from .crowd.effects import SiteEffect
-from .crowd.site_work import SiteAccount, SiteWork, WorkOrder
+from .crowd.site_work import PAID_THERE_STATUSES, SiteAccount, SiteWork, WorkOrder
 from .crowd.visits import VisitTerms
 from .resources import HoldsResources, Resources
 from .shared_task_state import SharedTaskState
@@ -42,6 +43,8 @@ class CrowdProvider(HoldsResources, ABC):
         SHOWS_WORK: whether the site shows its work to programs (`observe`).
         COMPLETED_BY_WORKER: what to do about work that was submitted here and is unfinished at the site, if no call
             completes it there (`WorkAction.COMPLETE`).
+        COMPLETION_PAYS: whether work that is completed at the site is paid for by that, before any review.
+        PAID_STAYS: what a reviewer reads who rejects work that the site has paid for already.
         MIRRORS_BLOCKS: whether the site can keep blocked workers away (`mirror_blocks`).
         POLL_SECONDS: the interval at which the reconciler observes the work at the site; None: there is no site to ask,
             and the reconciler does not run.
@@ -57,6 +60,10 @@ class CrowdProvider(HoldsResources, ABC):
     HIDES_RETURNED_WORK: ClassVar[bool] = False
     SHOWS_WORK: ClassVar[bool] = True
     COMPLETED_BY_WORKER: ClassVar[str] = "its worker has to complete it at the provider"
+    COMPLETION_PAYS: ClassVar[bool] = False
+    PAID_STAYS: ClassVar[str] = (
+        "the provider has approved the work already, and a rejection takes nothing back there: the worker keeps the pay"
+    )
     MIRRORS_BLOCKS: ClassVar[bool] = False
     POLL_SECONDS: ClassVar[float | None] = None
     PIECES_PER_CALL: ClassVar[int] = 200
@@ -213,6 +220,16 @@ class CrowdProvider(HoldsResources, ABC):
         """Return why the site would refuse a rejection for this reason; None: it would not."""
         return None
 
+    @classmethod
+    def rejection_warning(cls, shown: SiteWorkStatus | None) -> str | None:
+        """Return why a rejection has no effect at the site; None: it has one, or nothing is known.
+
+        Args:
+            shown: the status of the work at the site; None: it was not observed.
+        """
+        is_paid = shown in PAID_THERE_STATUSES or (cls.COMPLETION_PAYS and shown is SiteWorkStatus.SUBMITTED)
+        return cls.PAID_STAYS if is_paid else None
+
     async def listed_workers(self, qualification: str | None) -> Collection[str] | None:  # noqa: ARG002 - for sites that show lists
         """Return the provider's names of all whom the site has in a list of workers; nothing is changed.
 
@@ -227,8 +244,9 @@ class CrowdProvider(HoldsResources, ABC):
     async def mirror_blocks(self, blocked: Collection[str], unblocked: Collection[str]) -> None:
         """Have the site offer nothing to blocked workers; others whom somebody has excluded there stay excluded.
 
-        It is recorded as intended before the call. Raise `ListRefusedError` if the site does not take the change; after
-        any other error the list is looked at, or the call is repeated.
+        It is recorded as intended before the call. Raise `ListRefusedError` if the site does not take the change, or
+        `ListFrozenError` if it never will and nobody can do anything about it; after any other error the list is looked
+        at, or the call is repeated.
 
         Args:
             blocked: the provider's names of all workers who are blocked.

@@ -65,6 +65,8 @@ def _ids(db: MephistoDB, kind: str, incomplete: str) -> Iterator[CompletionItem]
         prefix, digits = f"{kind}-", written[2]
     else:
         return
+    if kind not in _TABLE_OF:
+        return
     for number, status in _numbers(db, _TABLE_OF[kind], digits):
         yield CompletionItem(f"{prefix}{number}", help=status)
 

@@ -13,7 +13,14 @@ from omegaconf import DictConfig
 from ....core.abstractions.args import CrowdProviderArgs, RequesterArgs
 from ....core.abstractions.crowd.effects import SiteEffect
 from ....core.abstractions.crowd.payments import PaymentEffect, PaymentOrder
-from ....core.abstractions.crowd.site_work import ListRefusedError, SiteAccount, SiteWork, WorkAction, WorkOrder
+from ....core.abstractions.crowd.site_work import (
+    ListFrozenError,
+    ListRefusedError,
+    SiteAccount,
+    SiteWork,
+    WorkAction,
+    WorkOrder,
+)
 from ....core.abstractions.resources import Details, Resources
 from ....core.abstractions.shared_task_state import SharedTaskState
 from ....core.operations.registry import register_mephisto_abstraction
@@ -228,8 +235,9 @@ class ConnectProvider(AccountProvider[ConnectClient]):
         """Exclude blocked workers from the draft of a project, and from later projects of the run.
 
         Raises:
-            ListRefusedError: the project was launched, and Connect has frozen its lists. Whoever is blocked later still
+            ListFrozenError: the project was launched, and Connect has frozen its lists. Whoever is blocked later still
                 sees it, and gets no work here.
+            ListRefusedError: Connect does not take the list.
             SiteError: Connect cannot be asked.
         """
         self._blocked = sorted(blocked)
@@ -237,7 +245,7 @@ class ConnectProvider(AccountProvider[ConnectClient]):
             return
         *earlier, present = self._project_ids()
         if await self._client.projects.status(present) is not ConnectProjectStatus.UNPUBLISHED:
-            raise ListRefusedError(FROZEN)
+            raise ListFrozenError(FROZEN)
         lists = project_targeting(self.args, excluded_people=self._blocked, excluded_projects=earlier)
         try:
             await self._client.projects.change(present, ProjectChange(platform_targeting=lists))

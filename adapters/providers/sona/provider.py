@@ -60,6 +60,10 @@ class SonaProvider(AccountProvider[SonaClient]):
     #: There is no list to observe; work that has no credit yet is asked for again at this interval.
     POLL_SECONDS: ClassVar[float | None] = 60.0
     SHOWS_WORK: ClassVar[bool] = False
+    COMPLETION_PAYS: ClassVar[bool] = True
+    PAID_STAYS: ClassVar[str] = (
+        "SONA has granted the credit already, and a rejection does not take it back: ask the pool's staff"
+    )
 
     @classmethod
     def check_settings(cls, args: DictConfig) -> None:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from ....core.entity_ref import KINDS, MAX_CHARACTERS, WORKER, EntityRef, find_entity, parse_entity_ref
+from ....core.entity_ref import HISTORY_KINDS, MAX_CHARACTERS, WORKER, EntityRef, find_entity, parse_entity_ref
 from ....core.errors import AmbiguousReferenceError
 from ....core.lifecycles.unit import UnitStatus
 from ....events.ids import AgentId, AssignmentId, WorkerId
@@ -135,7 +135,7 @@ class EntityPages:
         """Redirect to the entity whose id or name at the provider was typed; let visitors choose if it is several."""
         text = request.query_params.get("id", "")
         try:
-            subject = await self._site.log.query(lambda moment: find_entity(ViewLookup(moment.db), text, KINDS))
+            subject = await self._site.log.query(lambda moment: find_entity(ViewLookup(moment.db), text, HISTORY_KINDS))
         except AmbiguousReferenceError as error:
             return await self._choice(request, error)
         return RedirectResponse(f"{address_of(subject)}{query(seq=seq_of(request))}", 303)
@@ -183,6 +183,6 @@ def _subject_of(request: Request) -> EntityRef:
     text = request.path_params["subject"]
     subject = parse_entity_ref(text)
     if subject is None:
-        examples = ", ".join(f"{kind}-1" for kind in KINDS)
+        examples = ", ".join(f"{kind}-1" for kind in HISTORY_KINDS)
         raise HTTPException(404, f"{text!r} is not an id; write for instance {examples}")
     return subject

@@ -7,7 +7,7 @@ from enum import Enum
 from ....events.engagement import SiteWorkStatus
 from ...lifecycles.agent import AT_WORK_STATUSES, AgentRecord, AgentStatus
 from ...lifecycles.onboarding import OnboardingRecord, OnboardingStatus
-from .site_work import FILLED_STATUSES, FINISHED_STATUSES, WorkAction
+from .site_work import FILLED_STATUSES, FINISHED_STATUSES, PAID_THERE_STATUSES, WorkAction
 
 _S = SiteWorkStatus
 
@@ -15,7 +15,6 @@ _S = SiteWorkStatus
 UNFINISHED_STATUSES = frozenset({_S.RESERVED, _S.WORKING, _S.TIMED_OUT, _S.UNFINISHED, _S.UNKNOWN})
 _UNFINISHED = UNFINISHED_STATUSES | {None}
 _PAID_HERE = frozenset({AgentStatus.APPROVED, AgentStatus.SOFT_REJECTED})
-_PAID_THERE = frozenset({_S.APPROVED, _S.PARTIALLY_APPROVED})
 
 
 class SiteDifference(Enum):
@@ -76,13 +75,13 @@ def _of_agent(agent: AgentRecord, shown: SiteWorkStatus | None) -> SiteDifferenc
         return _of_rejected(shown)
     if agent.status in _PAID_HERE:
         return SiteDifference.STILL_REJECTED if shown is _S.REJECTED else None
-    return SiteDifference.DECIDED_THERE if shown in _PAID_THERE | {_S.REJECTED} else None
+    return SiteDifference.DECIDED_THERE if shown in PAID_THERE_STATUSES | {_S.REJECTED} else None
 
 
 def _of_rejected(shown: SiteWorkStatus | None) -> SiteDifference | None:
     if shown is _S.SUBMITTED:
         return SiteDifference.NOT_REJECTED
-    return SiteDifference.APPROVED_THERE if shown in _PAID_THERE else None
+    return SiteDifference.APPROVED_THERE if shown in PAID_THERE_STATUSES else None
 
 
 def fills_place(shown: SiteWorkStatus) -> bool:

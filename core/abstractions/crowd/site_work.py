@@ -26,12 +26,18 @@ FINISHED_STATUSES = frozenset(
         SiteWorkStatus.SCREENED_OUT,
     }
 )
+#: Statuses of work that the site pays for, or has paid for.
+PAID_THERE_STATUSES = frozenset({SiteWorkStatus.APPROVED, SiteWorkStatus.PARTIALLY_APPROVED})
 #: Statuses of work that holds a place for good.
 FILLED_STATUSES = frozenset({SiteWorkStatus.SUBMITTED, SiteWorkStatus.APPROVED, SiteWorkStatus.PARTIALLY_APPROVED})
 
 
 class ListRefusedError(MephistoError):
     """The site does not change a list of workers, and will not if it is asked again."""
+
+
+class ListFrozenError(ListRefusedError):
+    """The site has closed a list of workers to changes for good: nothing is left to be done about it."""
 
 
 class SiteWork(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ Approvals, bonuses and rejections at a site go to these ids. They are personal v
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ....events import streams
@@ -14,6 +14,7 @@ from ....events.base import PayloadRef
 from ....events.engagement import PlaceTaken
 from ....events.ids import AgentId, TaskRunId, WorkerId
 from ....events.worker import WorkerRegistered
+from ...abstractions.crowd.site_work import SiteWork
 from ...command_issuer import CommandIssuer
 from ...commands.admission import RecordPlace
 from ...decisions.worker_rights.pay_for_time import COMPENSATION_PREFIX
@@ -148,6 +149,12 @@ class PlaceDirectory:
             for recorded in self._ledger.log.history(stream)
             if isinstance(event := recorded.envelope.event, PlaceTaken)
         ]
+
+
+def place_of_work(work: SiteWork, known: Mapping[str, RecordedPlace]) -> RecordedPlace | None:
+    """Return the place of a piece of work: by its id, or by its person's where the page named no other."""
+    place = known.get(work.handle.casefold())
+    return place if place is not None or work.participant is None else known.get(work.participant.casefold())
 
 
 def name_of_worker(ledger: Ledger, worker: WorkerId) -> str | None:

@@ -7,7 +7,7 @@ right by the next round.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import trio
 
@@ -42,7 +42,7 @@ from ...ports import Ids
 from ..control.round_report import DifferenceReport, RoundOutcome, RoundReport, unknown_work
 from ..logger_core import get_logger
 from .missed_work import MissedPiece
-from .provider_places import PlaceDirectory, RecordedPlace
+from .provider_places import PlaceDirectory, RecordedPlace, place_of_work
 from .reviewer import rejection_note
 from .site_mirror import SiteMirror
 
@@ -98,7 +98,9 @@ class Reconciler:
         self._unanswered = 0
         #: The place whose action had to wait for that reason; the next round begins with it.
         self._waiting: RecordedPlace | None = None
-        self._mirror = SiteMirror(ledger, self._issuer, run, provider)
+        #: True in the run's operator; elsewhere somebody reads the reports of the rounds.
+        self._logs = concurrent is not None
+        self._mirror = SiteMirror(ledger, self._issuer, run, provider, logs=self._logs)
         self._offered: int | None = None
         self._is_withdrawn = False
         #: Ids of finished work that somebody has found on the site's pages.
@@ -220,7 +222,7 @@ class Reconciler:
         if recorded not in {SiteOffer.OPEN, SiteOffer.PAUSED_THERE}:
             return
         is_paused = await self._provider.is_offer_paused()
-        if is_paused and recorded is SiteOffer.OPEN:
+        if is_paused and recorded is SiteOffer.OPEN and self._logs:
             logger.warning(offer_paused_text(self._run))
         await self._record_offer(SiteOffer.PAUSED_THERE if is_paused else SiteOffer.OPEN)
 
@@ -265,10 +267,10 @@ class Reconciler:
         known = {place.handle.casefold(): place for place in self._places.all()}
         self._finished = {work.handle.casefold(): work for work in (*works, *listed) if fills_place(work.status)}
         self._listed = {work.handle.casefold() for work in listed}
-        self._strangers = [work for work in self._finished.values() if _place_of(work, known) is None]
+        self._strangers = [work for work in self._finished.values() if place_of_work(work, known) is None]
         if self._missed_before is None:
             self._missed_before = frozenset(work.handle for work in self._strangers)
-            if self._missed_before:
+            if self._missed_before and self._logs:
                 logger.warning(
                     "work was completed at the provider while nobody was here; `mephisto-es reconcile --take-in` "
                     "takes it in",
@@ -281,7 +283,7 @@ class Reconciler:
             await self._note_missing([place for key, place in known.items() if key not in shown_ids])
         self._seen |= shown_ids
         for work in works:
-            place = _place_of(work, known)
+            place = place_of_work(work, known)
             if place is None or not (is_news(work.status) or self._shown(place) is not None):
                 continue
             at = None if work.approved_by_site_at is None else int(work.approved_by_site_at)
@@ -335,6 +337,9 @@ class Reconciler:
         """Return how log and site differ about one place."""
         work = self._work_of(place)
         found = difference(work, None if shown is None else shown.status)
+        is_rejected = isinstance(work, AgentRecord) and work.status is AgentStatus.REJECTED
+        if found is SiteDifference.NOT_COMPLETED and is_rejected and self._provider.COMPLETION_PAYS:
+            return None
         is_submitted = isinstance(work, AgentRecord) and work.submission is not None
         if found is None and place.handle.casefold() in self._listed and not is_submitted:
             return SiteDifference.NOT_SUBMITTED
@@ -369,7 +374,8 @@ class Reconciler:
         self._unanswered = 0
         if result.answer is Answer.REFUSED:
             self._refused[place.handle, action] = result.reason
-            logger.warning("the site refused an action", run=self._run, action=action.value, reason=result.reason)
+            if self._logs:
+                logger.warning("the site refused an action", run=self._run, action=action.value, reason=result.reason)
             return RoundOutcome.REFUSED, result.reason
         await self._record(place, ProviderObserved(registration=place.registration, status=STATUS_AFTER[action]))
         return RoundOutcome.SETTLED, ""
@@ -392,9 +398,3 @@ class Reconciler:
 def _ids_of(works: Iterable[SiteWork]) -> set[str]:
     """Return the ids of works and of their people: a page may have named either."""
     return {key.casefold() for work in works for key in (work.handle, work.participant) if key is not None}
-
-
-def _place_of(work: SiteWork, known: Mapping[str, RecordedPlace]) -> RecordedPlace | None:
-    """Return the place of a piece of work: by its id, or by its person's where the page named no other."""
-    place = known.get(work.handle.casefold())
-    return place if place is not None or work.participant is None else known.get(work.participant.casefold())

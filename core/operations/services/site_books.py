@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ....events import streams
 from ....events.engagement import SiteWorkStatus
 from ....events.ids import AgentId, TaskRunId
-from ...abstractions.crowd.site_work import SiteWork
+from ...abstractions.crowd.site_work import PAID_THERE_STATUSES, SiteWork
 from ...abstractions.crowd_provider import CrowdProvider
 from ...decisions.worker_rights.pay_for_time import compensation_registration
 from ...errors import CommandRefusedError
@@ -21,8 +21,7 @@ from ..control.round_report import BooksReport
 from .provider_places import PlaceDirectory
 
 _PAID = frozenset({PaymentStatus.SENT, PaymentStatus.CONFIRMED})
-_PAID_THERE = frozenset({SiteWorkStatus.APPROVED, SiteWorkStatus.PARTIALLY_APPROVED})
-_PAYABLE_THERE = _PAID_THERE | {SiteWorkStatus.SUBMITTED, SiteWorkStatus.SCREENED_OUT}
+_PAYABLE_THERE = PAID_THERE_STATUSES | {SiteWorkStatus.SUBMITTED, SiteWorkStatus.SCREENED_OUT}
 #: Statuses of payments that the provider was not asked for.
 _NOT_ASKED_FOR = frozenset({PaymentStatus.OWED, PaymentStatus.APPROVED})
 
@@ -72,7 +71,7 @@ async def compare_books(ledger: Ledger, run: TaskRunId, provider: CrowdProvider)
         for agent in sorted(unpaid)
         for one in unpaid[agent]
     ]
-    strangers = sum(work.status in _PAID_THERE or work.bonus_cents > 0 for work in works.values())
+    strangers = sum(work.status in PAID_THERE_STATUSES or work.bonus_cents > 0 for work in works.values())
     if strangers:
         faults.append(f"{strangers} pieces of work are paid at the site, and the log does not know them")
     return BooksReport(compared=compared, faults=tuple(faults))
@@ -111,7 +110,7 @@ def _unpaid_fault(payment: PaymentState, paid: _Paid, work: SiteWork | None) -> 
     if work.status not in _PAYABLE_THERE:
         return f"{_described(payment)}, and the work is {work.status.value!r} at the site"
     # What is paid there and not here is named as that.
-    is_paid_there = work.status in _PAID_THERE if payment.purpose == PAY else work.bonus_cents > paid.bonus
+    is_paid_there = work.status in PAID_THERE_STATUSES if payment.purpose == PAY else work.bonus_cents > paid.bonus
     if payment.status in _NOT_ASKED_FOR or is_paid_there:
         return None
     return f"{_described(payment)}, and the site does not show it"
@@ -122,7 +121,7 @@ def _faults_of(agent: AgentId, paid: _Paid, work: SiteWork | None) -> Iterator[s
         if paid != _Paid():
             yield f"agent-{agent}: {amount(sum(paid))} paid, and the site does not show the work"
         return
-    is_paid_there = work.status in _PAID_THERE
+    is_paid_there = work.status in PAID_THERE_STATUSES
     if paid.pay and not is_paid_there:
         yield f"agent-{agent}: {amount(paid.pay)} paid, and the work is {work.status.value!r} at the site"
     if is_paid_there and not paid.pay:

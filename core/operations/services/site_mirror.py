@@ -19,7 +19,7 @@ from ....events.ids import QualificationId, TaskRunId, WorkerId
 from ....events.payment import Answer
 from ....events.task_run import SiteListAnswered, SiteListEvent, SiteListIntended, SiteListObserved
 from ....events.worker import QualificationChanged, QualificationGranted, WorkerUnblocked
-from ...abstractions.crowd.site_work import ListRefusedError
+from ...abstractions.crowd.site_work import ListFrozenError, ListRefusedError
 from ...abstractions.crowd_provider import CrowdProvider
 from ...command_issuer import CommandIssuer
 from ...commands.task_run import RecordRunEvent
@@ -63,7 +63,9 @@ class _Change(NamedTuple):
 class SiteMirror:
     """The lists of workers that the site of one run's provider keeps after ours."""
 
-    def __init__(self, ledger: Ledger, issuer: CommandIssuer, run: TaskRunId, provider: CrowdProvider) -> None:
+    def __init__(
+        self, ledger: Ledger, issuer: CommandIssuer, run: TaskRunId, provider: CrowdProvider, *, logs: bool
+    ) -> None:
         """Keep the parts; the provider is open.
 
         Args:
@@ -71,15 +73,19 @@ class SiteMirror:
             issuer: issues commands.
             run: the run.
             provider: tells the site.
+            logs: False if somebody reads the reports, and log lines would only repeat them.
         """
         self._ledger = ledger
         self._issuer = issuer
         self._run = run
         self._provider = provider
+        self._logs = logs
         #: Workers whom each list was to have when this process last brought it up to date.
         self._told: dict[QualificationId | None, frozenset[WorkerId]] = {}
         #: The time until which the site may show a list as it was before our change.
         self._stale_until: dict[QualificationId | None, float] = {}
+        #: Lists that the site has closed to changes.
+        self._frozen: set[QualificationId | None] = set()
         #: Lists that could not be brought up to date; they wait for the next observation.
         self._failed: set[QualificationId | None] = set()
 
@@ -127,7 +133,7 @@ class SiteMirror:
             except Exception as error:  # noqa: BLE001 - a provider's code may raise anything
                 problem = _reason_of(error)
                 self._failed.add(one.qualification)
-                logger.warning("a list of workers at the provider is not up to date", run=self._run, reason=problem)
+                self._warn("a list of workers at the provider is not up to date", problem)
         return self._report(one, problem)
 
     async def _look(self, one: _MirroredList) -> frozenset[WorkerId] | None:
@@ -176,8 +182,9 @@ class SiteMirror:
         removed = self._names_of(surplus - refused)
         # A site that does not show its list is told the whole of it by each process.
         told_too = frozenset() if shown is not None else former
-        if added or removed:
-            await self._change(one, known, _Change(added, removed, self._names_of(told_too)))
+        change = _Change(added, removed, self._names_of(told_too))
+        if (added or removed) and not (shown is None and await self._is_still_refused(one, known, change)):
+            await self._change(one, known, change)
         elif known.is_open:
             undone = SiteListAnswered(qualification=one.qualification, answer=Answer.NOT_SENT)
             await self._record(one, undone)
@@ -185,6 +192,33 @@ class SiteMirror:
             with suppress(ListRefusedError):
                 await self._mirror(one, self._names_of(one.wanted), self._names_of(told_too))
         self._told[one.qualification] = one.wanted
+
+    async def _is_still_refused(self, one: _MirroredList, known: SiteListState, change: _Change) -> bool:
+        """Tell a site that does not show its list the whole of it, and return True if nothing is new about that.
+
+        Each process tells it once. What an earlier one was refused is not recorded again.
+        """
+        if (
+            one.qualification in self._told
+            or known.is_open
+            or known.refused != change.added.keys() | change.removed.keys()
+        ):
+            return False
+        try:
+            await self._mirror(one, self._names_of(one.wanted), change.told_too | change.removed)
+        except ListRefusedError as error:
+            return self._note_refusal(one, error) == known.reason
+        return False
+
+    def _note_refusal(self, one: _MirroredList, error: ListRefusedError) -> str:
+        """Keep in mind whether anything can be done about a refusal, and return its reason."""
+        if isinstance(error, ListFrozenError):
+            self._frozen.add(one.qualification)
+        return redacted_text(str(error))[:MAX_REASON_LENGTH]
+
+    def _warn(self, text: str, reason: str) -> None:
+        if self._logs:
+            logger.warning(text, run=self._run, reason=reason)
 
     async def _change(self, one: _MirroredList, known: SiteListState, change: _Change) -> None:
         """Record the change as intended, ask the site for it, and record its answer.
@@ -200,12 +234,13 @@ class SiteMirror:
             known = await self._record(one, intended)
         self._stale_until[one.qualification] = trio.current_time() + LIST_LAG_SECONDS
         answered = SiteListAnswered(qualification=one.qualification, answer=Answer.DONE)
+        self._frozen.discard(one.qualification)
         try:
             wanted = self._names_of(one.wanted - (known.taken_out_there - added))
             await self._mirror(one, wanted, change.told_too | change.removed)
         except ListRefusedError as error:
-            reason = _reason_of(error)
-            logger.warning("the site does not change a list of workers", run=self._run, reason=reason)
+            reason = self._note_refusal(one, error)
+            self._warn("the provider does not change a list of workers", reason)
             answered = SiteListAnswered(qualification=one.qualification, answer=Answer.REFUSED, reason=reason)
         except Exception as error:
             if known.answer is not Answer.UNKNOWN:
@@ -239,7 +274,7 @@ class SiteMirror:
         known, outcome = self._known(one), RoundOutcome.SETTLED
         if known.is_open or problem:
             outcome = RoundOutcome.PENDING
-        elif known.refused:
+        elif known.refused and one.qualification not in self._frozen:
             outcome = RoundOutcome.REFUSED
         return ListReport(
             qualification=one.name,

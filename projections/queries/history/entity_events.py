@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ....core.entity_ref import EntityRef
+from ....core.entity_ref import RECORD_KINDS, EntityRef
+from ....core.errors import UnknownEntityError
 from ....events import streams
 from ....events.envelope import RecordedEvent
 from ....events.ids import AgentId, OnboardingAgentId, TaskRunId, UnitId, WorkerId
@@ -22,6 +23,8 @@ def events_about(as_of: AsOf, entity: EntityRef) -> list[RecordedEvent]:
     Raises:
         UnknownEntityError: there is no such entity; the message names the nearest one.
     """
+    if entity.kind in RECORD_KINDS:
+        return _events_of_record(as_of, entity)
     names = dict.fromkeys([stream_of(as_of.db, entity), *_related(as_of, entity)])
     events = [recorded for name in names for recorded in as_of.stream(name)]
     if entity.kind != "run":
@@ -32,6 +35,19 @@ def events_about(as_of: AsOf, entity: EntityRef) -> list[RecordedEvent]:
         events += as_of.under(f"resource/{entity.number}/")
     events += [recorded for run in _paying_runs(as_of, entity) for recorded in as_of.under(f"payment/{run}/")]
     return sorted(events, key=lambda recorded: recorded.seq)
+
+
+def _events_of_record(as_of: AsOf, entity: EntityRef) -> list[RecordedEvent]:
+    """Return the events of a payment or resource.
+
+    Raises:
+        UnknownEntityError: there is no such one.
+    """
+    runs = [run for (run,) in as_of.db.execute("SELECT task_run_id FROM task_runs").fetchall()]
+    events = [one for run in runs for one in as_of.stream(f"{entity.kind}/{run}/{entity.number}")]
+    if not events:
+        raise UnknownEntityError(str(entity))
+    return events
 
 
 def _runs_of(as_of: AsOf, entity: EntityRef) -> list[TaskRunId]:

@@ -77,6 +77,14 @@ def _of_worker(stream: str, event: Event, number: int) -> bool:
     return is_theirs or _is(stream, "worker", number) or _is(stream, "engagement", number)
 
 
+def _of_payment(stream: str, _: Event, number: int) -> bool:
+    return _is(stream, "payment", number)
+
+
+def _of_resource(stream: str, _: Event, number: int) -> bool:
+    return _is(stream, "resource", number)
+
+
 def _is(stream: str, category: str, number: int) -> bool:
     return stream.startswith(f"{category}/") and stream.endswith(f"/{number}")
 
@@ -88,6 +96,8 @@ _BELONGS: dict[str, _Belongs] = {
     "agent": _of_agent,
     "onboarding": _of_onboarding,
     "worker": _of_worker,
+    "payment": _of_payment,
+    "resource": _of_resource,
 }
 
 

@@ -172,6 +172,20 @@ def test_what_is_paid_by_other_means_is_settled_by_a_person(database: Path) -> N
     assert ask("ledger", database, 1, "verify").exit_code == 0
 
 
+def test_the_history_of_one_payment_is_shown(database: Path) -> None:
+    assert ask("pay", database, 1, "--yes").exit_code == 0
+    lines = ask("timeline", database, "payment-2").stdout.splitlines()
+    assert {line.split()[2] for line in lines} == {"payment/1/2"}
+    assert lines[-1].endswith("-> confirmed")
+    for name in ("payment-4711", "resource-4711"):
+        unknown = ask("timeline", database, name)
+        assert unknown.exit_code == 1
+        assert f"there is no {name}" in unknown.stderr
+    # A number alone is an entity.
+    assert "payment" not in ask("timeline", database, "8").stderr
+    assert "is not an id that fits here" in ask("explain", database, "payment-2").stderr
+
+
 def test_a_run_that_is_not_there(database: Path) -> None:
     result = ask("pay", database, 7)
     assert result.exit_code == 1

@@ -19,10 +19,13 @@ from mephisto_es.adapters.log.opening import gate_path
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.lifecycles.agent import AgentStatus
 from mephisto_es.core.state.decision_state import DecisionState
+from mephisto_es.events.engagement import SiteWorkStatus
 from mephisto_es.events.streams import run_of
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ...history_search import find_history, most_to_review
+from ...sample_log import submitted_history
+from ..site_observations import observe_work
 
 
 def has_shared_unit(state: DecisionState) -> bool:
@@ -40,6 +43,24 @@ def database(tmp_path: Path) -> Path:
     with SqliteLog.create_or_open(tmp_path / "mephisto.db", PROJECTIONS) as log:
         log.commit(HISTORY)
     return tmp_path / "mephisto.db"
+
+
+def test_a_rejection_says_what_it_does_not_take_back(tmp_path: Path) -> None:
+    database = tmp_path / "mephisto.db"
+    with SqliteLog.create_or_open(database, PROJECTIONS) as log:
+        log.commit(submitted_history(3, 3))
+    run, (paid, unpaid, *_) = waiting(database)
+    observe_work(database, paid, SiteWorkStatus.APPROVED)
+    observe_work(database, unpaid, SiteWorkStatus.SUBMITTED)
+    options = ("--reject", f"agent-{paid}", "--reject", f"agent-{unpaid}", "--note", "copied")
+    result = ask("review", database, run, *options)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert [line.split(": ")[0].strip() for line in lines] == [
+        f"agent-{paid}",
+        "the provider has approved the work already, and a rejection takes nothing back there",
+        f"agent-{unpaid}",
+    ]
 
 
 def ask(*words: str | Path | int, said: str | None = None) -> Result:
@@ -121,8 +142,10 @@ def test_the_keys_are_explained_to_whoever_types_something_else(database: Path) 
 
 
 def test_a_unit_stands_for_the_only_agent_that_worked_on_it(database: Path) -> None:
-    run, (first, *_) = waiting(database)
-    unit = all_of(database, f"SELECT unit_id FROM agents WHERE agent_id = {first}")[0][0]
+    run, agents_of_run = waiting(database)
+    alone = "SELECT unit_id FROM agents GROUP BY 1 HAVING count(*) = 1"
+    units = all_of(database, f"SELECT unit_id, agent_id FROM units WHERE unit_id IN ({alone})")
+    unit, first = next((unit, agent) for unit, agent in units if agent in agents_of_run)
     result = ask("review", database, run, "--approve", f"unit-{unit}")
     assert result.stdout == f"agent-{first}: approved\n", result.output
     untouched = all_of(database, "SELECT min(unit_id) FROM units WHERE unit_id NOT IN (SELECT unit_id FROM agents)")

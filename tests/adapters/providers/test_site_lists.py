@@ -12,6 +12,7 @@ from trio.testing import MockClock
 from mephisto_es.adapters.fakes.faults import Fault, FaultPlan
 from mephisto_es.adapters.fakes.prolific.books import FakeGroup
 from mephisto_es.adapters.log.memory import MemoryLog
+from mephisto_es.adapters.providers.connect.provider import FROZEN
 from mephisto_es.core.entity_ref import EntityRef
 from mephisto_es.core.errors import LaunchError, LogError
 from mephisto_es.core.lifecycles.site_list import SiteListState, list_of
@@ -177,7 +178,9 @@ async def test_a_qualification_is_told_once_and_with_its_name(tmp_path: Path, au
         assert (await run.reconcile(live.task_run)).is_settled
 
 
-async def test_a_list_that_the_site_has_frozen_is_reported(tmp_path: Path, autojump_clock: MockClock) -> None:
+async def test_a_list_that_the_site_has_frozen_is_reported(
+    tmp_path: Path, autojump_clock: MockClock, capsys: pytest.CaptureFixture[str]
+) -> None:
     async with open_site_run("connect", tmp_path) as run:
         live, anna = await run.launch(2), await new_worker(run, "anna")
         await run.harness.operator.reviewer().block_worker(anna, "a bot")
@@ -188,9 +191,14 @@ async def test_a_list_that_the_site_has_frozen_is_reported(tmp_path: Path, autoj
         assert "frozen the project's lists at its launch" in answered.reason
         await trio.sleep(300)
         assert len(told(run.harness.log)) == 2
+        assert FROZEN in capsys.readouterr().err
         found = await run.reconcile(live.task_run)
-        assert [one.outcome for one in found.lists] == [RoundOutcome.REFUSED]
-        assert not found.is_settled
+        assert [one.outcome for one in found.lists] == [RoundOutcome.SETTLED]
+        assert found.lists[0].reason == FROZEN
+        # Nobody can do anything about it, and the log does not repeat it for each process that asks.
+        assert found.is_settled
+        assert len(told(run.harness.log)) == 2
+        assert "a list of workers" not in capsys.readouterr().err
 
 
 async def test_an_unblocked_worker_whose_block_was_never_told_is_forgotten(

@@ -16,10 +16,12 @@ from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.adapters.web.access import Access
 from mephisto_es.adapters.web.claims import CLAIM_SECONDS, Claimant, Claims
 from mephisto_es.adapters.web.media import MediaKind, Medium, media_file, medium_of
+from mephisto_es.events.engagement import SiteWorkStatus
 from mephisto_es.events.ids import UnitId
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ...sample_log import RUN, judged_history, picture_history
+from ..site_observations import observe_work
 from .visitor import Visitor, words_of
 
 DESK = f"/runs/{RUN}/review/desk"
@@ -65,6 +67,13 @@ async def test_a_verdict_leads_to_the_next_work_until_none_is_left(visitor: Visi
     assert seen == agents
     assert "There is no unreviewed work here." in words_of(page)
     assert rows(database, "SELECT count(*) FROM unit_review WHERE status = 'approved'") == [(len(agents),)]
+
+
+async def test_what_a_rejection_does_not_take_back_is_said_before_it(visitor: Visitor, database: Path) -> None:
+    assert "Before you reject it" not in words_of(await visitor.get(DESK))
+    visitor.log.close()
+    observe_work(database, unreviewed(database)[0], SiteWorkStatus.APPROVED)
+    assert "Before you reject it: the provider has approved the work already" in words_of(await visitor.get(DESK))
 
 
 async def test_notes_of_earlier_verdicts_are_offered_again(visitor: Visitor, database: Path) -> None:

@@ -32,6 +32,7 @@ from .....projections.queries.review_queue import (
 from .....projections.queries.runs.progress import RunProgress, run_progress
 from .....projections.queries.unit_records import UnitRecord, own_ids, unit_records
 from .....projections.queries.uploads import UploadRecord, uploads_of_agent
+from ....composition.rejections import rejection_warnings
 from ....log.sqlite.as_of import LogAsOf
 from ....quality.wording import signal_text
 from ...claims import Claimant, Claims
@@ -81,6 +82,8 @@ class Desk(NamedTuple):
     uploads: tuple[UploadRecord, ...] = ()
     #: Names of outputs that the page filled in with ids of the agent or its worker: they are not compared.
     own_fields: frozenset[str] = frozenset()
+    #: What a rejection would not take back at the crowd site; None: nothing is known to be.
+    warning: str | None = None
 
     @property
     def signals(self) -> str:
@@ -189,7 +192,11 @@ class DeskPages(FormPage):
             given = moment.db.find(AgentOpinionRow, agent_id=record.agent_id)
             opinions = tuple(given) if len(given) > 1 else ()
             uploads, own_fields = _beside(moment, record, self._site.log.database)
-            return Desk(progress, queue, record, others, notes, names, labels, page, opinions, uploads, own_fields)
+            agents = [] if record.agent_id is None else [AgentId(record.agent_id)]
+            warning = next(iter(rejection_warnings(moment, agents).values()), None)
+            return Desk(
+                progress, queue, record, others, notes, names, labels, page, opinions, uploads, own_fields, warning
+            )
 
         desk = await self._site.log.query(answer)
         is_claimed = desk.record is None or self._claims.claim(

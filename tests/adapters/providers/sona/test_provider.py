@@ -139,6 +139,28 @@ async def test_credit_is_granted_once_for_each_student(
         assert not re.search(rf"\b{anna}\b".encode(), logged)
 
 
+async def test_a_rejection_comes_before_the_credit_or_takes_nothing_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_run(tmp_path, monkeypatch) as run:
+        anna, bert = (run.site.sign_up(run.study, name).code for name in ("anna", "bert"))
+        router, operator = run.harness.router(await run.launch(3)), run.harness.operator
+        for code, faults in ((anna, ()), (bert, (Fault.LOST_BEFORE,) * 1000)):
+            run.site.faults.follow(FaultPlan(script=faults))
+            details = await come(router, code)
+            router.submit_task(details["agent_id"], {"answer": 1})
+            await trio.sleep(10)
+        assert run.credit() == {"anna": "Granted", "bert": "Awaiting"}
+        for agent in list(operator.ledger.state.agents.values()):
+            await operator.reviewer().reject_work(agent.agent, "copied")
+        run.site.faults.follow(FaultPlan())
+        await trio.sleep(600)
+        assert run.credit() == {"anna": "Granted", "bert": "Awaiting"}
+        shown = [place for each in operator.ledger.state.engagements.values() for place in each.places.values()]
+        warnings = [NearSona.rejection_warning(None if place is None else place.status) for place in shown]
+        assert warnings == [SonaProvider.PAID_STAYS, None]
+
+
 async def test_a_guessed_code_is_of_no_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
 ) -> None:
