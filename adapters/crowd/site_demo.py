@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -191,16 +192,17 @@ def _outcome(
 async def _open_site(kind: str, units: int, seed: int, nursery: trio.Nursery) -> _Stage:
     """Serve a simulated site on a free port of this machine."""
     site: FakeProlific | FakeConnect | FakeSona
+    now = time.time()
     if kind == "prolific":
-        site = FakeProlific(trio.current_time, seed=seed)
+        site = FakeProlific(trio.current_time, seed=seed, start_seconds=now)
         gateway = prolific_app(site)
     elif kind == "connect":
-        site = FakeConnect(trio.current_time, seed=seed)
+        site = FakeConnect(trio.current_time, seed=seed, start_seconds=now)
         gateway = connect_app(site)
     elif kind == "sona":
-        site = FakeSona(trio.current_time, seed=seed)
+        site = FakeSona(trio.current_time, seed=seed, start_seconds=now)
         # A researcher makes the study by hand; the address of the page follows once the run has one.
-        site.add_study("Sentence rating", "https://page.invalid/", units, next_week())
+        site.add_study("Sentence rating", "https://page.invalid/", units, next_week(now))
         gateway = sona_app(site)
     else:
         raise ConfigError(f"there is no demo on {kind!r}", hint=f"Choose {' or '.join(SITES)}")

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import count
 
-#: The time at which a fake begins, in seconds since the epoch: 2026-11-02 09:00 UTC, a Monday.
+#: The time at which a fake begins unless it is given another, so that its days are always the same: 2026-11-02 09:00
+#: UTC, a Monday, in seconds since the epoch.
 START_SECONDS = 1_793_610_000.0
 
 

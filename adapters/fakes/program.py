@@ -34,7 +34,9 @@ class FakeProgram(NamedTuple):
     courier: Courier | None = None
 
 
-def make_fake(name: str, source: Callable[[], float], flipped: Sequence[str], seed: int) -> FakeProgram:
+def make_fake(
+    name: str, source: Callable[[], float], flipped: Sequence[str], seed: int, start_seconds: float
+) -> FakeProgram:
     """Return a fake by its name.
 
     Args:
@@ -42,19 +44,20 @@ def make_fake(name: str, source: Callable[[], float], flipped: Sequence[str], se
         source: a clock in seconds that never falls.
         flipped: guesses that are to go the other way.
         seed: ids, lags and faults are drawn from it.
+        start_seconds: the site's time at first, in seconds since the epoch.
 
     Raises:
         ConfigError: there is no such fake, or no such guess.
     """
     match name:
         case "prolific":
-            prolific = FakeProlific(source, flipped=tuple(flipped), seed=seed)
+            prolific = FakeProlific(source, flipped=tuple(flipped), seed=seed, start_seconds=start_seconds)
             return FakeProgram(prolific_app(prolific), f"token {DEFAULT_TOKEN}", prolific.courier)
         case "connect":
-            connect = FakeConnect(source, flipped=tuple(flipped), seed=seed)
+            connect = FakeConnect(source, flipped=tuple(flipped), seed=seed, start_seconds=start_seconds)
             return FakeProgram(connect_app(connect), f"key {DEFAULT_KEY}")
         case "sona":
-            sona = FakeSona(source, flipped=tuple(flipped), seed=seed)
+            sona = FakeSona(source, flipped=tuple(flipped), seed=seed, start_seconds=start_seconds)
             return FakeProgram(sona_app(sona), "studies are made by POST to /fake/studies")
         case _:
             raise ConfigError(f"there is no fake {name!r}", hint=f"Fakes are {', '.join(SITES)}")

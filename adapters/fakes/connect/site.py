@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..clock import Agenda, FakeClock
+from ..clock import START_SECONDS, Agenda, FakeClock
 from ..faults import FaultPlan, Faults
 from ..guesses import Guesses
 from .assignments import AssignmentRules
@@ -39,6 +39,7 @@ class FakeConnect:
         plan: FaultPlan | None = None,
         flipped: tuple[str, ...] = (),
         seed: int = 0,
+        start_seconds: float = START_SECONDS,
     ) -> None:
         """Open the site.
 
@@ -49,12 +50,13 @@ class FakeConnect:
             plan: disturbances.
             flipped: names of guesses that are to go the other way.
             seed: ids and lags are drawn from it.
+            start_seconds: the site's time at first, in seconds since the epoch.
 
         Raises:
             ConfigError: a guess does not exist.
         """
         self.key = key
-        self.clock = FakeClock(source)
+        self.clock = FakeClock(source, start_seconds)
         self.agenda = Agenda(self.clock)
         self.faults = Faults(plan)
         self.guesses = Guesses(ConnectGuess, flipped)

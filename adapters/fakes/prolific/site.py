@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..clock import Agenda, FakeClock
+from ..clock import START_SECONDS, Agenda, FakeClock
 from ..faults import FaultPlan, Faults
 from ..guesses import Guesses
 from .bonuses import BonusRules
@@ -43,6 +43,7 @@ class FakeProlific:
         plan: FaultPlan | None = None,
         flipped: tuple[str, ...] = (),
         seed: int = 0,
+        start_seconds: float = START_SECONDS,
     ) -> None:
         """Open the site.
 
@@ -53,12 +54,13 @@ class FakeProlific:
             plan: disturbances.
             flipped: names of guesses that are to go the other way.
             seed: ids and lags are drawn from it.
+            start_seconds: the site's time at first, in seconds since the epoch.
 
         Raises:
             ConfigError: a guess does not exist.
         """
         self.token = token
-        self.clock = FakeClock(source)
+        self.clock = FakeClock(source, start_seconds)
         self.agenda = Agenda(self.clock)
         self.faults = Faults(plan)
         self.guesses = Guesses(ProlificGuess, flipped)

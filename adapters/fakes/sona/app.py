@@ -12,7 +12,6 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from ..admin import admin_routes
-from ..clock import START_SECONDS
 from ..gateway import Gateway
 from ..pages import Button, PageRow, form_of, page, person_of, then
 from ..wire import FakeRefusalError, read_body, refuse_page
@@ -50,6 +49,16 @@ class _SonaSettings(msgspec.Struct, forbid_unknown_fields=True):
     no_show: str | None = None
 
 
+def people_routes(site: FakeSona) -> list[Route]:
+    """Return the pages on which students take part."""
+    pages = _SonaPages(site)
+    return [
+        Route("/", pages.home, methods=["GET"]),
+        Route("/sign-in", pages.sign_in, methods=["POST"]),
+        Route("/studies/{study}/sign-up", pages.sign_up, methods=["POST"]),
+    ]
+
+
 def sona_app(site: FakeSona) -> Gateway:
     """Return the application of a site."""
     pages = _SonaPages(site)
@@ -59,9 +68,7 @@ def sona_app(site: FakeSona) -> Gateway:
             Route(BROWSER_PATH, pages.grant_to_browser, methods=["GET"]),
             Route("/fake/studies", pages.add_study, methods=["POST"]),
             Route("/fake/settings", pages.change_settings, methods=["POST"]),
-            Route("/", pages.home, methods=["GET"]),
-            Route("/sign-in", pages.sign_in, methods=["POST"]),
-            Route("/studies/{study}/sign-up", pages.sign_up, methods=["POST"]),
+            *people_routes(site),
         ]
     )
     gateway = Gateway(inner, site.agenda, site.faults, (SERVER_PATH, BROWSER_PATH))
@@ -97,7 +104,9 @@ class _SonaPages:
         """Make a study; the answer has its completion URLs, as the study's page shows them."""
         try:
             body = await read_body(request, _NewStudy)
-            study = self._site.add_study(body.name, body.url, body.places, body.deadline or next_week())
+            study = self._site.add_study(
+                body.name, body.url, body.places, body.deadline or next_week(self._site.clock.now())
+            )
         except (FakeRefusalError, ValueError) as error:
             return Response(str(error), 400)
         base = str(request.base_url).rstrip("/")
@@ -187,9 +196,9 @@ def study_link(sign_up: FakeSignUp) -> str:
     return sign_up.study.url.replace("%SURVEY_CODE%", sign_up.code)
 
 
-def next_week() -> str:
-    """Return a deadline one week after the fake's beginning, as a person would type it."""
-    return (datetime.fromtimestamp(START_SECONDS, UTC) + timedelta(days=7)).strftime("%Y-%m-%d %H:%M")
+def next_week(now: float) -> str:
+    """Return a deadline one week after a time in seconds since the epoch, as a person would type it."""
+    return (datetime.fromtimestamp(now, UTC) + timedelta(days=7)).strftime("%Y-%m-%d %H:%M")
 
 
 def _sign_up_facts(sign_up: FakeSignUp) -> dict[str, object]:

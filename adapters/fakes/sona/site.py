@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from enum import Enum
 from random import Random
 
-from ..clock import Agenda, FakeClock
+from ..clock import START_SECONDS, Agenda, FakeClock
 from ..faults import FaultPlan, Faults
 from ..guesses import Guesses
 from .guesses import SonaGuess
@@ -93,6 +93,7 @@ class FakeSona:
         plan: FaultPlan | None = None,
         flipped: tuple[str, ...] = (),
         seed: int = 0,
+        start_seconds: float = START_SECONDS,
     ) -> None:
         """Open the site.
 
@@ -101,11 +102,12 @@ class FakeSona:
             plan: disturbances.
             flipped: names of guesses that are to go the other way.
             seed: codes and tokens are drawn from it.
+            start_seconds: the site's time at first, in seconds since the epoch.
 
         Raises:
             ConfigError: a guess does not exist.
         """
-        self.clock = FakeClock(source)
+        self.clock = FakeClock(source, start_seconds)
         self.agenda = Agenda(self.clock)
         self.faults = Faults(plan)
         self.guesses = Guesses(SonaGuess, flipped)

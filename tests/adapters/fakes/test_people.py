@@ -112,7 +112,7 @@ async def test_a_person_at_connect() -> None:
 
 async def test_a_student_at_sona() -> None:
     site = FakeSona(trio.current_time)
-    study = site.add_study(EVIL, f"{PAGE}?id=%SURVEY_CODE%", 1, next_week())
+    study = site.add_study(EVIL, f"{PAGE}?id=%SURVEY_CODE%", 1, next_week(site.clock.now()))
     async with browser(sona_app(site)) as one:
         await press(one, "Sign in", person="anna")
         await press(one, "Sign up")

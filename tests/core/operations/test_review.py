@@ -226,7 +226,8 @@ async def test_the_reason_of_a_bonus_is_forgotten_with_its_worker() -> None:
 async def test_a_bonus_for_nothing_is_refused() -> None:
     async with reviewing() as (reviewer, ledger):
         _, done = agents(ledger.state, AgentStatus.COMPLETED)[0]
-        other = next(one for one in ledger.state.workers.values() if one.worker != done.worker)
+        of_unit = {one.worker for one in ledger.state.agents.values() if one.unit == done.unit}
+        other = next(one for one in ledger.state.workers.values() if one.worker not in of_unit)
         head = ledger.log.head()
         for cents in (0, -5):
             with pytest.raises(CommandRefusedError, match=f"{cents} cents are no bonus"):

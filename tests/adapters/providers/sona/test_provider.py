@@ -97,7 +97,9 @@ class SonaRun(NamedTuple):
 @asynccontextmanager
 async def open_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, token: str | None = None) -> AsyncIterator[SonaRun]:
     site = FakeSona(trio.current_time)
-    study = site.add_study("Rating", "https://tasks.example/?survey_code=%SURVEY_CODE%", 10, next_week())
+    study = site.add_study(
+        "Rating", "https://tasks.example/?survey_code=%SURVEY_CODE%", 10, next_week(site.clock.now())
+    )
     query = f"experiment_id={study.experiment_id}&credit_token={token or study.credit_token}&survey_code=XXXX"
     path = tmp_path / "config.yml"
     path.write_text(yaml.safe_dump({"sona": {"study 1": {"completion_url": f"{URL}{SERVER_PATH}?{query}"}}}))
