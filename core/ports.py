@@ -232,5 +232,12 @@ class RunOwnership(Protocol):
             LogError: the log cannot be asked.
         """
 
+    async def holder(self, run: TaskRunId, /) -> RunHolder | None:
+        """Return the other operator that drives a run and lives; None: there is none.
+
+        Raises:
+            LogError: the log cannot be asked.
+        """
+
     async def give(self, run: TaskRunId, /) -> None:
         """Drive a run no longer, so that others may take it at once; does nothing if it is not this operator's."""

@@ -101,9 +101,9 @@ class _OperatorRuns:
         """Pause a live run.
 
         Raises:
-            CommandRefusedError: it is not live here.
+            CommandRefusedError: it is not live.
         """
-        await self._operator.runs.pause_run(run, reason, author, drain=drain)
+        await self._operator.pause_run(run, reason, author, drain=drain)
 
     async def end_run(self, run: TaskRunId, reason: str, author: str, *, at_once: bool) -> None:
         """End a run, live or not.

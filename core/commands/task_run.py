@@ -73,6 +73,8 @@ class PauseRun(RunCommand, frozen=True, kw_only=True, tag="pause_run"):
     """Leave a run, with its open units and its agents; does nothing if it is not under way."""
 
     reason: str
+    #: True to do nothing unless it is live: whoever asks is not its operator, which may be starting or ending it.
+    only_live: bool = False
 
 
 class DrainRun(RunCommand, frozen=True, kw_only=True, tag="drain_run"):

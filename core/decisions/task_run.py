@@ -96,8 +96,9 @@ def decide_pause_run(state: DecisionState, command: PauseRun) -> list[NewEvent]:
         UnknownEntityError: there is no such run.
     """
     stream = streams.task_run(command.task_run)
-    under_way = TASK_RUN.allows(state.task_runs[stream].status, TaskRunPaused)
-    return [NewEvent(stream, TaskRunPaused(reason=command.reason))] if under_way else []
+    status = state.task_runs[stream].status
+    pauses = status is TaskRunStatus.LIVE if command.only_live else TASK_RUN.allows(status, TaskRunPaused)
+    return [NewEvent(stream, TaskRunPaused(reason=command.reason))] if pauses else []
 
 
 def decide_drain_run(state: DecisionState, command: DrainRun) -> list[NewEvent]:

@@ -25,6 +25,7 @@ from .configuration.task_config import RunConfig, complete_run_config
 from .control.own_page_requests import OwnPageServices
 from .launching.incomplete_runs import Ask, IncompleteRuns
 from .launching.owners import RunOwners, SoleOperator
+from .launching.runs_elsewhere import RunsElsewhere
 from .logger_core import get_logger
 from .run.awaited_calls import AwaitedCalls, must_be_awaited
 from .run.driven_runs import DrivenRuns
@@ -109,6 +110,7 @@ class Operator:
         self._owners = RunOwners(ownership or SoleOperator())
         self.runs = DrivenRuns(self._owners)
         self._incomplete = IncompleteRuns(ledger, RunRecord(ledger, ids), self.runs, self._owners, ask)
+        self._elsewhere = RunsElsewhere(ledger, ids, self._owners)
         self.failed_launches: list[MephistoError] = []
         self.calls = AwaitedCalls()
 
@@ -224,14 +226,20 @@ class Operator:
             )
         return await self._launch(plan_run(stored_config(created), shared_state, resumes=True), task_run)
 
+    async def pause_run(self, task_run: TaskRunId, reason: str, author: str, *, drain: bool = False) -> None:
+        """Pause a live run, here or at its operator on another machine. See `DrivenRuns.pause_run`."""
+        is_here = self.runs.is_running(task_run)
+        if is_here or not await self._elsewhere.pause(task_run, reason, author, drain=drain):
+            await self.runs.pause_run(task_run, reason, author, drain=drain)
+
     async def end_run(self, task_run: TaskRunId, reason: str, author: str, *, at_once: bool = False) -> None:
-        """End a run, live or not, and return when it is completed.
+        """End a run, live or not, here or at its operator on another machine, and return when it is completed.
 
         Raises: as `end_incomplete_run`; CommandRefusedError also if it was paused before it could end.
         """
         if self.runs.is_running(task_run):
             await self.runs.end_run(task_run, reason, author, at_once=at_once)
-        else:
+        elif not await self._elsewhere.end(task_run, reason, author, at_once=at_once):
             await self.end_incomplete_run(task_run, reason, author, at_once=at_once)
         if self.run_status(task_run) is not TaskRunStatus.COMPLETED:
             raise CommandRefusedError(f"run {task_run} was paused before it could end; its timeline says why")

@@ -114,6 +114,12 @@ class SharedOwnership:
         store.owners[run] = self._operator
         return None
 
+    async def holder(self, run: TaskRunId, /) -> RunHolder | None:
+        owner = self._store.owners.get(run, self._operator)
+        if owner == self._operator or owner in self._store.dead:
+            return None
+        return RunHolder(owner, self._heard_at, 0.01)
+
     async def give(self, run: TaskRunId, /) -> None:
         if self._store.owners.get(run) == self._operator:
             del self._store.owners[run]

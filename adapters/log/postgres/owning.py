@@ -14,6 +14,11 @@ _JOIN = "SELECT es.join(%s, %s * interval '1 second')"
 _BEAT = "SELECT es.beat(%s, %s * interval '1 second')"
 _ADD_PARTITION = "INSERT INTO es.partition (partition) VALUES (%s) ON CONFLICT DO NOTHING"
 _TAKE = "SELECT fence, holder, heard_at, seconds FROM es.take(%s, %s, %s * interval '1 second')"
+_HOLDER = """
+    SELECT p.owner, o.beaten_at, extract(epoch FROM o.alive_until - clock_timestamp())::float
+      FROM es.partition p JOIN es.operator o ON o.operator = p.owner
+     WHERE p.partition = %s AND p.owner <> %s AND o.alive_until > clock_timestamp()
+"""
 _GIVE = "SELECT es.give(%s, %s)"
 _GIVE_ALL = "UPDATE es.partition SET owner = NULL, owned_at = NULL WHERE owner = %s"
 _FORGET = "DELETE FROM es.operator WHERE operator = %s"
@@ -69,10 +74,16 @@ def take(db: Connection, operator: str, partition: str, lease: Lease) -> int | R
         case (int() as fence, None, _, _):
             return fence
         case (None, str() as holder, datetime() as heard_at, seconds):
-            # Until it has been heard of, or could have been.
-            wait_seconds = min(float(seconds), 1.2 * lease.beat_seconds)
-            return RunHolder(holder, round(heard_at.timestamp() * 1_000_000), wait_seconds)
+            return _holder(holder, heard_at, float(seconds), lease)
     raise LogError(f"the log has no partition {partition}")
+
+
+def holder(db: Connection, operator: str, partition: str, lease: Lease) -> RunHolder | None:
+    """Return the other operator that owns a partition and lives; None: there is none."""
+    match db.execute(_HOLDER, (partition, operator)).fetchone():
+        case (str() as holder, datetime() as heard_at, float() as seconds):
+            return _holder(holder, heard_at, seconds, lease)
+    return None
 
 
 def give(db: Connection, operator: str, partition: str) -> None:
@@ -100,3 +111,8 @@ def owners_at(address: str) -> list[OwnerRow]:
     """
     with closing(Server(address)) as server:
         return server.call(owners)
+
+
+def _holder(operator: str, heard_at: datetime, seconds: float, lease: Lease) -> RunHolder:
+    # Until it has been heard of, or could have been.
+    return RunHolder(operator, round(heard_at.timestamp() * 1_000_000), min(seconds, 1.2 * lease.beat_seconds))

@@ -82,6 +82,12 @@ class OperatorSharing:
         self._log.server_log.own(self._operator, partition, taken)
         return None
 
+    async def holder(self, run: TaskRunId, /) -> RunHolder | None:
+        """See `RunOwnership.holder`."""
+        return await self._call(
+            partial(owning.holder, operator=self._operator, partition=partition_of_run(run), lease=self._lease)
+        )
+
     async def give(self, run: TaskRunId, /) -> None:
         """See `RunOwnership.give`."""
         await self.give_partition(partition_of_run(run))

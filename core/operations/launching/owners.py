@@ -25,6 +25,10 @@ class SoleOperator:
         """Return None."""
         return None
 
+    async def holder(self, _run: TaskRunId, /) -> RunHolder | None:
+        """Return None."""
+        return None
+
     async def give(self, _run: TaskRunId, /) -> None:
         """Do nothing."""
 
@@ -74,6 +78,14 @@ class RunOwners:
             holder = await self._ownership.take(run)
         if first is not None:
             logger.warning("taking over the run", run=run, operator=first.operator)
+
+    async def holder(self, run: TaskRunId) -> RunHolder | None:
+        """Return the other operator that drives a run and lives; None: there is none.
+
+        Raises:
+            LogError: the log cannot be asked.
+        """
+        return await self._ownership.holder(run)
 
     async def give(self, run: TaskRunId) -> None:
         """Drive a run no longer."""

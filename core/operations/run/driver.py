@@ -26,6 +26,7 @@ from ...lifecycles.task_run import RESUMABLE_RUN_STATUSES
 from ...ports import Ids, WallClock
 from ...redaction import redacted_text
 from ...signal import Signal
+from ..control.guest_requests import follow_requests
 from ..control.own_page_requests import OwnPageServices
 from ..launching.owners import RunOwners
 from ..logger_core import get_logger, log_ids
@@ -385,11 +386,9 @@ class LiveRunDriver:
         own = streams.partition_of_run(live_run.task_run)
         ours = [one for one in events if streams.partition_of(one.envelope.stream) == own]
         if ours:
-            live_run.uploads.on_committed(ours)
-            live_run.worker_pool.on_committed(ours)
-            live_run.task_launcher.on_committed(ours)
+            live_run.on_committed(ours)
             self._timeout.on_committed(ours)
-            live_run.site.notify()
+            follow_requests(self, ours)
             self._changed.notify()
         elif any(isinstance(one.envelope.event, WorkerBlocked) for one in events):
             self._changed.notify()

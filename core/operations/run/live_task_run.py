@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import trio
 from omegaconf import DictConfig
 
+from ....events.envelope import RecordedEvent
 from ....events.ids import TaskRunId
 from ...abstractions.architect import Architect
 from ...abstractions.blueprint import Blueprint
@@ -60,6 +62,13 @@ class LiveTaskRun:
     def provider(self) -> CrowdProvider:
         """The crowd provider that the run's workers come from."""
         return self.context.provider
+
+    def on_committed(self, events: Sequence[RecordedEvent]) -> None:
+        """Bring all services up to date with durable events of the run."""
+        self.uploads.on_committed(events)
+        self.worker_pool.on_committed(events)
+        self.task_launcher.on_committed(events)
+        self.site.notify()
 
     async def leave(self, pause_seconds: float | None) -> None:
         """Close the channels, once they have sent what is queued.

@@ -117,6 +117,10 @@ class RunRecord:
         with trio.move_on_after(RECORD_SECONDS):
             await self._issuer.issue(PauseRun(task_run=run, reason=reason), actor=author)
 
+    async def pause_live(self, run: TaskRunId, reason: str, author: str) -> None:
+        """Have the operator of a run leave it, wherever it is; does nothing if the run is not live."""
+        await self._issuer.issue(PauseRun(task_run=run, reason=reason, only_live=True), actor=author)
+
     async def drain(self, run: TaskRunId, reason: str, author: str) -> None:
         """Record that a run waits for the people at work before it is paused; does nothing if that is recorded."""
         await self._issuer.issue(DrainRun(task_run=run, reason=reason), actor=author)

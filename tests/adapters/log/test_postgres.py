@@ -179,7 +179,12 @@ def test_what_is_given_back_may_be_taken_at_once(address: str) -> None:
             assert [(row.partition, row.operator, row.is_alive) for row in owning.owners(db)] == [
                 (PARTITION, "ada", True)
             ]
+            assert owning.holder(db, "ada", PARTITION, LEASE) is None
+            holder = owning.holder(db, "bob", PARTITION, LEASE)
+            assert holder is not None
+            assert (holder.operator, 0 < holder.wait_seconds <= 72) == ("ada", True)
             owning.give(db, "ada", PARTITION)
+            assert owning.holder(db, "bob", PARTITION, LEASE) is None
         first.disown(PARTITION)
         assert take(address, second, "bob") == 3
         # A guest from now on.

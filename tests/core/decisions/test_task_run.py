@@ -147,6 +147,17 @@ def test_a_run_is_paused_while_it_is_under_way(run: SmallRun) -> None:
     assert run.execute(PauseRun(task_run=RUN, reason="signal")) == []
 
 
+def test_a_guest_pauses_a_run_only_while_it_is_live(run: SmallRun) -> None:
+    pause = PauseRun(task_run=RUN, reason="night", only_live=True)
+    assert run.execute(pause) == [TaskRunPaused(reason="night")]
+    assert run.execute(pause) == []
+
+
+def test_a_guest_does_not_pause_a_run_that_ends(run: SmallRun) -> None:
+    run.execute(StopRun(task_run=RUN, reason="enough"))
+    assert run.execute(PauseRun(task_run=RUN, reason="night", only_live=True)) == []
+
+
 def test_a_run_says_once_that_it_waits_before_it_is_paused(run: SmallRun) -> None:
     drain = DrainRun(task_run=RUN, reason="night")
     assert run.execute(drain) == [TaskRunDraining(reason="night")]

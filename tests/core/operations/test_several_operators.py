@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -19,11 +20,13 @@ from mephisto_es.core.decisions.refusals import refusal_text
 from mephisto_es.core.errors import CommandRefusedError, WriterFencedError, leaves
 from mephisto_es.core.lifecycles.agent import AgentStatus
 from mephisto_es.core.lifecycles.task_run import TaskRunStatus
+from mephisto_es.core.operations.control.requests import ExtendRequest
+from mephisto_es.core.operations.control.run_extension import RunExtension
 from mephisto_es.core.signal import Signal
 from mephisto_es.events.agent import AgentReturned
 from mephisto_es.events.engagement import RefusalReason
 from mephisto_es.events.ids import RequesterId, TaskId, TaskRunId
-from mephisto_es.events.task_run import TaskRunCreated
+from mephisto_es.events.task_run import TaskRunCreated, TaskRunDraining, TaskRunPaused
 
 from ..shared_log import SharedLog, SharedOwnership, Store
 from .operator_harness import (
@@ -254,3 +257,99 @@ async def test_a_standby_launches_a_new_run_if_the_first_operator_died_at_the_la
         run = await bob.launch(HarnessTaskState(data=items(1)), task_name="one", standby=True)
         assert bob.operator.run_status(TaskRunId(500)) is TaskRunStatus.FAILED
         assert store.owners == {run.task_run: "bob"}
+
+
+async def test_a_run_is_paused_from_another_machine_once_nobody_is_at_work(tmp_path: Path) -> None:
+    store = Store()
+    async with two_operators(tmp_path, store) as (ada, bob), trio.open_nursery() as nursery:
+        run = await ada.launch(HarnessTaskState(data=items(2)), task_name="one")
+        page = await ask(ada.router(run), "Grace")
+        paused = trio.Event()
+
+        async def pause() -> None:
+            await bob.operator.ledger.refresh()
+            await bob.operator.pause_run(run.task_run, "the night", "user/bob", drain=True)
+            paused.set()
+
+        for task in (pause, partial(follow, ada), partial(follow, bob)):
+            nursery.start_soon(task)
+        await until(ada, lambda: ada.operator.ledger.state.task_runs[f"task_run/{run.task_run}"].draining is not None)
+        refused = await ask(ada.router(run), "Ida")
+        assert (refused["agent_id"], paused.is_set()) == (None, False)
+        ada.router(run).submit_task(page["agent_id"], {"answer": 1})
+        await paused.wait()
+        assert ada.operator.run_status(run.task_run) is TaskRunStatus.PAUSED
+        assert (ada.operator.get_running_task_runs(), store.owners) == ({}, {})
+        last = ada.log.history(f"task_run/{run.task_run}")[-2:]
+        assert [(one.envelope.actor, type(one.envelope.event)) for one in last] == [
+            ("user/bob", TaskRunDraining),
+            ("user/bob", TaskRunPaused),
+        ]
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_run_is_paused_now_from_another_machine(tmp_path: Path) -> None:
+    store = Store()
+    async with two_operators(tmp_path, store) as (ada, bob), trio.open_nursery() as nursery:
+        run = await ada.launch(HarnessTaskState(data=items(2)), task_name="one")
+        await ask(ada.router(run), "Grace")
+        nursery.start_soon(follow, ada)
+        await bob.operator.ledger.refresh()
+        await bob.operator.pause_run(run.task_run, "the night", "user/bob")
+        assert ada.operator.get_running_task_runs() == {}
+        assert ada.operator.run_status(run.task_run) is TaskRunStatus.PAUSED
+        assert ada.statuses("agent") == {AgentStatus.IN_TASK.value: 1}
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_run_is_ended_from_another_machine(tmp_path: Path) -> None:
+    store = Store()
+    async with two_operators(tmp_path, store) as (ada, bob), trio.open_nursery() as nursery:
+        run = await ada.launch(HarnessTaskState(data=items(2)), task_name="one")
+        nursery.start_soon(follow, ada)
+        await bob.operator.ledger.refresh()
+        with pytest.raises(CommandRefusedError, match="is driven by ada: ending it with --now works on that machine"):
+            await bob.operator.end_run(run.task_run, "enough", "user/bob", at_once=True)
+        await bob.operator.end_run(run.task_run, "enough", "user/bob")
+        assert ada.operator.run_status(run.task_run) is TaskRunStatus.COMPLETED
+        assert ada.statuses("unit") == {"expired": 2}
+        nursery.cancel_scope.cancel()
+
+
+async def test_whoever_asks_an_operator_that_is_gone_is_told(tmp_path: Path) -> None:
+    store = Store()
+    async with two_operators(tmp_path, store) as (ada, bob):
+        run = await ada.launch(HarnessTaskState(data=items(2)), task_name="one")
+        await ask(ada.router(run), "Grace")
+        await bob.operator.ledger.refresh()
+        async with trio.open_nursery() as nursery:
+
+            async def pause() -> None:
+                with pytest.raises(CommandRefusedError, match=r"its operator ada is not heard of any more\. Resume"):
+                    await bob.operator.pause_run(run.task_run, "the night", "user/bob", drain=True)
+
+            nursery.start_soon(pause)
+            await until(
+                bob, lambda: bob.operator.ledger.state.task_runs[f"task_run/{run.task_run}"].draining == "the night"
+            )
+            store.dead.add("ada")
+        with pytest.raises(CommandRefusedError, match="run 1 is not running"):
+            await bob.operator.pause_run(run.task_run, "the night", "user/bob")
+
+
+async def test_a_live_run_is_extended_from_another_machine(tmp_path: Path) -> None:
+    async with two_operators(tmp_path) as (ada, bob):
+        run = await ada.launch(HarnessTaskState(data=items(1)), task_name="one")
+        await bob.operator.ledger.refresh()
+        extension = RunExtension(bob.operator.ledger, BlockIds({}, next(EPOCHS), lambda *_: 99), "user/bob")
+        more = ExtendRequest(task_run=run.task_run, reason="more", items=(*items(2),))
+        await extension.extend(more, command_id="more")
+        ada.operator.ledger.read_news()
+        await until(ada, lambda: ada.statuses("unit") == {"launched": 3})
+
+
+async def follow(harness: OperatorHarness) -> None:
+    """Read what others write, as the notices of a server have an operator do."""
+    while True:
+        await harness.operator.ledger.refresh()
+        await trio.sleep(0.01)
