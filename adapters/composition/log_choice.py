@@ -130,12 +130,22 @@ def copy_of(address: str) -> Path:
 def refresh_copy(database: Path, projections: Sequence[Projection]) -> None:
     """Bring a copy of the log on a server up to date before it is read, unless a process has it open: that keeps it so.
 
-    Does nothing to a log that is no copy, or if the environment names no server.
+    Does nothing if the environment names no server, or if there is no file. A file of another name than that in a data
+    folder may be any log, for instance one that was copied from a server.
 
     Raises:
+        UnusableLogError: the data folder has a log of its own, so it is not clear which one is meant.
         ConfigError, UnusableLogError, DamagedLogError: as `update_copy`.
     """
-    if log_address() is None or not _is_copy(database):
+    if log_address() is None:
+        return
+    created_by = _created_by(database)
+    if created_by is None or not created_by.endswith(IN_POSTGRES):
+        if created_by is not None and database.name == DATABASE_FILE:
+            raise UnusableLogError(
+                f"{LOG_VARIABLE} names a server, but {database} is a log of its own, not a copy of the one there: "
+                f"unset {LOG_VARIABLE} to use this file, or name another data folder"
+            )
         return
     try:
         WriterLock(database).release()
@@ -144,15 +154,15 @@ def refresh_copy(database: Path, projections: Sequence[Projection]) -> None:
     update_copy(database, projections)
 
 
-def _is_copy(database: Path) -> bool:
-    """Return whether a file is a copy of a log on a server, or is to become one in the cache."""
+def _created_by(database: Path) -> str | None:
+    """Return the program that created a log; None if there is none that can be read: whoever reads it says why."""
     if not database.exists():
-        return False
+        return None
     try:
         with LogReader(database) as log:
-            return log.created_by.endswith(IN_POSTGRES)
+            return log.created_by
     except LogError:
-        return False  # whoever reads it says what is wrong
+        return None
 
 
 def update_copy(database: Path, projections: Sequence[Projection]) -> None:

@@ -16,7 +16,9 @@ from mephisto_es.adapters.composition.log_choice import LOG_VARIABLE, open_log
 from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.postgres.log import PostgresLog
 from mephisto_es.adapters.log.postgres.mirrored import MirroredLog
+from mephisto_es.adapters.log.sqlite import schema
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
+from mephisto_es.adapters.log.sqlite.open_checks import IN_POSTGRES
 from mephisto_es.adapters.log.sqlite.reader import LogReader
 from mephisto_es.core.errors import DamagedLogError, LogError, UnusableLogError, WriterFencedError
 from mephisto_es.events.envelope import RecordedEvent
@@ -220,6 +222,23 @@ def test_the_environment_says_where_the_log_is(
     monkeypatch.delenv(LOG_VARIABLE)
     with open_log(tmp_path / "own.db", PROJECTIONS) as own:
         assert type(own) is SqliteLog
+
+
+def test_a_server_that_is_down_is_not_answered_for_by_a_local_file(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    down = "postgresql://nobody@127.0.0.1:1/none"
+    SqliteLog.create_or_open(tmp_path / "mephisto.db", PROJECTIONS).close()
+    monkeypatch.setenv(LOG_VARIABLE, down)
+    run = CliRunner().invoke
+    own = run(main, ["runs", str(tmp_path)])
+    assert own.exit_code == 2
+    assert "is a log of its own, not a copy of the one there: unset MEPHISTO_ES_LOG" in own.output
+    (tmp_path / "mephisto.db").rename(tmp_path / "old.db")
+    assert run(main, ["runs", str(tmp_path / "old.db")]).exit_code == 0
+    schema.create_file(path, bytes(32), f"mephisto-es 0.1.0{IN_POSTGRES}")
+    copy = run(main, ["runs", str(path)])
+    assert (copy.exit_code, "cannot be used" in copy.output) == (2, True)
 
 
 def test_a_verb_takes_the_address_in_place_of_a_path(
