@@ -354,7 +354,12 @@ class RemoteArchitect(Architect):
                 delay = backoff.next_delay(trio.current_time()) if self._is_resumed else None
                 if delay is None:
                     raise LaunchError(step, str(error)) from error
-                logger.warning("a router is out of reach", reason=str(error), retry_in_seconds=round(delay, 2))
+                logger.warning(
+                    "a router is out of reach, and the run waits for it: start it again, or see to the network",
+                    router=client.url,
+                    reason=str(error),
+                    retry_in_seconds=round(delay, 2),
+                )
                 await trio.sleep(delay)
             else:
                 return

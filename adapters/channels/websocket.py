@@ -9,7 +9,7 @@ from functools import partial
 import trio
 from trio_websocket import ConnectionClosed
 
-from ...core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
+from ...core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage, Outage
 from ...core.errors import ProtocolError
 from ...core.operations.logger_core import get_logger
 from ...core.packet_data import AliveData
@@ -82,6 +82,9 @@ class WebsocketChannel(Channel):
         self._connection: RouterConnection | None = None
         self._closed = False
         self._was_open = False
+        #: Time at which the connection was lost, or first tried, and the problem since; None while there is one.
+        self._away_since: float | None = None
+        self._problem = ""
         self._lifetime = trio.CancelScope()
         self._log = logger.bind(channel=channel_id)
 
@@ -118,6 +121,13 @@ class WebsocketChannel(Channel):
         """Return whether packets can be transferred now."""
         return self._connection is not None and not self._closed
 
+    def outage(self) -> Outage | None:
+        """Return how long the router has been out of reach; None if it is not, or is no longer wanted."""
+        if self._closed or self._away_since is None:
+            return None
+        address = f"http{self._url.removeprefix('ws')}".rstrip("/")
+        return Outage(address, trio.current_time() - self._away_since, self._problem)
+
     def is_closed(self) -> bool:
         """Return whether the channel was closed, or has given up, for good."""
         return self._closed
@@ -131,6 +141,9 @@ class WebsocketChannel(Channel):
             problem = await self._connect(task_status)
             if self._closed:
                 return
+            self._problem = problem[:QUOTE_LENGTH]
+            if self._away_since is None:
+                self._away_since = trio.current_time()
             delay = self._backoff.next_delay(trio.current_time())
             if delay is None and self._is_backed():
                 self._backoff.restart_patience(trio.current_time())
@@ -162,7 +175,7 @@ class WebsocketChannel(Channel):
     async def _use(self, connection: RouterConnection, task_status: trio.TaskStatus[None]) -> str:
         state = await connection.greet(Alive(subject_id=SYSTEM, data=AliveData(token=self._secret, run=self._run)))
         since = trio.current_time()
-        self._connection = connection
+        self._connection, self._away_since = connection, None
         try:
             await self.on_message(self.channel_id, state)
             self.on_channel_open(self.channel_id)

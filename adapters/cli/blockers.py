@@ -33,9 +33,10 @@ def blockers_command(database: Path, run: EntityRef, as_of: AsOfOption, as_json:
     with as_of.open(database) as moment:
         found = find_blockers(moment, TaskRunId(run.number))
     if as_of == AsOfOption():
-        problem = ask_operator(database, TaskRunId(run.number), found.status).problem
-        more = () if problem is None else (Blocker(problem, 1),)
-        found = msgspec.structs.replace(found, blockers=(*more, *found.blockers))
+        report = ask_operator(database, TaskRunId(run.number), found.status)
+        more = () if report.problem is None else (Blocker(report.problem, 1),)
+        away = (Blocker(sentence, 1, since=since) for sentence, since in report.outages)
+        found = msgspec.structs.replace(found, blockers=(*more, *away, *found.blockers))
     if as_json:
         print_json(found)
     else:

@@ -70,6 +70,8 @@ def end_command(database: Path, run: EntityRef, now: bool, reason: str, author: 
     """
     if not now:
         echo(f"{run} gives out no more work; waiting for the people at work (--now does not wait)", err=True)
+    for sentence, since in _outages(database, TaskRunId(run.number)):
+        echo(f"since {since}, {sentence}. The run ends without it if it stays away for two minutes", err=True)
     set_mephisto_log_format()
     set_mephisto_log_level(level="warning")
     _execute(database, EndRequest(task_run=TaskRunId(run.number), reason=reason, at_once=now), author)
@@ -137,6 +139,12 @@ def _is_operated(database: Path, run: TaskRunId) -> bool:
     with closing(MephistoDB(database)) as db:
         status = db.get_task_run(run).status
     return status == TaskRunStatus.LIVE.value and ask_operator(database, run, status).problem is None
+
+
+def _outages(database: Path, run: TaskRunId) -> tuple[tuple[str, str], ...]:
+    with closing(MephistoDB(database)) as db:
+        status = db.get_task_run(run).status
+    return ask_operator(database, run, status).outages
 
 
 def _execute(database: Path, request: AnyRequest, author: str | None) -> Reply:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import trio
 
+from ...core.abstractions.channel import Outage
 from ...core.errors import ConfigError, LogError, leaves
 from ...core.ledger import Ledger
 from ...core.operations.control.executor import RequestExecutor
@@ -96,6 +97,10 @@ class _OperatorRuns:
     async def refusals(self, run: TaskRunId) -> dict[str, int]:
         """Return what a live run has refused or discarded; nothing if it is not live here."""
         return await self._operator.runs.refusals(run)
+
+    def outages(self, run: TaskRunId) -> tuple[Outage, ...]:
+        """Return which routers of a run are out of reach; none if it is not live here."""
+        return self._operator.runs.outages(run)
 
     async def pause_run(self, run: TaskRunId, reason: str, author: str, *, drain: bool) -> None:
         """Pause a live run.

@@ -11,9 +11,12 @@ from typing import NamedTuple
 import msgspec
 import trio
 
+from ...core.abstractions.channel import Outage
 from ...core.errors import CommandRefusedError, MephistoError
 from ...core.operations.control.requests import AnyRequest, RefusalsRequest, Reply, ReviewRequest
 from ...events.ids import TaskRunId
+from ...projections.mephisto_db.rows import date_of
+from ..composition.clock_and_ids import SystemClock
 from ..log.opening import WAIT_SECONDS
 from .client import is_reachable, open_control
 from .protocol import author_of
@@ -77,16 +80,37 @@ async def record_verdicts(
     return BatchResult(recorded, refusal, refused)
 
 
-def refusals_of(database: Path, run: TaskRunId) -> dict[str, int] | None:
-    """Return what the operator of a live run says it has refused; None if there is no operator."""
-    return trio.run(_refusals_of, database, run)
+class RouterOutage(NamedTuple):
+    """A router that the operator of a run cannot reach."""
+
+    #: Names the router, the problem and the remedy.
+    sentence: str
+    #: UTC time at which it was lost.
+    since: str
 
 
-async def _refusals_of(database: Path, run: TaskRunId) -> dict[str, int] | None:
+def report_of(database: Path, run: TaskRunId) -> tuple[dict[str, int] | None, tuple[RouterOutage, ...]]:
+    """Return what the operator of a live run has refused, and the routers that it cannot reach.
+
+    The first is None, and the second empty, if there is no operator on this machine.
+    """
+    reply = trio.run(_report_of, database, run)
+    return (None, ()) if reply is None else (reply.refusals, tuple(map(_in_words, reply.outages)))
+
+
+def _in_words(outage: Outage) -> RouterOutage:
+    sentence = (
+        f"the router at {outage.server} is out of reach ({outage.problem}): start it again, or see to the network. "
+        "It keeps what workers have submitted there"
+    )
+    return RouterOutage(sentence, date_of(SystemClock().now_us() - round(outage.seconds * 1_000_000)))
+
+
+async def _report_of(database: Path, run: TaskRunId) -> Reply | None:
     if not await is_reachable(database):
         return None
     try:
         async with open_control(database, author_of()) as control:
-            return (await control.execute(RefusalsRequest(task_run=run))).refusals
+            return await control.execute(RefusalsRequest(task_run=run))
     except MephistoError:
         return None  # the operator has just gone

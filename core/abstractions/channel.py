@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 
+import msgspec
 import trio
 
 from ..packets import Inbound, Outbound
@@ -12,6 +13,16 @@ from ..packets import Inbound, Outbound
 OnChannelOpen = Callable[[str], None]
 OnCatastrophicDisconnect = Callable[[str], None]
 OnMessage = Callable[[str, Inbound], Awaitable[None]]
+
+
+class Outage(msgspec.Struct, frozen=True):
+    """The time for which a server has been out of reach."""
+
+    #: Its address.
+    server: str
+    seconds: float
+    #: The problem at the last attempt to connect.
+    problem: str
 
 
 class Channel(ABC):
@@ -59,6 +70,10 @@ class Channel(ABC):
     @abstractmethod
     def is_alive(self) -> bool:
         """Return whether packets can be moved right now."""
+
+    def outage(self) -> Outage | None:
+        """Return how long the server has been out of reach; None if it is not, or if the channel cannot tell."""
+        return None
 
     @abstractmethod
     def is_closed(self) -> bool:

@@ -15,7 +15,7 @@ import trio
 
 from ...events.engagement import RefusalReason
 from ...events.ids import TaskRunId
-from ..abstractions.channel import Channel
+from ..abstractions.channel import Channel, Outage
 from ..command_issuer import CommandIssuer
 from ..commands.agent import UpdateLimits
 from ..commands.pending import PendingCommand
@@ -48,7 +48,7 @@ from .configuration.task_settings import TaskSettings
 from .control.own_page_requests import OwnPageServices, open_worker_page, withdraw_on_page
 from .logger_core import get_logger
 from .packet_commands import OutboxPackets, PacketCommands, has_large_body, notice_of_limit
-from .router_reports import Report, RouterReports
+from .router_reports import Report, RouterReports, log_outages
 from .run_context import RunContext
 from .task_code.timings import timings
 from .texts.catalogue import ServerText
@@ -218,11 +218,13 @@ class ClientIOHandler:
         """
         seconds = SHORT_DRAIN_SECONDS if at_once else DRAIN_SECONDS
         self._pages.drain()
+        log_outages(self.outages(), seconds)
         with trio.move_on_after(seconds) as timeout:
             while not all(self._is_drained(channel_id) for channel_id in self._channels):
                 await self._progress.wait()
         if timeout.cancelled_caught:
-            logger.error("a router could not hand over its whole outbox", limit_seconds=seconds)
+            lacking = [name for name in self._channels if not self._is_drained(name)]
+            logger.error("a router could not hand over its whole outbox", routers=lacking, limit_seconds=seconds)
 
     def _is_drained(self, channel_id: str) -> bool:
         last, durable = self._last.get(channel_id), self._durable.get(channel_id)
@@ -231,6 +233,11 @@ class ClientIOHandler:
         if durable is None or durable.incarnation != last.incarnation:
             return last.seq <= 0
         return last.seq <= durable.seq
+
+    def outages(self) -> tuple[Outage, ...]:
+        """Return which routers are out of reach, for how long, and why."""
+        found = (channel.outage() for channel in self._channels.values())
+        return tuple(outage for outage in found if outage is not None)
 
     async def shutdown(self, *, is_paused: bool = False) -> None:
         """Close all channels for good, once they have sent what is queued.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 import trio
 
+from ..abstractions.channel import Outage
 from ..packets import LogErrorPacket, PagesConfirmed, ReturnStatuses, RouterReport, WatchedPages
 from .agent_pages import AgentPages
 from .logger_core import get_logger
@@ -86,4 +87,15 @@ def log_router_report(data: Mapping[str, str | int | float | bool | None]) -> No
             "a page was built with a version of mephisto-task that is not supported, and may not work; build it again "
             "with mephisto-task 2.0.4",
             version=data["version"],
+        )
+
+
+def log_outages(outages: Sequence[Outage], limit_seconds: float) -> None:
+    """Log which routers are waited for at the end of a run, and the remedy."""
+    for away in outages:
+        logger.warning(
+            "a router is out of reach and may hold what workers submitted: start it again; waiting for it",
+            router=away.server,
+            reason=away.problem,
+            limit_seconds=limit_seconds,
         )

@@ -19,6 +19,8 @@ class OperatorReport(msgspec.Struct, frozen=True):
     refused: dict[str, int] | None = None
     #: A sentence with the remedy if the run should have an operator and has none; else None.
     problem: str | None = None
+    #: Routers that it cannot reach: a sentence with the remedy, and the UTC time at which each was lost.
+    outages: tuple[tuple[str, str], ...] = ()
 
 
 def ask_operator(database: Path, run: TaskRunId, status: str) -> OperatorReport:
@@ -35,8 +37,9 @@ def ask_operator(database: Path, run: TaskRunId, status: str) -> OperatorReport:
     if problem is not None:
         return OperatorReport(None, problem)
     # Loaded for live runs only: the verbs that use this answer faster than this loads.
-    refused: dict[str, int] | None = import_module("...control.reviews", __package__).refusals_of(database, run)
-    return OperatorReport(refused)
+    refused: dict[str, int] | None
+    refused, outages = import_module("...control.reviews", __package__).report_of(database, run)
+    return OperatorReport(refused, None, outages)
 
 
 def with_operator(progress: RunProgress, database: Path) -> RunProgress:

@@ -13,6 +13,7 @@ from ....events.ids import AgentId, TaskRunId, WorkerId
 from ....events.streams import agent as agent_stream
 from ....events.streams import task_run as task_run_stream
 from ....events.task_run import TaskRunCreated
+from ...abstractions.channel import Outage
 from ...abstractions.crowd.payments import payer_of
 from ...abstractions.crowd.site_work import SiteWork
 from ...abstractions.crowd_provider import CrowdProvider
@@ -94,6 +95,9 @@ class RunControl(Protocol):
     async def refusals(self, run: TaskRunId) -> dict[str, int]:
         """Return what a live run has refused or discarded, by reason."""
 
+    def outages(self, run: TaskRunId) -> tuple[Outage, ...]:
+        """Return which routers of a live run are out of reach."""
+
     async def retry(self, run: TaskRunId, reason: str) -> bool:
         """Ask a live run's code again about everybody whom it failed on; return False if it has not failed."""
 
@@ -165,7 +169,8 @@ class RequestExecutor:
                 has_failed = await self._runs.retry(request.task_run, f"asked to by {author}")
                 return Reply(repeated=not has_failed)
             case RefusalsRequest():
-                return Reply(refusals=await self._runs.refusals(request.task_run))
+                run = request.task_run
+                return Reply(refusals=await self._runs.refusals(run), outages=self._runs.outages(run))
             case RegisterRequest() | RegisterWorkerRequest() | CreateQualificationRequest():
                 return await self._register(request, author)
             case CreateProjectRequest() | PutInProjectRequest() | RegisterTaskRequest():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from ....events.ids import AgentId, AssignmentId, PaymentId, TaskId, TaskRunId, UnitId, WorkerId
+from ...abstractions.channel import Outage
 from ...abstractions.work_data import InitializationData
 from ...commands.review import Verdict
 from ...entity_ref import KINDS
@@ -388,6 +389,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     books: BooksReport | None = None
     #: Requests and packets that a live run has refused or discarded, by reason.
     refusals: dict[str, int] = {}
+    #: Routers of a live run that are out of reach.
+    outages: tuple[Outage, ...] = ()
     #: Number of payloads that were deleted.
     payloads: int = 0
     #: Number of workers whom the request concerned.

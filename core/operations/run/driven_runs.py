@@ -8,6 +8,7 @@ from collections.abc import Callable
 import trio
 
 from ....events.ids import TaskRunId
+from ...abstractions.channel import Outage
 from ...errors import CommandRefusedError, LaunchError
 from ...signal import Signal
 from ..launching.owners import RunOwners
@@ -96,6 +97,11 @@ class DrivenRuns:
         for reason, count in (await live.architect.refusals()).items():
             counts[f"router: {reason}"] = count
         return counts
+
+    def outages(self, run: TaskRunId) -> tuple[Outage, ...]:
+        """Return which routers of a run are out of reach; none if it is not live here."""
+        live = self.live.get(run)
+        return () if live is None else live.client_io.outages()
 
     async def wait_until_all_ended(self) -> None:
         """Wait until every run has ended or is paused."""

@@ -239,11 +239,17 @@ async def test_a_router_is_not_given_up_while_others_serve_the_run(quick_clock: 
         async with trio.open_nursery() as nursery:
             async with serving(ScriptedRouter()) as router:
                 channel = events.channel(router.port, patience_seconds=60, is_backed=lambda: is_backed)
+                assert channel.outage() is None
                 await nursery.start(channel.open)
+                assert channel.outage() is None
             await trio.sleep(1000)
             assert events.given_up == []
+            away = channel.outage()
+            assert away is not None
+            assert (away.server, 990 < away.seconds <= 1000) == (f"http://127.0.0.1:{router.port}", True)
+            assert away.problem
             is_backed = False
-    assert events.given_up == ["channel-1"]
+    assert (events.given_up, channel.outage()) == (["channel-1"], None)
 
 
 async def test_a_router_that_refuses_us_is_asked_again_while_others_serve_the_run(quick_clock: MockClock) -> None:
