@@ -10,7 +10,7 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-ch
 PYTEST = $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-prolific demo-connect demo-sona demo-postgres test lint coverage matrix docs bench desk labels simulate routers uploads pauses notices stale block-races torture sites datasets hostile powercut mutants proofs damage constraints sbom
+.PHONY: help demo demo-prolific demo-connect demo-sona demo-postgres test lint coverage matrix docs bench desk labels simulate routers uploads pauses notices stale block-races load torture sites datasets hostile powercut mutants proofs damage constraints sbom
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,6 +90,9 @@ stale: $(VENV)/installed-for-tests ## Stop operators on PostgreSQL for longer th
 
 block-races: $(VENV)/installed-for-tests ## Block 1,000 workers at one operator while they ask another one for work, for a few minutes.
 	$(VENV)/bin/python -m tests.machines.races
+
+load: $(VENV)/installed-for-tests ## Four operators with 25 workers each on PostgreSQL with a standby: check the log and print ratios.
+	$(VENV)/bin/python -m tests.machines.load 100
 
 torture: $(VENV)/installed ## Kill the operator again and again while a crowd works, for about ten minutes.
 	$(VENV)/bin/mephisto-es torture --kills 10 --passes 3
