@@ -12,8 +12,10 @@ from ...core.errors import ConfigError
 from ...core.operations.configuration.money import cents
 from ...events.ids import TaskRunId
 from ...projections.mephisto_db.rows import date_of
+from ...projections.queries.quality.label_report import label_report
 from ...projections.queries.quality.report import quality_report
 from ...projections.queries.runs.method_report import method_report
+from ..quality.stop_plan import stop_plan
 from ..reports.markup import WRITERS
 from ..reports.run_report import ReportData, ReportOrigin, compose
 from ..terminal import echo
@@ -45,8 +47,9 @@ def report_command(
 ) -> None:
     """Write the facts about RUN that a methods section needs.
 
-    Dates, workers, exclusions by rule, completion, median time, hourly pay, cost with fees, agreement, the version of
-    this software, and the head of the log's chain, by which others can check all of it. No worker is named.
+    Dates, workers, exclusions by rule, completion, median time, hourly pay, cost with fees, agreement, answers saved by
+    stop_when, labels that people decided, the version of this software, and the head of the log's chain, by which
+    others can check all of it. Nobody is named.
 
     \b
     Examples:
@@ -59,12 +62,16 @@ def report_command(
         number = TaskRunId(run.number)
         facts = method_report(moment, number, floor_cents=floor_cents)
         quality = quality_report(moment, number)
+        labels = label_report(moment, number, stop_plan(moment, number))
         head = moment.head()
     origin = ReportOrigin(version=version("mephisto-es"), seq=head.seq, at=date_of(head.at), chain=head.chain.hex())
     if as_json:
-        print_json(ReportData(origin=origin, report=facts, questions=quality.questions, methods=quality.methods))
+        data = ReportData(
+            origin=origin, report=facts, questions=quality.questions, labels=labels, methods=quality.methods
+        )
+        print_json(data)
         return
-    text = WRITERS[name or _format_of(output)](compose(facts, quality, origin))
+    text = WRITERS[name or _format_of(output)](compose(facts, quality, labels, origin))
     if output is None:
         echo(text, nl=False)
         return

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from ...core.operations.configuration.money import amount
+from ...projections.queries.quality.label_report import LabelReport
 from ...projections.queries.quality.report import QualityReport, QuestionQuality
 from ...projections.queries.runs.method_report import MethodReport
 from ..text import format_duration, format_status
 from .document import Block, Caution, Document, Grid, Paragraph, Section
+from .label_section import label_blocks
 
 
 class ReportOrigin(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,19 +30,22 @@ class ReportData(msgspec.Struct, frozen=True, kw_only=True):
     origin: ReportOrigin
     report: MethodReport
     questions: tuple[QuestionQuality, ...]
+    labels: LabelReport
     #: How each figure about a question is computed.
     methods: Mapping[str, str]
 
 
-def compose(facts: MethodReport, quality: QualityReport, origin: ReportOrigin) -> Document:
+def compose(facts: MethodReport, quality: QualityReport, labels: LabelReport, origin: ReportOrigin) -> Document:
     """Return the report of a run as a document.
 
     Args:
         facts: the facts about the run.
         quality: the quality of its data.
+        labels: how its labels came about.
         origin: where they come from.
     """
     task = facts.progress.task_name
+    about_labels = tuple(label_blocks(labels))
     return Document(
         f"{task}, {facts.run}",
         (
@@ -49,6 +54,7 @@ def compose(facts: MethodReport, quality: QualityReport, origin: ReportOrigin) -
             Section("Time and pay", tuple(_pay(facts))),
             Section("Cost", tuple(_cost(facts))),
             Section("Agreement", tuple(_agreement(quality))),
+            *([Section("Labels", about_labels)] if about_labels else []),
             Section("Record", tuple(_record(facts, origin))),
         ),
     )
