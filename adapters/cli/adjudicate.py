@@ -14,6 +14,8 @@ from rich.table import Table
 from ...core.entity_ref import EntityRef
 from ...core.operations.control.requests import LabelRequest
 from ...events.ids import AssignmentId, TaskRunId, WorkerId
+from ...projections.mephisto_db.queries import JsonValue
+from ...projections.mephisto_db.reader import MephistoDB
 from ...projections.queries.quality.agreement import Label
 from ...projections.queries.quality.answers import shown_label
 from ...projections.queries.quality.decided_labels import LabelDecision
@@ -34,6 +36,7 @@ from .common.arguments import (
     run_argument,
 )
 from .common.output import as_json_option, console, format_repeated, print_json
+from .common.work_lines import shown_json
 
 #: Characters of an answer that are printed.
 MAX_ANSWER = 60
@@ -54,6 +57,8 @@ class AnswersAboutItem(msgspec.Struct, frozen=True, kw_only=True):
 
     run: str
     item: AssignmentId
+    #: The input data; None if it was erased.
+    inputs: JsonValue
     questions: tuple[ItemQuestion, ...]
 
 
@@ -105,7 +110,7 @@ def adjudicate_command(
 
     A decision is recorded with its author and the work that was looked at. It is the label of the item in exports and
     figures from then on, and judges nobody's work. Deciding again revises it. Without --label, the answers to
-    ASSIGNMENT are shown.
+    ASSIGNMENT are shown. The input data of ASSIGNMENT is shown in any case, long data cut.
 
     \b
     Examples:
@@ -126,18 +131,15 @@ def adjudicate_command(
             _print_list(run, answers.disagreements(question), as_json=as_json)
             return
         item = AssignmentId(assignment.number)
-        questions = answers.about(item)
+        questions, inputs = answers.about(item), _inputs_of(moment.db, item)
         wanted: list[tuple[str, str | None]] = [*map(_split, labels), *((name, None) for name in taken_back)]
         requests = [(name, text, answers.request(item, name, text, note)) for name, text in wanted]
         workers = (worker for one in questions for answer in one.answers for worker in answer.workers)
         names = {} if pseudonyms else worker_names(moment.db, workers)
+    if not as_json:
+        _print_inputs(item, inputs)
     if wanted:
-        decided = {one.question: one.decision.label for one in questions if one.decision is not None}
-        before = [
-            NewDecision(question=name, label=decided[name], repeated=True)
-            for name, _, request in requests
-            if request is None
-        ]
+        before = [_recorded_before(name, questions) for name, _, request in requests if request is None]
         new = [request for *_, request in requests if request is not None]
         if not as_json:
             for one in before:
@@ -146,7 +148,7 @@ def adjudicate_command(
         if as_json:
             print_json(ItemDecisions(run=str(run), item=item, decisions=(*before, *done)))
     elif as_json:
-        print_json(AnswersAboutItem(run=str(run), item=item, questions=questions))
+        print_json(AnswersAboutItem(run=str(run), item=item, inputs=inputs, questions=questions))
     else:
         _print_item(item, questions, names)
 
@@ -156,6 +158,12 @@ def _split(text: str) -> tuple[str, str]:
     if not equals or not name or not answer:
         raise click.UsageError(f"--label is {text!r}; write --label QUESTION=ANSWER.")
     return name, answer
+
+
+def _recorded_before(name: str, questions: Iterable[ItemQuestion]) -> NewDecision:
+    """Return the decision on a question that is in the log."""
+    label = next(one.decision.label for one in questions if one.question == name and one.decision is not None)
+    return NewDecision(question=name, label=label, repeated=True)
 
 
 async def _record(database: Path, author: str, requests: Iterable[LabelRequest], is_shown: bool) -> list[NewDecision]:
@@ -203,6 +211,17 @@ def _print_list(run: EntityRef, found: Sequence[Disagreement], *, as_json: bool)
     console().print(table)
     if len(ordered) > SHOWN_ITEMS:
         echo(f"and {len(ordered) - SHOWN_ITEMS:,} more; --json has all of them")
+
+
+def _inputs_of(db: MephistoDB, item: AssignmentId) -> JsonValue:
+    """Return the input data of an item, as its first unit has it; None if it was erased."""
+    unit = next(iter(db.find_units(assignment_id=item)), None)
+    return None if unit is None else db.get_inputs(unit)
+
+
+def _print_inputs(item: AssignmentId, inputs: JsonValue) -> None:
+    shown = "(erased)" if inputs is None else shown_json(inputs)
+    console().print(f"assignment-{item}  [dim]in[/] {shown}", soft_wrap=True, highlight=False)
 
 
 def _print_item(item: AssignmentId, questions: Sequence[ItemQuestion], names: Mapping[WorkerId, str]) -> None:

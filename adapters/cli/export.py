@@ -95,8 +95,8 @@ def export_command(
     that a spreadsheet would take for a formula begins with an apostrophe. --anonymous does not change what workers
     wrote: read it before you publish it. parquet and huggingface need an extra: pip install 'mephisto-es[parquet]'.
     --labels adds label.QUESTION.label with .label_source, the method that it is by, and .label_confidence: a reviewer's
-    decision (`mephisto-es adjudicate`) comes first, then the run's stop_when, then Dawid-Skene if workers gave enough
-    answers, else the majority. It also adds label.QUESTION.METHOD.label, .confidence and .answers.
+    decision (`mephisto-es adjudicate`) comes first, with .label_author, then the run's stop_when, then Dawid-Skene if
+    workers gave enough answers, else the majority. It also adds label.QUESTION.METHOD.label, .confidence and .answers.
 
     \b
     Examples:
@@ -107,7 +107,7 @@ def export_command(
     publication = Publication(license=license_url, creator=creator, url=url)
     with as_of.open(database) as moment:
         number = TaskRunId(run.number)
-        by_item = _labels_by_item(moment, number) if labels else None
+        by_item = _labels_by_item(moment, number, authors=not anonymous) if labels else None
         copies = None if files_dir is None else copy_files(uploads_of_run(moment.db, number, database), files_dir)
 
         def records() -> Iterable[UnitRecord]:
@@ -149,8 +149,9 @@ def _labels_of(row: UnitRecord | UnitValues, by_item: Mapping[int, JsonValue] | 
     return None if by_item is None or row.unit_index < 0 else by_item.get(row.assignment_id)
 
 
-def _labels_by_item(moment: LogAsOf, run: TaskRunId) -> dict[int, JsonValue]:
+def _labels_by_item(moment: LogAsOf, run: TaskRunId, *, authors: bool) -> dict[int, JsonValue]:
     aggregator = find_aggregator()
     questions, decisions = questions_of(read_work(moment, run)), label_decisions(moment, run)
     found = [one for question in questions for one in labels_of(question, aggregator, decisions)]
-    return labels_by_item(questions, found, stop_labels(moment, run, stop_plan(moment, run), questions))
+    settled = stop_labels(moment, run, stop_plan(moment, run), questions)
+    return labels_by_item(questions, found, settled, authors=authors)

@@ -27,18 +27,18 @@ def lines_of_late_work(late: LateWork) -> Iterator[str]:
     head = f"[bold]agent-{late.agent_id}[/]  unit-{late.unit_id}  {_worker(late.worker_id, late.worker_name)}"
     yield f"{head}  worth {amount(late.pay_cents)}  {after} late; the unit is now {late.unit_status}{other}"
     yield f"    [dim]end[/] {late.ended_as}: {escape(late.reason)}"
-    yield f"    [dim]in [/] {_json(late.inputs)}"
-    yield f"    [dim]out[/] {_json(late.outputs)}"
+    yield f"    [dim]in [/] {shown_json(late.inputs)}"
+    yield f"    [dim]out[/] {shown_json(late.outputs)}"
 
 
 def lines_of_appeal(appeal: OpenAppeal) -> Iterator[str]:
     """Yield the lines that show an objection and the work it is about, as markup."""
     head = f"[bold]agent-{appeal.agent_id}[/]  unit-{appeal.unit_id}  worker-{appeal.worker_id}"
     yield f"{head}  worth {amount(appeal.pay_cents)}  rejected by {escape(format_author(appeal.rejected_by))}"
-    yield f"    [dim]why[/] {_json(appeal.note)}"
-    yield f"    [dim]but[/] {_json(appeal.objection)}"
-    yield f"    [dim]in [/] {_json(appeal.inputs)}"
-    yield f"    [dim]out[/] {_json(appeal.outputs)}"
+    yield f"    [dim]why[/] {shown_json(appeal.note)}"
+    yield f"    [dim]but[/] {shown_json(appeal.objection)}"
+    yield f"    [dim]in [/] {shown_json(appeal.inputs)}"
+    yield f"    [dim]out[/] {shown_json(appeal.outputs)}"
 
 
 def lines_of_work(unit: UnitRecord, proposed: Mapping[AgentId, int]) -> Iterator[str]:
@@ -48,14 +48,15 @@ def lines_of_work(unit: UnitRecord, proposed: Mapping[AgentId, int]) -> Iterator
     yield f"{head}  worth {amount(unit.pay_cents)}{took}{top_up_text(unit.agent_id, proposed)}"
     if unit.problems:
         yield f"    [yellow]does not fit the form[/]: {escape('; '.join(unit.problems))}"
-    yield f"    [dim]in [/] {_json(unit.inputs)}"
-    yield f"    [dim]out[/] {_json(unit.outputs)}"
+    yield f"    [dim]in [/] {shown_json(unit.inputs)}"
+    yield f"    [dim]out[/] {shown_json(unit.outputs)}"
 
 
 def _worker(worker: int | None, name: str | None) -> str:
     return "" if worker is None else escape(format_worker(worker, None if name is None else shown_name(name)))
 
 
-def _json(value: object) -> str:
+def shown_json(value: object) -> str:
+    """Return a value as JSON and markup, cut if it is long."""
     text = msgspec.json.encode(value).decode()
     return escape(text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]} ...")

@@ -19,18 +19,19 @@ MIN_ITEM_ANSWERS = 2
 
 
 def labels_by_item(
-    questions: Iterable[Question], found: Sequence[QuestionLabels], settled: StopLabels
+    questions: Iterable[Question], found: Sequence[QuestionLabels], settled: StopLabels, *, authors: bool = True
 ) -> dict[int, JsonValue]:
     """Return the labels of each item as an export has them: by question, then by method.
 
-    Beside the methods, each question has the `label` of the item, the method that it is by (`label_source`), and its
-    `label_confidence`. A reviewer's decision comes first, then the stop rule of the run, then Dawid-Skene if workers
-    gave enough answers, and last the majority or the median.
+    Beside the methods, each question has the `label` of the item, the method that it is by (`label_source`), its
+    `label_confidence`, and the `label_author` if a reviewer decided it. Such a decision comes first, then the stop rule
+    of the run, then Dawid-Skene if workers gave enough answers, and last the majority or the median.
 
     Args:
         questions: the questions.
         found: their labels by each method.
         settled: the labels by the stop rule of the run.
+        authors: whether to include who decided a label.
     """
     weighed = {one.name for one in questions if reason_against_weighing(one) is None}
     given = {one.name: one.items for one in questions}
@@ -49,6 +50,7 @@ def labels_by_item(
                     settled.get(question, {}).get(AssignmentId(item)),
                     {*given.get(question, {}).get(AssignmentId(item), {}).values()} if question in weighed else set(),
                 ),
+                **(_author(methods) if authors else {}),
                 **{method: _exported(label) for method, label in methods.items()},
             }
             for question, methods in by_question.items()
@@ -110,6 +112,12 @@ def _final(
     source = next(one for one in order if one in methods)
     chosen = methods[source]
     return {"label": chosen.label, "label_source": source, "label_confidence": chosen.confidence}
+
+
+def _author(methods: Mapping[str, ItemLabel]) -> dict[str, JsonValue]:
+    """Return who decided the label of an item; nothing if nobody did."""
+    decided = methods.get(ADJUDICATED)
+    return {} if decided is None else {"label_author": decided.author}
 
 
 def _exported(one: ItemLabel) -> JsonValue:

@@ -35,6 +35,8 @@ class ItemLabel(msgspec.Struct, frozen=True, kw_only=True):
     posterior: float | None = None
     #: The same at the two ends of the 95 % credible interval of the workers' accuracy.
     interval: Interval | None = None
+    #: The reviewer who decided it, as the log has it; None for a label that was computed.
+    author: str | None = None
 
 
 class QuestionLabels(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,14 +81,20 @@ def labels_of(
         aggregator: estimates labels from the votes; without it, only the majority is returned.
         decisions: the decisions of reviewers.
     """
-    decided = decided_labels(decisions or {}, question.name)
-    return [*([_decided(question, decided)] if decided else []), *_computed(question, aggregator)]
+    decided = _decided(question, decisions or {})
+    return [*([decided] if decided.labels else []), *_computed(question, aggregator)]
 
 
-def _decided(question: Question, decided: Mapping[AssignmentId, Label]) -> QuestionLabels:
+def _decided(question: Question, decisions: LabelDecisions) -> QuestionLabels:
     labels = tuple(
-        ItemLabel(item=item, label=label, confidence=None, answers=len(question.items.get(item, {})))
-        for item, label in decided.items()
+        ItemLabel(
+            item=item,
+            label=label,
+            confidence=None,
+            answers=len(question.items.get(item, {})),
+            author=decisions[item][question.name].reviewer,
+        )
+        for item, label in decided_labels(decisions, question.name).items()
     )
     return QuestionLabels(question=question.name, method=ADJUDICATED, labels=labels, skills={})
 

@@ -50,7 +50,7 @@ def test_items_that_differ_are_listed_and_decided(database: Path) -> None:
     assert "run-1: answers differ, and nobody has decided: 2; decided: 0" in listed
     assert "assignment-2  label     cat 2, dog 1" in listed
     done = adjudicate(database, "assignment-2", "--label", "label=dog", "--note", "look at the ears", "--as", "ann")
-    assert done.stdout == "assignment-2: label is dog\n"
+    assert done.stdout == 'assignment-2  in {"id":2}\nassignment-2: label is dog\n'
     listed = adjudicate(database, "--question", "label").stdout
     assert "nobody has decided: 1; decided: 1" in listed
     assert "dog, by ann: look at the ears" in listed
@@ -72,7 +72,7 @@ def test_answers_and_decisions_are_one_object_for_programs(database: Path) -> No
         return assert_fits("adjudicate", adjudicate(database, "assignment-2", *words, "--json").stdout)
 
     answers = structured()
-    assert (answers["run"], answers["item"]) == ("run-1", 2)
+    assert (answers["run"], answers["item"], answers["inputs"]) == ("run-1", 2, {"id": 2})
     label = next(one for one in answers["questions"] if one["question"] == "label")
     assert [(one["label"], len(one["workers"])) for one in label["answers"]] == [("cat", 2), ("dog", 1)]
     assert label["decision"] is None
@@ -93,10 +93,9 @@ def test_answers_and_decisions_are_one_object_for_programs(database: Path) -> No
 def test_a_decision_is_recorded_once_and_revised(database: Path) -> None:
     assert "recorded before" not in adjudicate(database, "2", "--label", "label=dog").stdout
     assert "label is dog  (recorded before)" in adjudicate(database, "2", "--label", "label=dog").stdout
-    assert adjudicate(database, "2", "--label", "label=cat").stdout == "assignment-2: label is cat\n"
-    assert (
-        adjudicate(database, "2", "--take-back", "label").stdout == "assignment-2: label: the decision is taken back\n"
-    )
+    assert adjudicate(database, "2", "--label", "label=cat").stdout.endswith("\nassignment-2: label is cat\n")
+    taken_back = adjudicate(database, "2", "--take-back", "label").stdout
+    assert taken_back.endswith("\nassignment-2: label: the decision is taken back\n")
     assert "decided: taken back by" in adjudicate(database, "2").stdout
     assert "there is no decision on 'label'" in adjudicate(database, "2", "--take-back", "label").stderr
     assert adjudicate(database, "2", "--label", "label=cat").exit_code == 0
@@ -192,3 +191,18 @@ def test_what_cannot_be_asked_for(database: Path) -> None:
     empty = database.with_name("empty.db")
     assert adjudicate(empty).stdout == "run-1: no answers differ.\n"
     assert "nobody has submitted anything yet" in adjudicate(empty, "1").stdout
+
+
+def test_the_item_is_shown_cut_and_without_what_acts_on_a_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "mephisto.db"
+    shared: dict[str, object] = {"text": "[red]\x1b[31m\x9b31m" + "a" * 5000}
+    with SqliteLog.create_or_open(path, PROJECTIONS) as log:
+        log.commit(judged_history(1, 2, 2, answers_of, shared=lambda _: shared))
+    for words in ((), ("--label", "label=cat")):
+        shown = adjudicate(path, "assignment-1", *words).stdout
+        line = shown.splitlines()[0]
+        assert line.startswith('assignment-1  in {"id":1,"text":"[red]')
+        assert line.endswith("aaa ...")
+        assert len(line) < 500
+        assert "\x1b" not in shown
+        assert "\x9b" not in shown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -145,3 +146,40 @@ def test_a_reviewer_comes_before_the_stop_rule(database: Path) -> None:
     found = exported(database)
     assert found["1"] == ("positive", "adjudicated", "")
     assert found["2"] == ("negative", "stop_rule", "0.92")
+
+
+def test_a_report_says_how_labels_came_about(database: Path) -> None:
+    for author, decided in (("ann", "assignment-3"), ("bob", "assignment-4"), ("bob", "assignment-5")):
+        run("adjudicate", database, "1", decided, "--label", "label=neutral", "--as", author)
+    run("adjudicate", database, "1", "assignment-5", "--take-back", "label", "--as", "bob")
+    labels = json.loads(run("report", database, "1", "--json"))["labels"]
+    assert labels["adjudications"] == {"items": 2, "reviewers": 2, "questions": {"label": 2}}
+    adaptive = labels["adaptive"]
+    assert (adaptive["confidence"], adaptive["least"], adaptive["most"]) == (0.95, 2, 5)
+    # Two items stopped at three answers of five.
+    assert (adaptive["stopped"], adaptive["stopped_early"]) == ({"confidence": 2}, 2)
+    assert (adaptive["answers"], adaptive["answers_saved"]) == (18, 4)
+    text = run("report", database, "1")
+    assert "a posterior probability of at least 0.95" in text
+    assert "| items that stopped because the label was sure enough | 2 |" in text
+    assert "| answers saved by that | 4 (18%) |" in text
+    assert "The label of 2 items was decided by 2 people" in text
+    assert "ann" not in text.split("## Labels")[1]
+
+
+def test_a_report_without_a_rule_and_decisions_has_no_such_section(tmp_path: Path) -> None:
+    path = tmp_path / "mephisto.db"
+    with SqliteLog.create_or_open(path, PROJECTIONS) as log:
+        log.commit(judged_history(2, 1, 2, says))
+    assert json.loads(run("report", path, "1", "--json"))["labels"]["adaptive"] is None
+    assert "Labels" not in run("report", path, "1")
+
+
+def test_an_export_names_who_decided_a_label_unless_it_is_anonymous(database: Path) -> None:
+    run("adjudicate", database, "1", "assignment-3", "--label", "label=neutral", "--as", "ann")
+    for options, author in (((), "user/ann"), (("--anonymous",), None)):
+        rows = [json.loads(line) for line in run("export", database, "1", "--labels", *options).splitlines()]
+        decided = {row["assignment_number"]: row["labels"]["label"] for row in rows}
+        assert decided[2]["label_source"] == "adjudicated"
+        assert decided[2].get("label_author") == author
+        assert all("label_author" not in found for number, found in decided.items() if number != 2)
