@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ...events.assignment import StopReason
-from ...projections.queries.quality.label_report import AdaptiveAnswers, Adjudications, LabelReport
+from ...projections.queries.quality.label_report import AdaptiveAnswers, AdjudicatedLabels, LabelReport
 from ..text import printable
 from .document import Block, Grid, Paragraph
 
@@ -49,7 +49,7 @@ def _adaptive(found: AdaptiveAnswers) -> Iterator[Block]:
     )
 
 
-def _adjudications(found: Adjudications) -> Iterator[Block]:
+def _adjudications(found: AdjudicatedLabels) -> Iterator[Block]:
     items = "1 item" if found.items == 1 else f"{found.items:,} items"
     people = "1 person" if found.reviewers == 1 else f"{found.reviewers:,} people"
     yield Paragraph(

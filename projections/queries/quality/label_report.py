@@ -43,7 +43,7 @@ class AdaptiveAnswers(msgspec.Struct, frozen=True, kw_only=True):
     answers_saved: int
 
 
-class Adjudications(msgspec.Struct, frozen=True, kw_only=True):
+class AdjudicatedLabels(msgspec.Struct, frozen=True, kw_only=True):
     """The labels that reviewers decided. Decisions that were taken back are not counted."""
 
     #: Number of items with a decision, and of people who made one.
@@ -58,7 +58,7 @@ class LabelReport(msgspec.Struct, frozen=True, kw_only=True):
 
     #: None if each item gets the same number of answers, whatever they are.
     adaptive: AdaptiveAnswers | None
-    adjudications: Adjudications
+    adjudications: AdjudicatedLabels
 
 
 def label_report(as_of: AsOf, run: TaskRunId, plan: LabelPlan | None) -> LabelReport:
@@ -98,9 +98,9 @@ def _adaptive(as_of: AsOf, run: TaskRunId, plan: LabelPlan) -> AdaptiveAnswers:
     )
 
 
-def _adjudications(as_of: AsOf, run: TaskRunId) -> Adjudications:
+def _adjudications(as_of: AsOf, run: TaskRunId) -> AdjudicatedLabels:
     decided = [one for found in label_decisions(as_of, run).values() for one in found.values() if not one.is_taken_back]
-    return Adjudications(
+    return AdjudicatedLabels(
         items=len({one.item for one in decided}),
         reviewers=len({one.reviewer for one in decided}),
         questions=dict(Counter(one.question for one in decided).most_common()),
