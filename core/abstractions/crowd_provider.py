@@ -41,6 +41,8 @@ class CrowdProvider(HoldsResources, ABC):
         REJECTED_WORK_HOLDS_PLACE: whether nobody else gets the place of rejected work.
         HIDES_RETURNED_WORK: whether the site may stop showing work that its worker has returned.
         SHOWS_WORK: whether the site shows its work to programs (`observe`).
+        ARRIVAL_NOTE: how people come to the address that a launch prints, if it is of no use without something that the
+            site adds; empty: it can be opened as it is.
         COMPLETED_BY_WORKER: what to do about work that was submitted here and is unfinished at the site, if no call
             completes it there (`WorkAction.COMPLETE`).
         COMPLETION_PAYS: whether work that is completed at the site is paid for by that, before any review.
@@ -59,6 +61,7 @@ class CrowdProvider(HoldsResources, ABC):
     REJECTED_WORK_HOLDS_PLACE: ClassVar[bool] = False
     HIDES_RETURNED_WORK: ClassVar[bool] = False
     SHOWS_WORK: ClassVar[bool] = True
+    ARRIVAL_NOTE: ClassVar[str] = ""
     COMPLETED_BY_WORKER: ClassVar[str] = "its worker has to complete it at the provider"
     COMPLETION_PAYS: ClassVar[bool] = False
     PAID_STAYS: ClassVar[str] = (

@@ -61,6 +61,9 @@ class ConnectProvider(AccountProvider[ConnectClient]):
 
     PROVIDER_TYPE: ClassVar[str] = SITE
     SITE: ClassVar[str] = SITE
+    ARRIVAL_NOTE: ClassVar[str] = (
+        "people come from Connect, which adds their ids to the address: opened without them, the page gives no work"
+    )
     BY_HAND: ClassVar[str] = "close it on Connect's pages"
     ArgsClass: ClassVar[type[CrowdProviderArgs]] = ConnectProviderArgs
     RequesterArgsClass: ClassVar[type[RequesterArgs]] = ConnectRequesterArgs

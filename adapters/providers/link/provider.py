@@ -72,6 +72,10 @@ class LinkProvider(CrowdProvider):
 
     PROVIDER_TYPE: ClassVar[str] = LINK
     ArgsClass: ClassVar[type[CrowdProviderArgs]] = LinkProviderArgs
+    ARRIVAL_NOTE: ClassVar[str] = (
+        "in the address that people open, each `...` is something of their own: an id that the panel fills in, or an "
+        "invitation that `mephisto-es invite` makes"
+    )
 
     @classmethod
     def check_settings(cls, args: DictConfig) -> None:

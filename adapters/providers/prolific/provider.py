@@ -44,6 +44,9 @@ class ProlificProvider(AccountProvider[ProlificClient]):
 
     PROVIDER_TYPE: ClassVar[str] = SITE
     SITE: ClassVar[str] = SITE
+    ARRIVAL_NOTE: ClassVar[str] = (
+        "people come from Prolific, which fills their ids into the address: opened without them, the page gives no work"
+    )
     BY_HAND: ClassVar[str] = "stop it on Prolific's pages"
     ArgsClass: ClassVar[type[CrowdProviderArgs]] = ProlificProviderArgs
     RequesterArgsClass: ClassVar[type[RequesterArgs]] = ProlificRequesterArgs

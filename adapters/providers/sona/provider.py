@@ -55,6 +55,10 @@ class SonaProvider(AccountProvider[SonaClient]):
 
     PROVIDER_TYPE: ClassVar[str] = SITE
     SITE: ClassVar[str] = SITE
+    ARRIVAL_NOTE: ClassVar[str] = (
+        "enter the address as the study URL at SONA, which fills in each student's code: opened without one, the page "
+        "gives no work"
+    )
     ArgsClass: ClassVar[type[CrowdProviderArgs]] = SonaProviderArgs
     RequesterArgsClass: ClassVar[type[RequesterArgs]] = SonaRequesterArgs
     #: There is no list to observe; work that has no credit yet is asked for again at this interval.

@@ -74,12 +74,14 @@ class SiteLoop:
         self._changed.notify()
 
     async def start(self) -> None:
-        """Go through the first round, with which workers can come.
+        """Say how workers come, and go through the first round, with which they can.
 
         Raises:
             LogError: nothing could be recorded.
             Exception: the provider's site refused, or could not be asked.
         """
+        if self._provider.ARRIVAL_NOTE:
+            logger.info(self._provider.ARRIVAL_NOTE)
         if self._provider.POLL_SECONDS is not None:
             await self._reconciler.reconcile()
             self._observe_at = trio.current_time() + self._provider.POLL_SECONDS
