@@ -17,7 +17,7 @@ NODE = NODE_ROUTER / "lib"
 
 #: Files, or names in a file, that only the Python router has.
 ONLY_IN_PYTHON = {
-    "http/bodies: BodyReader.strict_json": "Node has one thread, and so nothing to check a text beside",
+    "http/bodies: BodyReader.strict_json": "Node reads whole bodies beside its event loop, not parts of forms",
     "http/protocols": "Node's HTTP server has these limits",
     "http/form_reader: FormPart.begin": "busboy reads the headers of a part",
     "http/task_config: PageFiles": "Express serves static files itself",
@@ -35,6 +35,9 @@ ONLY_IN_PYTHON = {
 
 #: Files, or names in a file, that only the router in JavaScript has.
 ONLY_IN_NODE = {
+    "http/bodies: BodyReader.read_json": "read_body in Python reads a shape; here some take the bytes",
+    "http/large_bodies": "a thread in JavaScript shares no objects: it is sent what it works on",
+    "http/large_bodies_thread": "a thread in JavaScript is a module of its own",
     "journal/crc32": "Node has it only since 20.15",
     "errors: code_of": "an OSError has its text",
     "journal/journal_file: JournalFile.open": "a constructor cannot wait",

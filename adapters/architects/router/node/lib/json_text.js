@@ -209,7 +209,9 @@ function check(value, levels) {
   if (typeof value === "number" && !Number.isFinite(value)) throw new MalformedJsonError("a number is out of range");
   if (typeof value !== "object" || value === null) return;
   if (levels === 0) throw new MalformedJsonError("the data is nested too deeply");
-  for (const part of Object.values(value)) check(part, levels - 1);
+  // Without lists of the values: they take thirty times as long.
+  if (Array.isArray(value)) for (const part of value) check(part, levels - 1);
+  else for (const name in value) check(/** @type {Record<string, unknown>} */ (value)[name], levels - 1);
 }
 
 /** @param {string} text */

@@ -1,8 +1,10 @@
 // @ts-check
 /** Reads request bodies under limits of size, time and speed. */
 import { RefusalError } from "../errors.js";
+import { strictJson } from "../json_text.js";
 import { Resource, busy } from "./body_pool.js";
 import { clientAddress } from "./client_address.js";
+import { LARGE_BODY_BYTES, LargeBodies } from "./large_bodies.js";
 
 /** A body may be slower than this only as long as a client may pause. */
 const MIN_BYTES_PER_SECOND = 1024;
@@ -24,6 +26,7 @@ export class BodyReader {
   #limits;
   #pool;
   #monotonic;
+  #largeBodies = new LargeBodies();
 
   /**
    * @param {object} parts
@@ -90,6 +93,21 @@ export class BodyReader {
       pieces.push(piece);
     });
     return Buffer.concat(pieces);
+  }
+
+  /**
+   * Read a request's whole body as strict JSON of one shape; a large one is read beside the event loop.
+   *
+   * @template T
+   * @param {IncomingMessage} request
+   * @param {(text: string) => T} shape a reader of `request_bodies.js`
+   * @returns {Promise<T>}
+   * @throws {RefusalError} as `readBody`
+   * @throws {MalformedJsonError} it is not JSON that every reader can read, or has another shape
+   */
+  async readJson(request, shape) {
+    const content = await this.readBody(request);
+    return content.length > LARGE_BODY_BYTES ? this.#largeBodies.read(content, shape) : shape(strictJson(content));
   }
 }
 

@@ -121,8 +121,9 @@ export class Routes {
    * @param {Response} response
    */
   async requestAgent(request, response) {
-    const { provider_data: providerData, client_timestamp: clientTimestamp } = readRequestAgent(
-      await this.#read(request),
+    const { provider_data: providerData, client_timestamp: clientTimestamp } = await this.#bodies.readJson(
+      request,
+      readRequestAgent,
     );
     if (Buffer.byteLength(providerData) > MAX_PROVIDER_DATA_BYTES) {
       throw new RefusalError(413, `provider_data is too large: it may have ${MAX_PROVIDER_DATA_BYTES} bytes.`);
@@ -144,7 +145,7 @@ export class Routes {
     const {
       provider_data: { USED_AGENT_ID: token, onboarding_data: onboardingData },
       client_timestamp: clientTimestamp,
-    } = readSubmitOnboarding(await this.#read(request));
+    } = await this.#bodies.readJson(request, readSubmitOnboarding);
     const signal = goneSignal(response);
     sendJson(response, await this.#pages.submitOnboarding(token, onboardingData, clientTimestamp, signal));
   }
@@ -170,7 +171,7 @@ export class Routes {
     if (isForm(request)) {
       await this.#submitMetadataForm(request);
     } else {
-      const body = readSubmitMetadata(await this.#read(request));
+      const body = await this.#bodies.readJson(request, readSubmitMetadata);
       const data = rawObject({ metadata: body.metadata });
       await this.#pages.submit("submit_metadata", body.USED_AGENT_ID, data, body.client_timestamp);
     }
@@ -184,7 +185,10 @@ export class Routes {
    * @param {Response} response
    */
   async returnTask(request, response) {
-    const { USED_AGENT_ID: token, client_timestamp: clientTimestamp } = readReturnTask(await this.#read(request));
+    const { USED_AGENT_ID: token, client_timestamp: clientTimestamp } = await this.#bodies.readJson(
+      request,
+      readReturnTask,
+    );
     await this.#pages.submit("return_unit", token, "{}", clientTimestamp);
     response.json({ status: "Returned" });
   }
@@ -196,7 +200,7 @@ export class Routes {
    * @param {Response} response
    */
   async logError(request, response) {
-    const body = readLogError(await this.#read(request));
+    const body = await this.#bodies.readJson(request, readLogError);
     if (this.#limits.allowReport(request)) {
       this.#pages.logError(body.USED_AGENT_ID, body.error_data, body.client_timestamp);
     }
@@ -210,7 +214,7 @@ export class Routes {
    * @param {Response} response
    */
   async agentStatus(request, response) {
-    const { USED_AGENT_ID: token } = readAgentStatus(await this.#read(request));
+    const { USED_AGENT_ID: token } = await this.#bodies.readJson(request, readAgentStatus);
     response.json({ status: this.#pages.statusOf(token) });
   }
 
@@ -221,7 +225,7 @@ export class Routes {
    * @param {Response} response
    */
   async submitAppeal(request, response) {
-    const body = readSubmitAppeal(await this.#read(request));
+    const body = await this.#bodies.readJson(request, readSubmitAppeal);
     const data = rawObject({ text: raw(body.text) });
     await this.#pages.submit("submit_appeal", body.USED_AGENT_ID, data, body.client_timestamp);
     response.json({ status: "Submitted appeal" });
@@ -236,7 +240,7 @@ export class Routes {
    * @param {Response} response
    */
   async workerPage(request, response) {
-    const body = readWorkerPage(await this.#read(request));
+    const body = await this.#bodies.readJson(request, readWorkerPage);
     if (!this.#limits.allowRequest(request, body.worker_page)) {
       sendJson(response, this.#pages.refuseBusy());
       return;
@@ -335,7 +339,7 @@ export class Routes {
    * @returns {Promise<string>} the token of the agent
    */
   async #submitJson(request) {
-    const body = readSubmitTask(await this.#read(request));
+    const body = await this.#bodies.readJson(request, readSubmitTask);
     const data = rawObject({ final_data: body.final_data });
     await this.#pages.submit("submit_unit", body.USED_AGENT_ID, data, body.client_timestamp);
     return body.USED_AGENT_ID;
@@ -370,11 +374,6 @@ export class Routes {
       await form.discard();
       throw error;
     }
-  }
-
-  /** @param {Request} request */
-  async #read(request) {
-    return strictJson(await this.#bodies.readBody(request));
   }
 }
 
