@@ -23,6 +23,7 @@ from mephisto_es.core.lifecycles.task_run import TaskRunStatus
 from mephisto_es.core.lifecycles.unit import UnitStatus
 from mephisto_es.core.operations.client_io_handler import ClientIOHandler
 from mephisto_es.core.operations.logger_core import set_mephisto_log_level
+from mephisto_es.core.operations.page_presence import PageAbsence, PagePresence
 from mephisto_es.core.operations.task_code import submission_callbacks
 from mephisto_es.core.operations.task_code.submission_callbacks import SubmissionCallbacks
 from mephisto_es.core.operations.task_launcher import TaskLauncher
@@ -69,7 +70,8 @@ def test_a_seed_that_showed_a_fault_shows_none(seed: int, has_requester: bool, t
 def test_fresh_seeds(has_requester: bool, on_disk: bool, tmp_path: Path) -> None:
     first = SystemRandom().randrange(SEEDS)
     seeds = range(first, first + FRESH_SEEDS[has_requester])
-    simulate_all(seeds, tmp_path, has_requester=has_requester, on_disk=on_disk)
+    for seed in seeds:
+        simulate(seed, tmp_path, has_requester=has_requester, on_disk=on_disk, routers=1 + seed % 2)
 
 
 @pytest.mark.parametrize(("seed", "on_disk"), [(3, False), (2, True)])
@@ -192,7 +194,36 @@ def test_a_log_that_loses_commits_would_be_seen(
         simulate_all(range(2, SEEDS_UNTIL_SEEN), tmp_path, has_requester=True, on_disk=True)
 
 
-def simulate_all(seeds: Iterable[int], folder: Path, *, has_requester: bool, on_disk: bool = False) -> None:
+def _is_gone(_presence: PagePresence, _token: str, _channel: str) -> PageAbsence:
+    """Believe the router that misses a page, whatever the others say."""
+    return PageAbsence.GONE
+
+
+def _see_only(presence: PagePresence, token: str, channel: str) -> bool:
+    """Take no page for one that has moved, so that no updates follow it."""
+    _see(presence, token, channel)
+    return False
+
+
+_see = PagePresence.see
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "seen", "first"),
+    [("miss", _is_gone, "taken for gone", 39), ("see", _see_only, "heard", 255)],
+    ids=["page at another router", "updates do not follow a page"],
+)
+def test_what_is_wrong_with_several_routers_would_be_seen(
+    name: str, wrong: object, seen: str, first: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PagePresence, name, wrong)
+    with pytest.raises(ViolationError, match=seen):
+        simulate_all(range(first, first + SEEDS_UNTIL_SEEN), tmp_path, has_requester=False, routers=2)
+
+
+def simulate_all(
+    seeds: Iterable[int], folder: Path, *, has_requester: bool, on_disk: bool = False, routers: int = 1
+) -> None:
     """Run seeds one after another."""
     for seed in seeds:
-        simulate(seed, folder, has_requester=has_requester, on_disk=on_disk)
+        simulate(seed, folder, has_requester=has_requester, on_disk=on_disk, routers=routers)

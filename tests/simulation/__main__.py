@@ -1,6 +1,7 @@
 """Many simulations, one after the other: `python -m tests.simulation [COUNT] [FIRST SEED]`.
 
-Somebody reviews, pays, blocks and so on in every second seed, and two of eight have their log on a simulated disk.
+Somebody reviews, pays, blocks and so on in every second seed. Of eight, two have their log on a simulated disk, and
+four have two routers.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import time
 from collections import Counter
 from pathlib import Path
 from random import SystemRandom
+from typing import TypedDict
 
 import click
 
@@ -25,6 +27,19 @@ SEEDS = 2**48
 #: Violations after which there is no point in going on.
 VIOLATIONS_LIMIT = 10
 REPORT_EVERY = 1000
+
+
+class Scene(TypedDict):
+    """The parts of the world that a simulation has."""
+
+    has_requester: bool
+    on_disk: bool
+    routers: int
+
+
+def scene_of(seed: int) -> Scene:
+    """Return the parts that the simulation of a seed has."""
+    return Scene(has_requester=seed % 2 == 0, on_disk=seed // 2 % 4 == 0, routers=1 + seed // 4 % 2)
 
 
 def main() -> int:
@@ -42,7 +57,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(first, first + given.count):
             try:
-                simulated = simulate(seed, Path(folder), has_requester=seed % 2 == 0, on_disk=seed // 2 % 4 == 0)
+                simulated = simulate(
+                    seed,
+                    Path(folder),
+                    has_requester=seed % 2 == 0,
+                    on_disk=seed // 2 % 4 == 0,
+                    routers=1 + seed // 2 % 2,
+                )
             except ViolationError as violation:
                 violations += 1
                 click.echo(f"VIOLATION {violation}")

@@ -87,6 +87,8 @@ class UnreliableChannel(Channel):
                     self._router.detach(connection)
             with trio.move_on_after(self._chance.uniform(*RECONNECT_SECONDS)):
                 await self._closed.wait()
+        if not self._has_opened:
+            task_status.started()  # closed before it was open
 
     def cut(self) -> None:
         """Lose the connection; what was on its way is gone."""

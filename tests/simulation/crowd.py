@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
@@ -20,6 +20,8 @@ from .job import LINES, JobPlan
 WAY_SECONDS = (0.0, 0.5)
 #: How soon a page asks again that got no answer.
 AGAIN_SECONDS = (1.0, 15.0)
+#: How soon it asks another router.
+ELSEWHERE_SECONDS = (0.1, 2.0)
 #: A request must get through within this time, however long operators, routers and disks were away in between.
 ANSWER_SECONDS = 3600.0
 #: A page without news for this long opens its socket again.
@@ -47,6 +49,9 @@ class PageRecord:
     agents: dict[str, list[str]] = field(default_factory=dict)
     #: What each page of a chat heard that was there to the end.
     heard: dict[str, list[str]] = field(default_factory=dict)
+    #: The agents whose pages were closed, or were told that nobody knows them.
+    left: set[str] = field(default_factory=set)
+    moves: int = 0
     requests: int = 0
 
 
@@ -56,9 +61,26 @@ class Person:
 
     name: str
     job: JobPlan
-    router_of: Callable[[JobPlan], Router]
+    routers_of: Callable[[JobPlan], Sequence[Router]]
     chance: Random
     page_record: PageRecord
+    #: The number of the router that is asked next.
+    place: int = 0
+
+    @property
+    def router(self) -> Router:
+        """The router that is asked next."""
+        return self.routers_of(self.job)[self.place]
+
+    @property
+    def can_move(self) -> bool:
+        """True if there are several routers."""
+        return len(self.routers_of(self.job)) > 1
+
+    def move(self) -> None:
+        """Ask another router from now on."""
+        self.place = (self.place + 1) % len(self.routers_of(self.job))
+        self.page_record.moves += 1
 
     async def work(self) -> None:
         """Come again and again until the run is over."""
@@ -86,10 +108,12 @@ class Person:
             while True:
                 with suppress(RouterAwayError):
                     await self.way()
-                    answer = await self.router_of(self.job).reached(request)
+                    answer = await self.router.reached(request)
                     await self.way()
                     return answer
-                await trio.sleep(self.chance.uniform(*AGAIN_SECONDS))
+                if self.can_move:
+                    self.move()
+                await trio.sleep(self.chance.uniform(*(ELSEWHERE_SECONDS if self.can_move else AGAIN_SECONDS)))
         raise UnansweredError(f"{self.name} got no answer in {ANSWER_SECONDS:g} s")
 
     async def tell(self, action: Callable[[Router], None]) -> None:
@@ -153,14 +177,16 @@ class Visit:
         with suppress(UnknownPageError):
             await self.person.tell(lambda router: router.send_live_update(token, {"text": "yes", "update_id": "yes"}))
             await screen.wait_for("you said yes")
-            await trio.sleep(self.chance.uniform(*THINK_SECONDS))
+            await self._think(screen)
             if self.chance.random() < 0.1:
+                self._leave(screen)
                 await self.person.tell(lambda router: router.disconnect(token))
                 return {"agent_id": None, "failure_reason": "left the onboarding"}
             answer = {"passes": self.chance.random() < 0.8}
             details = await self.person.ask(lambda router: router.submit_onboarding(token, answer))
             if details["failure_reason"] != BUSY:
                 return self._given(details)
+        self._leave(screen)
         return await self._request_agent()
 
     async def _be_agent(self, token: str) -> str | None:
@@ -168,14 +194,16 @@ class Visit:
         with suppress(UnknownPageError):
             match self.chance.randrange(12):
                 case 0:
-                    await trio.sleep(self.chance.uniform(*THINK_SECONDS))
+                    await self._think(screen)
+                    self._leave(screen)
                     await self.person.tell(lambda router: router.disconnect(token))
                     return None
                 case 1:
-                    await trio.sleep(self.chance.uniform(*THINK_SECONDS))
+                    await self._think(screen)
                     await self.person.tell(lambda router: router.return_task(token))
                     return None
                 case 2:
+                    self._leave(screen)
                     return None  # just walks away, and says nothing
                 case 3:
                     await self._request_agent()  # a reload
@@ -183,15 +211,30 @@ class Visit:
                     pass
             if self.person.job.is_chat:
                 if not await self._talk(screen):
+                    self._leave(screen)
                     return None
             else:
-                await trio.sleep(self.chance.uniform(*THINK_SECONDS))
+                await self._think(screen)
             await self._submit(token)
             if self.chance.random() < 0.1:
                 await self._submit(token)  # a double click
             if self.chance.random() < 0.1:
                 await self._request_agent()
+            return None
+        self._leave(screen)
         return None
+
+    async def _think(self, screen: Screen) -> None:
+        """Take a while; with several routers, the page is open meanwhile and may move."""
+        with trio.move_on_after(self.chance.uniform(*THINK_SECONDS)):
+            while self.person.can_move:
+                await screen.look()
+            await trio.sleep_forever()
+
+    def _leave(self, screen: Screen) -> None:
+        """Close the page."""
+        self.person.page_record.left.add(screen.token)
+        screen.close()
 
     async def _talk(self, screen: Screen) -> bool:
         """Talk with the partner; whether there is something to hand in at the end."""
@@ -225,6 +268,7 @@ class Screen:
         self.is_done = False
         self._person = visit.person
         self._socket: MemoryPageSocket | None = None
+        self._router: Router | None = None
         self._seen: set[str] = set()
 
     async def look(self) -> None:
@@ -242,9 +286,18 @@ class Screen:
         while text not in self.heard and self.status not in _ENDED:
             await self.look()
 
+    def close(self) -> None:
+        """Close the socket, if there is one."""
+        if self._router is not None and self._person.can_move:
+            self._router.leave(self.token)
+        self._router = self._socket = None
+
     def _connect(self, router: Router) -> None:
+        if self._router is not router:
+            self.close()
         router.hang_up(self.token)
         self._socket = router.connect(self.token)
+        self._router = router
 
     def _take(self, packet: Mapping[str, Json]) -> None:
         data = packet["data"]

@@ -18,6 +18,7 @@ from mephisto_es.adapters.architects.memory.router import Json, MemoryPageSocket
 from mephisto_es.adapters.composition.clock_and_ids import SystemIds
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.errors import LogError, OutcomeUnknownError, ProtocolError
+from mephisto_es.core.packets import SYSTEM
 from mephisto_es.core.ports import AppendRequest, Outcome
 from mephisto_es.projections.mephisto_db import MephistoDbProjection
 
@@ -31,6 +32,8 @@ SLOW_SYNC_SECONDS = (5.0, 60.0)
 SENT_LIMIT = 50
 #: A request for an agent that was not answered within this time is told to try again.
 REQUEST_SECONDS = 25.0
+#: A page that has left its socket is missed after this time.
+MISSED_SECONDS = 45.0
 BUSY = "try again"
 
 
@@ -179,6 +182,8 @@ class Router(MemoryRouter):
         self._has_met_operator = False
         #: What pages were sent lately: a socket can die with it, and its page drops what it has.
         self._sent: dict[str, deque[Json]] = {}
+        #: When each page that left its socket here will be missed.
+        self._missed_at: dict[str, float] = {}
 
     @property
     def left(self) -> tuple[Json, ...]:
@@ -199,8 +204,10 @@ class Router(MemoryRouter):
             waiting.answered.set()
 
     def start(self) -> None:
-        """Run again, on the same disk."""
+        """Run again, on the same disk, and wait for the pages that were here."""
         self.is_up = True
+        for token in self._watched:
+            self._missed_at[token] = trio.current_time() + MISSED_SECONDS
 
     def deploy(self) -> None:
         """Run again after it was shut down."""
@@ -214,6 +221,7 @@ class Router(MemoryRouter):
 
     def connect(self, token: str) -> MemoryPageSocket:
         self._kept.pop(token, None)
+        self._missed_at.pop(token, None)
         socket = super().connect(token)
         for packet in self._sent.get(token, ()):
             socket.put(packet)
@@ -231,6 +239,20 @@ class Router(MemoryRouter):
     def hang_up(self, token: str) -> None:
         """A page's socket is lost, which nobody tells the operator."""
         self._sockets.pop(token, None)
+
+    def leave(self, token: str) -> None:
+        """A page closes its socket; it may be at another router, or gone."""
+        self._sockets.pop(token, None)
+        if token in self._watched:
+            self._missed_at[token] = trio.current_time() + MISSED_SECONDS
+
+    def report_missed(self) -> None:
+        """Tell the operator of the pages that have been away for too long."""
+        for token in [token for token, at in self._missed_at.items() if at <= trio.current_time()]:
+            if self.is_up and self._has_met_operator and self._channel is not None:
+                del self._missed_at[token]
+                self._watched.discard(token)
+                self._send({"packet_type": "return_statuses", "subject_id": SYSTEM, "data": {token: "disconnect"}})
 
     async def reached(self, request: Callable[[Router], Awaitable[Json]]) -> Json:
         """Make a request that has an answer.

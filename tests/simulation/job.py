@@ -100,12 +100,19 @@ class Environment:
     """The part of the world outside of the operator's process."""
 
     chance: Random
-    #: The router of each run.
-    routers: dict[int, Router] = field(default_factory=dict)
+    #: How many routers a run has.
+    router_count: int = 1
+    #: The routers of each run.
+    routers: dict[int, list[Router]] = field(default_factory=dict)
     #: The channels of the process that lives now.
     channels: list[UnreliableChannel] = field(default_factory=list)
     #: How often the script was told of each unit.
     told: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def all_routers(self) -> list[Router]:
+        """The routers of all runs."""
+        return [router for routers in self.routers.values() for router in routers]
 
     def maybe_fail(self) -> None:
         """Be the code of somebody who makes mistakes."""
@@ -220,14 +227,14 @@ class SimulatedArchitect(MemoryArchitect):
 
     async def deploy(self) -> str:
         self._resource = await self.resources.intend("simulated_router", {})
-        router = self._surroundings.routers.setdefault(self.task_run, Router(f"router-{self.task_run}"))
-        router.deploy()
+        names = [f"router-{self.task_run}{'+' * number}" for number in range(self._surroundings.router_count)]
+        for router in self._surroundings.routers.setdefault(self.task_run, [Router(name) for name in names]):
+            router.deploy()
         await self.resources.acquired(self._resource, {})
         return self._url
 
     async def reattach(self, resource: int, details: Details) -> str | None:
-        router = self._surroundings.routers.get(self.task_run)
-        if router is None or not router.is_up:
+        if not any(router.is_up for router in self._surroundings.routers.get(self.task_run, ())):
             return None
         self._resource = resource
         return self._url
@@ -240,14 +247,17 @@ class SimulatedArchitect(MemoryArchitect):
     ) -> list[Channel]:
         outside = self._surroundings
         callbacks = (on_channel_open, on_catastrophic_disconnect, on_message)
-        channel = UnreliableChannel(f"run-{self.task_run}", outside.routers[self.task_run], outside.chance, *callbacks)
-        outside.channels.append(channel)
-        return [channel]
+        channels = [
+            UnreliableChannel(f"run-{self.task_run}-{number}", router, outside.chance, *callbacks)
+            for number, router in enumerate(outside.routers[self.task_run])
+        ]
+        outside.channels += channels
+        return list(channels)
 
     async def _stop_server(self) -> None:
-        router = self._surroundings.routers.get(self.task_run)
-        if router is not None and self._resource is not None:
-            router.close()
+        if self._resource is not None:
+            for router in self._surroundings.routers.get(self.task_run, ()):
+                router.close()
 
 
 def shared_state(plan: JobPlan, environment: Environment) -> SimulatedState:

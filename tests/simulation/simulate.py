@@ -47,6 +47,8 @@ DOWN_SECONDS = (0.0, 60.0)
 REPAIR_SECONDS = (30.0, 90.0)
 #: How long somebody waits before looking if there is work again.
 COME_BACK_SECONDS = 60.0
+#: How often routers look for pages that have left.
+MISS_EVERY_SECONDS = 5.0
 CLOCK_STEP_SECONDS = (-600.0, 300.0)
 #: The state is kept where a commit ends at a multiple of this position.
 KEPT_EVERY = 15
@@ -78,7 +80,9 @@ class Simulated:
     requested: Counter[str] = field(default_factory=Counter)
 
 
-def simulate(seed: int, folder: Path, *, has_requester: bool = True, on_disk: bool = False) -> Simulated:
+def simulate(
+    seed: int, folder: Path, *, has_requester: bool = True, on_disk: bool = False, routers: int = 1
+) -> Simulated:
     """Run one simulation and check everything that must hold.
 
     Args:
@@ -86,11 +90,12 @@ def simulate(seed: int, folder: Path, *, has_requester: bool = True, on_disk: bo
         folder: for the files of runs, which mean nothing.
         has_requester: whether somebody reviews, pays, blocks and so on meanwhile.
         on_disk: whether the log is the product's, in a file on a simulated disk.
+        routers: how many routers a run has; pages move between them.
 
     Raises:
         Violation: something did not hold.
     """
-    simulation = Simulation(seed, folder, has_requester=has_requester, on_disk=on_disk)
+    simulation = Simulation(seed, folder, has_requester=has_requester, on_disk=on_disk, routers=routers)
     with _nothing_installed(), _deterministic(seed), simulation.disk.in_use(), closing(simulation.disk):
         try:
             clock = trio.testing.MockClock(autojump_threshold=0)
@@ -120,7 +125,7 @@ class SpinGuard(trio.abc.Instrument):
 class Simulation:
     """The state of one simulation."""
 
-    def __init__(self, seed: int, folder: Path, *, has_requester: bool, on_disk: bool) -> None:
+    def __init__(self, seed: int, folder: Path, *, has_requester: bool, on_disk: bool, routers: int) -> None:
         self.seed = seed
         self._folder = folder
         chance = Random(seed)
@@ -131,7 +136,7 @@ class Simulation:
         disk_chance = Random(chance.getrandbits(64))
         self.disk = FileStorage(folder, disk_chance) if on_disk else FaultyLog(disk_chance)
         self.clock = SteppedClock()
-        self.environment = Environment(Random(chance.getrandbits(64)))
+        self.environment = Environment(Random(chance.getrandbits(64)), routers)
         self.jobs = [JobPlan.drawn(chance, f"job-{number}") for number in range(chance.choice([1, 1, 2]))]
         people = [chance.randint(2, 4) for _ in self.jobs]
         money_chance = Random(chance.getrandbits(64))
@@ -157,6 +162,8 @@ class Simulation:
         with self._everything, trio.move_on_after(LONGEST_SECONDS) as patience:
             async with trio.open_nursery() as weather:
                 weather.start_soon(self._break_things)
+                if self.environment.router_count > 1:
+                    weather.start_soon(self._miss_pages)
                 if self._requester is not None:
                     weather.start_soon(self._requester.work)
                 async with trio.open_nursery() as people:
@@ -183,7 +190,7 @@ class Simulation:
     def outcome(self) -> Simulated:
         """Return the result."""
         requested = self.site.done + (Counter() if self._requester is None else self._requester.told.done)
-        faults = self.faults + self.disk.done
+        faults = self.faults + self.disk.done + Counter({"page moved": self.page_record.moves})
         return Simulated(
             self.seed, self.disk.log.head(), self._seconds, self._lives, self.page_record.requests, faults, requested
         )
@@ -294,7 +301,7 @@ class Simulation:
         await self._opened[job].wait()
         name, returns = f"{job.name}-{number}", 0
         while True:
-            await Person(name, job, self._router_of, self._people_chance, self.page_record).work()
+            await Person(name, job, self._routers_of, self._people_chance, self.page_record).work()
             if self._requester is None or self._requester.done.is_set():
                 return
             # The run may be extended.
@@ -302,7 +309,7 @@ class Simulation:
             name = f"{job.name}-{number}/{returns}"
             await trio.sleep(COME_BACK_SECONDS)
 
-    def _router_of(self, job: JobPlan) -> Router:
+    def _routers_of(self, job: JobPlan) -> list[Router]:
         return self.environment.routers[self._run_of[job]]
 
     async def _break_things(self) -> None:
@@ -322,14 +329,27 @@ class Simulation:
                         channel.cut()
                 case 3:
                     self._note("router killed")
-                    for router in self.environment.routers.values():
+                    killed = self._some_routers()
+                    for router in killed:
                         router.crash()
                     await trio.sleep(chance.uniform(*DOWN_SECONDS))
-                    for router in self.environment.routers.values():
+                    for router in killed:
                         router.start()
                 case _:
                     self._note("clock set")
                     self.clock.step(chance.uniform(*CLOCK_STEP_SECONDS))
+
+    def _some_routers(self) -> list[Router]:
+        """Return the router of each run, or if it has several, one of them."""
+        if self.environment.router_count == 1:
+            return self.environment.all_routers
+        return [self._faults_chance.choice(routers) for routers in self.environment.routers.values()]
+
+    async def _miss_pages(self) -> None:
+        while True:
+            await trio.sleep(MISS_EVERY_SECONDS)
+            for router in self.environment.all_routers:
+                router.report_missed()
 
     def _note(self, fault: str) -> None:
         self.faults[fault] += 1
