@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Unpack
 
@@ -35,6 +37,7 @@ from .common.arguments import (
     run_argument,
 )
 from .common.output import as_json_option, format_repeated, progress
+from .common.pay_sums import pay_sum
 from .common.review_decisions import ChosenVerdicts, WorkType, read_decisions, read_selection
 from .common.review_lists import read_unreviewed, show_appeals, show_late, show_unreviewed, unreviewed_units
 from .common.review_questions import ask_for_verdicts
@@ -54,6 +57,7 @@ _AGENT = WorkType()
 )
 @click.option("--reject", multiple=True, type=_AGENT, metavar="AGENT", help="Reject the work: not paid. Needs --note.")
 @click.option("--approve-all", is_flag=True, help="Accept all unreviewed work, or all that --where selects.")
+@click.option("--yes", is_flag=True, help="With --approve-all: record the verdicts without asking on a terminal.")
 @click.option(
     "--where",
     multiple=True,
@@ -102,6 +106,7 @@ def review_command(
     appeals: bool,
     ask: bool,
     top_up: bool,
+    yes: bool,
     where: Sequence[str],
     author: str | None,
     pseudonyms: bool,
@@ -114,6 +119,8 @@ def review_command(
     it, and repeating the command records nothing twice. Approved work cannot be rejected later; rejected work can still
     be approved. --undo takes a verdict back, as long as nothing was ordered from the provider for it: the work is
     unreviewed again, and is no longer owed. What you granted beside the verdict, such as a qualification, stays.
+
+    --approve-all shows what it pays, with fees where they are known, and asks on a terminal unless there is --yes.
 
     With --second-opinion nothing is decided: somebody else gives the verdict, without being shown yours. If it is the
     same, it counts; otherwise the work is listed by --where opinions=differ, until somebody decides with --adjudicate.
@@ -139,26 +146,57 @@ def review_command(
     selected = read_selection(where)
     proposed = proposed_top_ups(database, TaskRunId(run.number)) if top_up else {}
     decisions = with_top_ups(read_decisions(chosen, database, run, selected, bonus_cents), proposed)
-    if decisions or chosen["approve_all"]:
+    if chosen["approve_all"]:
+        _record_all(database, run, author, decisions, is_asked=not yes and sys.stdin.isatty())
+    elif decisions:
         _record(database, author, decisions)
     if ask:
         waiting = unreviewed_units(database, run, selected)
-        units = read_unreviewed(database, run, waiting, names=not pseudonyms)
         shown = proposed or proposed_top_ups(database, TaskRunId(run.number))
+        units = read_unreviewed(database, run, waiting, names=not pseudonyms)
         for decision in ask_for_verdicts(units, len(waiting), shown, chosen["note"], bonus_cents):
             _record(database, author, with_top_ups([decision], proposed))
-    if decisions or chosen["approve_all"] or ask:
+    if not (decisions or chosen["approve_all"] or ask):
+        listed = show_late if late else show_appeals if appeals else partial(show_unreviewed, selected=selected)
+        listed(database, run, names=not pseudonyms, as_json=as_json)
+
+
+def _record_all(
+    database: Path, run: EntityRef, author: str | None, decisions: Sequence[ReviewRequest], *, is_asked: bool
+) -> None:
+    """Record decisions after showing what they pay, and show what those pay that were recorded.
+
+    Raises:
+        click.Abort: the person at the terminal does not want it; nothing is recorded.
+        CommandRefusedError: one was refused; the others were still tried, and are in the sum.
+    """
+    number = TaskRunId(run.number)
+    if not decisions:
+        echo(f"{run}: no unreviewed work matches.")
         return
-    if late:
-        show_late(database, run, names=not pseudonyms, as_json=as_json)
-    elif appeals:
-        show_appeals(database, run, as_json=as_json)
-    else:
-        show_unreviewed(database, run, selected, names=not pseudonyms, as_json=as_json)
+    echo(f"payable by these verdicts: {pay_sum(database, number, decisions).text}")
+    if is_asked:
+        click.confirm("Approve this?", abort=True)
+    recorded: list[ReviewRequest] = []
+    try:
+        _record(database, author, decisions, recorded)
+    finally:
+        echo(f"recorded: {pay_sum(database, number, recorded).text}")
 
 
-def _record(database: Path, author: str | None, decisions: Sequence[ReviewRequest]) -> None:
+def _record(
+    database: Path,
+    author: str | None,
+    decisions: Sequence[ReviewRequest],
+    recorded: list[ReviewRequest] | None = None,
+) -> None:
     """Record decisions, and print each one when it is durable.
+
+    Args:
+        database: the log.
+        author: who decides.
+        decisions: what to record.
+        recorded: gets those that took effect now.
 
     Raises:
         CommandRefusedError: one was refused; the others were still tried.
@@ -170,6 +208,8 @@ def _record(database: Path, author: str | None, decisions: Sequence[ReviewReques
 
         def on_recorded(decision: ReviewRequest, reply: Reply) -> None:
             advance()
+            if recorded is not None and not (reply.repeated or reply.differs):
+                recorded.append(decision)
             _print_recorded(decision, reply)
             if decision.agent in rejected and decision.agent in warnings:
                 echo(f"  {warnings[decision.agent]}")

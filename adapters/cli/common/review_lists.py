@@ -71,7 +71,7 @@ def read_unreviewed(database: Path, run: EntityRef, units: Sequence[UnitId], *, 
         yield from records
 
 
-def show_unreviewed(database: Path, run: EntityRef, selected: ReviewFilter, *, names: bool, as_json: bool) -> None:
+def show_unreviewed(database: Path, run: EntityRef, *, selected: ReviewFilter, names: bool, as_json: bool) -> None:
     """Print the unreviewed work of a run that a filter selects, the first of it at once.
 
     Raises:
@@ -116,7 +116,7 @@ def show_late(database: Path, run: EntityRef, *, names: bool, as_json: bool) -> 
         out.print("\n".join(lines_of_late_work(one)))
 
 
-def show_appeals(database: Path, run: EntityRef, *, as_json: bool) -> None:
+def show_appeals(database: Path, run: EntityRef, *, names: bool, as_json: bool) -> None:  # noqa: ARG001 - none is shown
     """Print the objections of a run that wait for an answer.
 
     Raises:

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import pytest
 import trio
-from click.testing import CliRunner, Result
+from click.testing import CliRunner, Result, _NamedTextIOWrapper
 
 from mephisto_es.adapters.cli import main as command
+from mephisto_es.adapters.cli.common.pay_sums import PaySum
 from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.opening import gate_path
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.lifecycles.agent import AgentStatus
+from mephisto_es.core.operations.configuration.money import amount
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events.engagement import SiteWorkStatus
 from mephisto_es.events.streams import run_of
@@ -112,7 +114,39 @@ def test_everything_may_be_accepted_at_once(database: Path) -> None:
     after = verdicts(database)
     assert after[first] == "soft_rejected"
     assert {after[agent] for agent in rest} == {"approved"}
+    pay = sum(
+        int(str(cents))
+        for agent in (first, *rest)
+        for (cents,) in all_of(
+            database, f"SELECT pay_cents FROM agents JOIN units USING (unit_id) WHERE agents.agent_id = {agent}"
+        )
+    )
+    beginning, *_, end = result.stdout.splitlines()
+    assert beginning.startswith(f"payable by these verdicts: {len(rest) + 1} pieces of work, pay {amount(pay)}")
+    assert end == beginning.replace("payable by these verdicts", "recorded")
+    assert "no unreviewed work matches" in ask("review", database, run, "--approve-all").stdout
     assert "no unreviewed work" in ask("review", database, run).stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "said", "is_recorded"), [((), "n\n", False), ((), "y\n", True), (("--yes",), "", True)]
+)
+def test_who_approves_all_on_a_terminal_is_asked(
+    database: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], said: str, is_recorded: bool
+) -> None:
+    monkeypatch.setattr(_NamedTextIOWrapper, "isatty", lambda file: file.name == "<stdin>")
+    run, agents = waiting(database)
+    result = ask("review", database, run, "--approve-all", "--bonus", "0.10", *options, said=said)
+    assert ("Approve this?" in result.stdout) is (not options)
+    assert f"bonuses {amount(10 * len(agents))}" in result.stdout
+    assert ("recorded: " in result.stdout) is is_recorded
+    assert {verdicts(database)[agent] for agent in agents} == {"approved" if is_recorded else "completed"}
+
+
+def test_a_sum_has_fees_where_they_are_known() -> None:
+    known = PaySum(pieces=2, pay_cents=50, bonus_cents=10, fee_percent=20, fee_cents=12)
+    assert known.text == "2 pieces of work, pay 0.50, bonuses 0.10, fees (20 %) 0.12, total 0.72"
+    assert PaySum(1, 25, 0, 0, 0).text == "1 piece of work, pay 0.25"
 
 
 def test_one_after_the_other(database: Path) -> None:
