@@ -78,6 +78,9 @@ class RoundReport(msgspec.Struct, frozen=True, kw_only=True):
     #: The lists of workers that the site keeps after ours.
     lists: tuple[ListReport, ...] = ()
 
+    #: Seconds until a list of the site shows work for certain that it did not show now; None: it showed all of it.
+    look_again_seconds: float | None = None
+
     @property
     def open(self) -> tuple[DifferenceReport, ...]:
         """The differences that are still there."""

@@ -150,6 +150,9 @@ class SiteLoop:
             if observes:
                 self._list_seconds = (report.observed or 0) / self._provider.PIECES_PER_CALL
                 self._not_before = trio.current_time() + self._list_seconds
+                if report.look_again_seconds is not None:
+                    again = trio.current_time() + max(report.look_again_seconds, self._list_seconds)
+                    self._observe_at = min(self._observe_at, again)
             self._warn_of_auto_approval(report)
         except LogError:
             raise

@@ -5,7 +5,7 @@ Approvals, bonuses and rejections at a site go to these ids. They are personal v
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ....events import streams
@@ -22,6 +22,9 @@ from ...ledger import Ledger
 from ...packet_data import ProviderData
 from ...payloads import seal
 from ...ports import Ids
+
+#: Seconds after which a site's list shows new work for certain.
+LISTED_AFTER_SECONDS = 60
 
 
 class ProviderPlace(NamedTuple):
@@ -44,6 +47,11 @@ class RecordedPlace(NamedTuple):
     study: str | None
     #: The time at which its page first asked for work, in microseconds since the epoch.
     taken_at: int
+
+    @property
+    def listed_from_us(self) -> int:
+        """The time from which a site's list shows its work for certain, in microseconds since the epoch."""
+        return self.taken_at + LISTED_AFTER_SECONDS * 1_000_000
 
 
 class ProviderPlaces:
@@ -155,6 +163,11 @@ def place_of_work(work: SiteWork, known: Mapping[str, RecordedPlace]) -> Recorde
     """Return the place of a piece of work: by its id, or by its person's where the page named no other."""
     place = known.get(work.handle.casefold())
     return place if place is not None or work.participant is None else known.get(work.participant.casefold())
+
+
+def ids_of_work(works: Iterable[SiteWork]) -> set[str]:
+    """Return the ids of works and of their people: a page may have named either."""
+    return {key.casefold() for work in works for key in (work.handle, work.participant) if key is not None}
 
 
 def name_of_worker(ledger: Ledger, worker: WorkerId) -> str | None:

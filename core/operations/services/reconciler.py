@@ -7,7 +7,7 @@ right by the next round.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import trio
 
@@ -42,7 +42,7 @@ from ...ports import Ids
 from ..control.round_report import DifferenceReport, RoundOutcome, RoundReport, unknown_work
 from ..logger_core import get_logger
 from .missed_work import MissedPiece
-from .provider_places import PlaceDirectory, RecordedPlace, place_of_work
+from .provider_places import PlaceDirectory, RecordedPlace, ids_of_work, place_of_work
 from .reviewer import rejection_note
 from .site_mirror import SiteMirror
 
@@ -51,8 +51,6 @@ ACTOR = "reconciler"
 ACTION_SECONDS = 180.0
 #: Actions in a row without an answer after which a round asks for no other: the site is down.
 MAX_UNANSWERED = 3
-#: Seconds after which a site's list shows new work for certain.
-SHOWN_AFTER_SECONDS = 60
 #: Units that want a place at the site, or hold one.
 _PLACED = (
     UnitStatus.LAUNCHED,
@@ -92,6 +90,8 @@ class Reconciler:
         #: Ids of work that observations have shown, and of work that the last one showed as unfinished.
         self._seen: set[str] = set()
         self._unfinished: set[str] = set()
+        #: Seconds from the last observation until a list shows all work that is known here; None: it did.
+        self._look_again_seconds: float | None = None
         #: Actions that the site refused; asked for again after the next observation.
         self._refused: dict[tuple[str, WorkAction], str] = {}
         #: Actions of this round in a row that were not answered.
@@ -152,6 +152,7 @@ class Reconciler:
             approved_by_site_at=min(deadlines, default=None),
             is_paused_there=self._run_state.offer is SiteOffer.PAUSED_THERE,
             lists=lists,
+            look_again_seconds=self._look_again_seconds,
         )
 
     def _in_turn(self) -> Sequence[RecordedPlace]:
@@ -277,8 +278,8 @@ class Reconciler:
                     run=self._run,
                     pieces=len(self._missed_before),
                 )
-        shown_ids = _ids_of(works)
-        self._unfinished = _ids_of(work for work in works if work.status in UNFINISHED_STATUSES)
+        shown_ids = ids_of_work(works)
+        self._unfinished = ids_of_work(work for work in works if work.status in UNFINISHED_STATUSES)
         if self._provider.HIDES_RETURNED_WORK:
             await self._note_missing([place for key, place in known.items() if key not in shown_ids])
         self._seen |= shown_ids
@@ -301,9 +302,11 @@ class Reconciler:
 
     async def _note_missing(self, places: Sequence[RecordedPlace]) -> None:
         """Record work that the site does not list as returned, unless the site may not list it yet."""
-        listed_before = self._ledger.now_us() - SHOWN_AFTER_SECONDS * 1_000_000
+        now = self._ledger.now_us()
+        unseen = [place.listed_from_us - now for place in places if place.handle.casefold() not in self._seen]
+        self._look_again_seconds = min((wait / 1_000_000 for wait in unseen if wait > 0), default=None)
         for place in places:
-            may_be_new = place.handle.casefold() not in self._seen and place.taken_at > listed_before
+            may_be_new = place.handle.casefold() not in self._seen and place.listed_from_us > now
             if not may_be_new and self._shown(place) is None:
                 observed = ProviderObserved(registration=place.registration, status=SiteWorkStatus.RETURNED)
                 await self._record(place, observed)
@@ -393,8 +396,3 @@ class Reconciler:
 
     def _stream_of(self, place: RecordedPlace) -> str | None:
         return self._ledger.state.runs[self._run].by_registration.get(place.registration)
-
-
-def _ids_of(works: Iterable[SiteWork]) -> set[str]:
-    """Return the ids of works and of their people: a page may have named either."""
-    return {key.casefold() for work in works for key in (work.handle, work.participant) if key is not None}

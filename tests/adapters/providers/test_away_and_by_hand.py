@@ -17,7 +17,7 @@ from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.lifecycles.agent import AgentStatus
 from mephisto_es.core.lifecycles.unit import UnitStatus
 from mephisto_es.core.operations.registry import register_mephisto_abstraction
-from mephisto_es.core.operations.services.reconciler import SHOWN_AFTER_SECONDS
+from mephisto_es.core.operations.services.provider_places import LISTED_AFTER_SECONDS
 from mephisto_es.events.agent import AgentSubmitted
 
 from .site_run import NearProlific, SiteRun, calls_to, open_site_run, until, write_accounts
@@ -172,6 +172,6 @@ async def test_a_place_that_is_returned_at_once_is_not_taken_for_one_that_the_li
         # No list of the site has shown the work, so it may be too new for this one.
         assert (await run.reconcile(live.task_run)).open == ()
         assert shown(run) == []
-        await trio.sleep(SHOWN_AFTER_SECONDS)
-        await run.reconcile(live.task_run)
+        # The run's own observation comes as soon as a list would show it.
+        await trio.sleep(LISTED_AFTER_SECONDS + 2)
         assert shown(run) == ["returned"]
