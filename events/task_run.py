@@ -77,6 +77,8 @@ class TaskRunStopping(Event, frozen=True, kw_only=True, tag="task_run_stopping")
     """No more work is given out; those at work may finish."""
 
     reason: str
+    #: True if their work is taken from them instead.
+    at_once: bool = False
 
 
 class TaskRunPaused(Event, frozen=True, kw_only=True, tag="task_run_paused"):

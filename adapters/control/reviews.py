@@ -99,8 +99,9 @@ def report_of(database: Path, run: TaskRunId) -> tuple[dict[str, int] | None, tu
 
 
 def _in_words(outage: Outage) -> RouterOutage:
+    problem = outage.problem.removeprefix(f"the router at {outage.server} ")
     sentence = (
-        f"the router at {outage.server} is out of reach ({outage.problem}): start it again, or see to the network. "
+        f"the router at {outage.server} is out of reach ({problem}): start it again, or see to the network. "
         "It keeps what workers have submitted there"
     )
     return RouterOutage(sentence, date_of(SystemClock().now_us() - round(outage.seconds * 1_000_000)))

@@ -67,6 +67,8 @@ class StopRun(RunCommand, frozen=True, kw_only=True, tag="stop_run"):
     """Give out no more work; does nothing if the run is not live."""
 
     reason: str
+    #: True to take their work from the people at work.
+    at_once: bool = False
 
 
 class PauseRun(RunCommand, frozen=True, kw_only=True, tag="pause_run"):

@@ -86,7 +86,7 @@ def decide_stop_run(state: DecisionState, command: StopRun) -> list[NewEvent]:
     """
     stream = streams.task_run(command.task_run)
     live = state.task_runs[stream].status is TaskRunStatus.LIVE
-    return [NewEvent(stream, TaskRunStopping(reason=command.reason))] if live else []
+    return [NewEvent(stream, TaskRunStopping(reason=command.reason, at_once=command.at_once))] if live else []
 
 
 def decide_pause_run(state: DecisionState, command: PauseRun) -> list[NewEvent]:

@@ -16,7 +16,7 @@ logger = get_logger(__name__)
 class DrivenRun(Protocol):
     """A run that can be asked to pause or to end; see `LiveRunDriver`."""
 
-    def stop(self, reason: str, *, author: str) -> None:
+    def stop(self, reason: str, *, at_once: bool, author: str) -> None:
         """Stop giving out work, and end the run."""
 
     def drain(self, reason: str, *, author: str) -> None:
@@ -41,5 +41,5 @@ def follow_requests(run: DrivenRun, events: Sequence[RecordedEvent]) -> None:
                 run.drain(reason, author=author)
             case TaskRunPaused(reason=reason):
                 run.pause(reason, author=author)
-            case TaskRunStopping(reason=reason):
-                run.stop(reason, author=author)
+            case TaskRunStopping(reason=reason, at_once=at_once):
+                run.stop(reason, at_once=at_once, author=author)

@@ -84,23 +84,23 @@ class RunsElsewhere:
             run: the run.
             reason: recorded in the log, as is the author.
             author: who asked for it.
-            at_once: take their work from the people at work: only its operator's machine can do that.
+            at_once: take their work from the people at work, instead of waiting for them.
 
         Returns:
             False if no other operator drives it, or if it is not heard of any more; the caller can end it then.
 
         Raises:
-            CommandRefusedError: it is not live.
+            CommandRefusedError: it is not live, or is ending already and was to be ended at once.
         """
         holder = await self._owners.holder(run)
         if holder is None:
             return False
-        if at_once:
+        if at_once and self._status(run) is _S.STOPPING:
             raise CommandRefusedError(
-                f"run {run} is driven by {holder.operator}: ending it with --now works on that machine only. Without "
-                "--now it ends once the people at work are done"
+                f"run {run} is ending already, and waits for the people at work: to take their work away now, give "
+                f"the command on the machine of its operator, {holder.operator}"
             )
-        await self._record.stop(run, reason, author)
+        await self._record.stop(run, reason, author, at_once=at_once)
         self._check_asked(run, holder, (_S.STOPPING, *ENDED_RUN_STATUSES))
         return await self._wait(run, holder)
 

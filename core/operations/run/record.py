@@ -104,9 +104,9 @@ class RunRecord:
         await self.record_event(run, TaskRunRecovering(reason=reason))
         await self._issuer.issue(ResumeAdmission(task_run=run, reason=reason))
 
-    async def stop(self, run: TaskRunId, reason: str, author: str = OPERATOR) -> None:
+    async def stop(self, run: TaskRunId, reason: str, author: str = OPERATOR, *, at_once: bool = False) -> None:
         """Record that a run gives out no more work; does nothing if it is not live."""
-        await self._issuer.issue(StopRun(task_run=run, reason=reason), actor=author)
+        await self._issuer.issue(StopRun(task_run=run, reason=reason, at_once=at_once), actor=author)
 
     async def pause(self, run: TaskRunId, reason: str, author: str = OPERATOR) -> None:
         """Record that the operator leaves a run, which can be resumed; does nothing if it is not under way.

@@ -19,9 +19,10 @@ from mephisto_es.projections.registry import PROJECTIONS
 
 from ...sample_log import offered_history
 
-AWAY = Outage(server="https://tasks.example.org", seconds=3600.0, problem="connection refused")
+SERVER = "https://tasks.example.org"
+AWAY = Outage(server=SERVER, seconds=3600.0, problem=f"the router at {SERVER} does not answer")
 SENTENCE = (
-    "the router at https://tasks.example.org is out of reach (connection refused): start it again, or see to the "
+    "the router at https://tasks.example.org is out of reach (does not answer): start it again, or see to the "
     "network. It keeps what workers have submitted there"
 )
 

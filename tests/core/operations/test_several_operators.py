@@ -308,11 +308,32 @@ async def test_a_run_is_ended_from_another_machine(tmp_path: Path) -> None:
         run = await ada.launch(HarnessTaskState(data=items(2)), task_name="one")
         nursery.start_soon(follow, ada)
         await bob.operator.ledger.refresh()
-        with pytest.raises(CommandRefusedError, match="is driven by ada: ending it with --now works on that machine"):
-            await bob.operator.end_run(run.task_run, "enough", "user/bob", at_once=True)
         await bob.operator.end_run(run.task_run, "enough", "user/bob")
         assert ada.operator.run_status(run.task_run) is TaskRunStatus.COMPLETED
         assert ada.statuses("unit") == {"expired": 2}
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_run_is_ended_at_once_from_another_machine(tmp_path: Path) -> None:
+    store = Store()
+    async with two_operators(tmp_path, store) as (ada, bob), trio.open_nursery() as nursery:
+        run = await ada.launch(HarnessTaskState(data=items(2)), task_name="one")
+        page = await ask(ada.router(run), "Grace")
+        for harness in (ada, bob):
+            nursery.start_soon(follow, harness)
+        await bob.operator.ledger.refresh()
+        nursery.start_soon(bob.operator.end_run, run.task_run, "enough", "user/bob")
+        state = ada.operator.ledger.state.task_runs
+        await until(ada, lambda: state[f"task_run/{run.task_run}"].status is TaskRunStatus.STOPPING)
+        with pytest.raises(CommandRefusedError, match="is ending already, and waits for the people at work"):
+            await bob.operator.end_run(run.task_run, "enough", "user/bob", at_once=True)
+        ada.router(run).submit_task(page["agent_id"], {"answer": 1})
+        await until(ada, lambda: state[f"task_run/{run.task_run}"].status is TaskRunStatus.COMPLETED)
+        second = await ada.launch(HarnessTaskState(data=items(2)), task_name="two")
+        await ask(ada.router(second), "Grace")
+        await bob.operator.end_run(second.task_run, "enough", "user/bob", at_once=True)
+        assert ada.operator.run_status(second.task_run) is TaskRunStatus.COMPLETED
+        assert ada.statuses("agent") == {"completed": 1, AgentStatus.EXPIRED.value: 1}
         nursery.cancel_scope.cancel()
 
 
