@@ -10,7 +10,7 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-ch
 PYTEST = $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-prolific demo-connect demo-sona demo-postgres test lint coverage matrix docs bench desk labels simulate routers uploads pauses notices stale block-races load torture sites datasets hostile powercut mutants proofs damage constraints sbom
+.PHONY: help demo demo-prolific demo-connect demo-sona demo-postgres test lint coverage matrix docs bench bench-peers desk labels simulate routers uploads pauses notices stale block-races load torture sites datasets hostile powercut mutants proofs damage constraints sbom
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ docs: $(VENV)/installed-for-docs ## Build the documentation in site/; a broken l
 
 bench: $(VENV)/installed-for-tests ## Measure every figure that has a bar, for about fifteen minutes.
 	$(VENV)/bin/python tests/benchmarks/everything.py
+
+bench-peers: $(VENV)/installed-for-tests $(VENV)-mephisto/installed ## Measure visits through Mephisto 1.1.1 and through both routers in turns, for half an hour; needs npm.
+	MEPHISTO_PYTHON=$(VENV)-mephisto/bin/python $(VENV)/bin/python tests/benchmarks/mephisto_visits.py
 
 desk: $(VENV)/installed-for-tests ## Review 200 pictures in Chromium, by keyboard alone.
 	REVIEWED_PICTURES=100 $(VENV)/bin/python -m pytest tests/browser/test_web_view.py -k by_keyboard_alone
@@ -154,6 +157,12 @@ $(VENV)/installed-for-tests: $(VENV)/installed
 # The page of the commands shows the help of all verbs, and some need an extra.
 $(VENV)/installed-for-docs: $(VENV)/installed
 	$(PIP_INSTALL) '.[docs,proof,postgres]'
+	@touch $@
+
+$(VENV)-mephisto/installed: tests/benchmarks/mephisto_requirements.txt
+	$(PYTHON) -m venv $(VENV)-mephisto
+	$(VENV)-mephisto/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	$(VENV)-mephisto/bin/python -m pip install --quiet --disable-pip-version-check --no-deps mephisto==1.1.1
 	@touch $@
 
 $(VENV)/installed: pyproject.toml

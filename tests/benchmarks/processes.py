@@ -41,9 +41,9 @@ class Program:
 
 
 @asynccontextmanager
-async def program(path: Path, *arguments: str) -> AsyncIterator[Program]:
+async def program(path: Path, *arguments: str, python: str = sys.executable) -> AsyncIterator[Program]:
     """Run a program; when the block is left its standard input is closed, and it ends."""
-    process = await trio.lowlevel.open_process([sys.executable, str(path), *arguments], stdin=PIPE, stdout=PIPE)
+    process = await trio.lowlevel.open_process([python, str(path), *arguments], stdin=PIPE, stdout=PIPE)
     if process.stdin is None or process.stdout is None:
         raise TypeError("a program is spoken to through pipes")
     try:
