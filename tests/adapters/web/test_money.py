@@ -15,7 +15,14 @@ from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.adapters.web.access import Role
 from mephisto_es.core.ports import AppendRequest, NewEvent
 from mephisto_es.events import streams
-from mephisto_es.events.payment import Answer, PaymentInDoubt, PaymentIntended, PaymentRequested
+from mephisto_es.events.payment import (
+    Answer,
+    PaymentEvent,
+    PaymentFailed,
+    PaymentInDoubt,
+    PaymentIntended,
+    PaymentRequested,
+)
 from mephisto_es.projections.queries.money.pay_ledger import pay_ledger
 from mephisto_es.projections.registry import PROJECTIONS
 
@@ -71,14 +78,18 @@ async def test_what_is_owed_is_paid_after_a_look_at_it(visitor: Visitor, databas
     assert "for it is already confirmed" in words_of(refused)
 
 
-def lose_an_answer(database: Path) -> None:
-    """Record that a provider was asked for the first payment, and that the answer was lost."""
+def lose_an_answer(database: Path, *after: PaymentEvent, reason: str = "") -> None:
+    """Record that a provider was asked for the first payment, that the answer was lost, and what happened then."""
     stream = ""
     with closing(sqlite3.connect(database)) as db:
         (stream,) = db.execute("SELECT stream FROM events WHERE stream LIKE 'payment/%' ORDER BY seq").fetchone()
         (at,) = db.execute("SELECT max(at) FROM events").fetchone()
-    steps = (PaymentIntended(token="t"), PaymentRequested(token="t"), PaymentInDoubt(answer=Answer.UNKNOWN))
-    events = tuple(NewEvent(stream, step) for step in steps)
+    steps = (
+        PaymentIntended(token="t"),
+        PaymentRequested(token="t"),
+        PaymentInDoubt(answer=Answer.UNKNOWN, reason=reason),
+    )
+    events = tuple(NewEvent(stream, step) for step in (*steps, *after))
     assert streams.parse(stream)[0] == "payment"
     with SqliteLog.create_or_open(database, PROJECTIONS) as log:
         log.commit([AppendRequest(command="lost", actor="operator", at=at + 1, events=events)])
@@ -100,6 +111,25 @@ async def test_a_person_says_what_became_of_a_payment_in_doubt(visitor: Visitor,
     assert "0 payments may have been made" in words_of(page)
     refused = await visitor.post(MONEY, {**settle, "reason": "once more"}, status=409)
     assert "This was refused" in words_of(refused)
+
+
+@pytest.mark.parametrize(
+    ("after", "said", "advice"),
+    [
+        ((), ": no code was entered", "Paying again looks first"),
+        ((PaymentFailed(reason="still no code"),), ": still no code", "Remove the cause and pay again"),
+    ],
+)
+async def test_what_holds_a_payment_up_is_said_with_what_to_do(
+    after: tuple[PaymentEvent, ...], said: str, advice: str, visitor: Visitor, database: Path
+) -> None:
+    await approve_all(visitor)
+    visitor.log.close()
+    lose_an_answer(database, *after, reason="no code was entered")
+    page = words_of(await visitor.get(MONEY))
+    # Beside what to do about it, and in the table of payments.
+    assert page.count(said) == 2
+    assert advice in page
 
 
 @pytest.mark.parametrize("role", [Role.VIEW, Role.REVIEW])
