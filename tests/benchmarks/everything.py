@@ -20,6 +20,7 @@ from mephisto_es.tests.benchmarks.report import Report, print_bars
 BENCHMARKS = (
     *("log_bench.py", "operator_bench.py", "visits.py", "reviewing.py", "idle_sockets.py", "answers.py"),
     *("restart.py", "decisions.py", "growth.py", "bystanders.py", "review_desk.py", "exporting.py"),
+    "adjudication.py",
 )
 
 

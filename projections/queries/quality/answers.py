@@ -10,9 +10,10 @@ import msgspec
 from ....core.lifecycles.unit import UnitStatus
 from ....events.ids import GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, AgentId, AssignmentId, TaskRunId, UnitId, WorkerId
 from ...mephisto_db.queries import JsonValue
-from ...mephisto_db.rows import AgentRow
+from ...mephisto_db.rows import AgentRow, UnitRow
 from ..as_of import AsOf
 from ..evaluations import Evaluations
+from ..unit_pages import UnitPage, in_pages
 from ..unit_records import MIN_OWN_ID_CHARACTERS, leaves, own_ids
 from .agreement import ItemAnswers, Label
 from .process_signals import PROCESS_SIGNALS, ProcessSignals, signals_in
@@ -84,12 +85,16 @@ def read_work(as_of: AsOf, run: TaskRunId) -> list[SubmittedWork]:
         UnknownEntityError: there is no such run.
     """
     as_of.db.get_task_run(run)
-    evaluations = Evaluations(as_of, run)
-    return [_piece(as_of, evaluations, *row) for row in as_of.db.execute(_SUBMITTED, (run,)).fetchall()]
+    evaluations, pieces = Evaluations(as_of, run), list[SubmittedWork]()
+    for rows in in_pages(as_of.db.execute(_SUBMITTED, (run,)).fetchall()):
+        page = UnitPage(as_of.db, as_of.db.find_among(UnitRow, "unit_id", [unit for unit, *_ in rows]))
+        pieces += [_piece(as_of, page, evaluations, *row) for row in rows]
+    return pieces
 
 
 def _piece(
     as_of: AsOf,
+    page: UnitPage,
     evaluations: Evaluations,
     unit: UnitId,
     item: AssignmentId,
@@ -99,8 +104,8 @@ def _piece(
     agent_id: AgentId,
     seconds: float | None,
 ) -> SubmittedWork:
-    agent = as_of.db.get_agent(agent_id)
-    outputs = as_of.db.get_outputs(agent)
+    agent = page.agents[agent_id]
+    outputs = page.outputs_of(agent)
     return SubmittedWork(
         unit=unit,
         item=item,

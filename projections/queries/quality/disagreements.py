@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 
 import msgspec
 
@@ -11,11 +12,17 @@ from ....core.commands.review import MAX_QUESTION
 from ....core.errors import ConfigError, UnknownEntityError
 from ....core.operations.control.requests import LabelRequest
 from ....core.suggestions import did_you_mean
+from ....events.assignment import AssignmentLabelled, AssignmentSettled
 from ....events.ids import AssignmentId, TaskRunId, UnitId, WorkerId
 from ..as_of import AsOf
 from .agreement import Label
 from .answers import Question, QuestionKind, SubmittedWork, questions_of, read_work, shown_label
-from .decided_labels import LabelDecision, LabelDecisions, form_options, label_decisions, read_label
+from .decided_labels import LabelDecision, LabelDecisions, decisions_in, form_options, label_decisions, read_label
+
+#: Events that change no answer: a decision, and that an item gets no more answers because of it.
+_HARMLESS = (AssignmentLabelled, AssignmentSettled)
+#: Events since an earlier position that are looked at; after more of them everything is read.
+MAX_NEWER_EVENTS = 1_000
 
 _ITEMS = "SELECT assignment_id FROM assignments WHERE task_run_id = ?"
 
@@ -67,11 +74,42 @@ class RunAnswers:
             UnknownEntityError: there is no such run.
         """
         self.run = run
+        self._last = as_of.latest(1)
         self._pieces = [piece for piece in read_work(as_of, run) if piece.unit_index >= 0]
         self._questions = {one.name: one for one in questions_of(self._pieces)}
         self._items = frozenset(AssignmentId(item) for (item,) in as_of.db.execute(_ITEMS, (run,)).fetchall())
         self._decisions: LabelDecisions = label_decisions(as_of, run)
         self._options = form_options(as_of, run)
+
+    @property
+    def count(self) -> int:
+        """The number of pieces of work."""
+        return len(self._pieces)
+
+    def at(self, as_of: AsOf) -> RunAnswers:
+        """Return the answers as of a later position.
+
+        If nothing but decisions was recorded since, only those are read.
+
+        Args:
+            as_of: the log as of that position.
+
+        Raises:
+            UnknownEntityError: there is no such run.
+        """
+        begin = self._last[0].seq if self._last else 0
+        newer = as_of.latest(as_of.seq - begin + 1) if 0 < begin <= as_of.seq <= begin + MAX_NEWER_EVENTS else []
+        if newer[:1] != self._last or not all(isinstance(one.envelope.event, _HARMLESS) for one in newer[1:]):
+            return RunAnswers(as_of, self.run)
+        prefix = f"assignment/{self.run}/"
+        changed = {one.envelope.stream for one in newer[1:] if one.envelope.stream.startswith(prefix)}
+        decisions = dict(self._decisions)
+        for stream in changed:
+            for one in decisions_in(as_of, as_of.stream(stream)):
+                decisions[one.item] = {**decisions.get(one.item, {}), one.question: one}
+        found = copy(self)
+        found._last, found._decisions = newer[-1:], decisions
+        return found
 
     def disagreements(self, question: str | None = None) -> list[Disagreement]:
         """Return the items whose answers differ, those with the smallest majority first.

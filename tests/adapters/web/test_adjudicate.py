@@ -12,10 +12,19 @@ import pytest
 from mephisto_es.adapters.log.sqlite.as_of import open_as_of
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.adapters.web.access import Access, Role, WebReviewer
-from mephisto_es.events.ids import AssignmentId, TaskRunId
+from mephisto_es.core.commands.review import Verdict
+from mephisto_es.core.operations.control.requests import VerdictRequest
+from mephisto_es.core.payloads import seal
+from mephisto_es.core.ports import AppendRequest, NewEvent
+from mephisto_es.events import streams
+from mephisto_es.events.assignment import AssignmentLabelled, LabelSource
+from mephisto_es.events.envelope import RecordedEvent
+from mephisto_es.events.ids import AgentId, AssignmentId, TaskRunId, UnitId
 from mephisto_es.projections.queries.quality.decided_labels import LabelDecision, label_decisions
+from mephisto_es.projections.queries.quality.disagreements import RunAnswers
 from mephisto_es.projections.registry import PROJECTIONS
 
+from ...projections.memory_as_of import MemoryAsOf
 from ...sample_log import judged_history
 from .visitor import AUTHOR, Visitor, words_of
 
@@ -130,3 +139,46 @@ async def test_who_may_only_look_decides_nothing(judged: Path) -> None:
 async def test_the_desk_leads_to_the_item(reader: Visitor) -> None:
     page = await reader.get("/runs/1/review/desk")
     assert f'href="{PAGE}?assignment=1"' in page.text
+
+
+async def test_what_was_recorded_since_the_page_was_read_is_seen(reader: Visitor) -> None:
+    page = await reader.get(f"{PAGE}?by=label")
+    assert "3 to decide, 0 decided" in words_of(page)
+    page = await reader.post(f"{PAGE}?by=label", {**form_of(page, "label"), "label": "cat"})
+    assert "2 to decide, 1 decided" in words_of(page)
+    # Rejected work does not count: the other answers to item 6 are alike.
+    rejected = VerdictRequest(agent=AgentId(16), verdict=Verdict.REJECTED, note="copied")
+    assert (await reader.log.record_verdicts([rejected], "ann")).recorded == 1
+    assert "1 to decide, 1 decided" in words_of(await reader.get(f"{PAGE}?by=label"))
+
+
+class Watched(MemoryAsOf):
+    """A log in memory that counts how often all items of a run are read."""
+
+    reads = 0
+
+    def under(self, prefix: str) -> list[RecordedEvent]:
+        self.reads += 1
+        return super().under(prefix)
+
+
+def test_a_decision_alone_makes_nobody_read_everything_again() -> None:
+    history = [*judged_history(9, 3, 3, answers_of)]
+    early = RunAnswers(Watched(history), TaskRunId(1))
+    label = seal(b'"cat"', b"salt" * 4)
+    decision = AssignmentLabelled(
+        question="label", label=label.ref, source=LabelSource.ADJUDICATION, units=(UnitId(7),), reviewer="user/ann"
+    )
+    stream = streams.assignment(TaskRunId(1), AssignmentId(3))
+    history.append(
+        AppendRequest(
+            command="c", actor="a", at=history[-1].at + 1, events=(NewEvent(stream, decision),), payloads=(label,)
+        )
+    )
+    later = Watched(history)
+    found = early.at(later)
+    assert later.reads == 0
+    assert found.disagreements("label") == RunAnswers(Watched(history), TaskRunId(1)).disagreements("label")
+    assert [one.decision and one.decision.label for one in found.disagreements("label")] == ["cat", None, None]
+    assert found.about(AssignmentId(3))[0].number == 1
+    assert all(one.decision is None for one in early.disagreements("label"))

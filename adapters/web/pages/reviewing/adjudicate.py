@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from .....core.errors import ConfigError, UnknownEntityError
+from .....core.operations.control.requests import LabelRequest
 from .....events.ids import AssignmentId, TaskRunId, WorkerId
 from .....projections.mephisto_db.queries import JsonValue
 from .....projections.queries.quality.answers import shown_label
@@ -19,9 +20,11 @@ from .....projections.queries.runs.progress import RunProgress, run_progress
 from ....control.reviews import content_key
 from ....log.sqlite.as_of import LogAsOf
 from ...forms import FormPage, FormRefusedError
-from ...site import run_of
+from ...site import Site, run_of
 from .selection import number_in
 
+#: Pieces of work whose answers are kept in memory at most.
+MAX_KEPT_PIECES = 100_000
 #: Items that are named beside the one that is shown.
 SHOWN_ITEMS = 50
 
@@ -41,7 +44,15 @@ class _Adjudication(NamedTuple):
 
 
 class AdjudicatePages(FormPage):
-    """Shows an item whose answers differ, and takes decisions about it."""
+    """Shows an item whose answers differ, and takes decisions about it.
+
+    The answers of the run that was looked at last are kept, so that each further decision reads only what has changed.
+    """
+
+    def __init__(self, site: Site) -> None:
+        """Keep the shared parts; nothing is read yet."""
+        super().__init__(site)
+        self._kept: RunAnswers | None = None
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -64,7 +75,10 @@ class AdjudicatePages(FormPage):
         text = None if takes_back else (fields.get("other", "").strip() or fields.get("label", ""))
         note = fields.get("note", "").strip() or None
 
-        wish = await self._site.log.compute(lambda moment: RunAnswers(moment, run).request(item, question, text, note))
+        def wanted(moment: LogAsOf) -> LabelRequest | None:
+            return self._answers(moment, run).request(item, question, text, note)
+
+        wish = await self._site.log.compute(wanted)
         if wish is not None and wish.after != number_in(fields, "after"):
             raise FormRefusedError(409, "Nothing was recorded: somebody has decided about this meanwhile. Look again.")
         if wish is not None:
@@ -104,9 +118,16 @@ class AdjudicatePages(FormPage):
             fields=fields,
         )
 
+    def _answers(self, moment: LogAsOf, run: TaskRunId) -> RunAnswers:
+        """Return the answers in a run. `LogAccess.compute` calls one function at a time, and this only within one."""
+        kept = self._kept
+        found = kept.at(moment) if kept is not None and kept.run == run else RunAnswers(moment, run)
+        self._kept = found if found.count <= MAX_KEPT_PIECES else None
+        return found
+
     def _read(self, moment: LogAsOf, run: TaskRunId, by: str | None, asked: AssignmentId) -> _Adjudication:
         progress = run_progress(moment.db, run)
-        answers = RunAnswers(moment, run)
+        answers = self._answers(moment, run)
         found = answers.disagreements(by)
         open_ = tuple(one for one in found if one.decision is None)
         item = asked or (open_[0].item if open_ else None)
