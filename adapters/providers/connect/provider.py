@@ -120,11 +120,21 @@ class ConnectProvider(AccountProvider[ConnectClient]):
         for held in self.resources.held(PROJECT):
             if not held.is_acquired:
                 await self._make(held.number, held.details, 1, was_sent=True)
-            if held.details.get("url") != self._url:
+            if held.is_acquired and not await self._exists(str(held.details["project"])):
+                await self.resources.released(held.number, "Connect no longer has it")
+            elif held.details.get("url") != self._url:
                 await self._end(held.details)
                 await self.resources.released(held.number, "the page has another address")
         if not self.resources.held(PROJECT):
             await self._make_next(1)
+
+    async def _exists(self, project_id: str) -> bool:
+        """Return False if the site does not have a project any more."""
+        try:
+            await self._client.projects.get(project_id)
+        except SiteMissingError:
+            return False
+        return True
 
     async def _make_next(self, places: int) -> None:
         """Make a project that excludes the people of the run's earlier ones."""

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from ....core.abstractions.crowd.site_work import DAY_SECONDS, SiteWork, seconds_of
 from ....events.engagement import SiteWorkStatus
+from ..api.errors import SiteMissingError, SiteRefusedError
 from .api.answers import ProlificStudyStatus, ProlificSubmission, ProlificSubmissionStatus
 from .api.client import ProlificClient
 from .api.studies import StudyAction
@@ -27,6 +28,8 @@ _STATUSES = {
     ProlificSubmissionStatus.REJECTED: SiteWorkStatus.REJECTED,
     ProlificSubmissionStatus.UNKNOWN: SiteWorkStatus.UNKNOWN,
 }
+#: Statuses of a study that admits nobody: its places are taken, or it was stopped.
+_FULL_OR_STOPPED = frozenset({ProlificStudyStatus.AWAITING_REVIEW, ProlificStudyStatus.COMPLETED})
 
 
 class ProlificStudyPlaces:
@@ -44,12 +47,18 @@ class ProlificStudyPlaces:
         self._study_id = study_id
         self._fixed_reward_cents = fixed_reward_cents
 
-    async def set_places(self, wanted: int, *, may_start: bool = True) -> int:
-        """Raise the places to a number, and publish or start a study that waits; the places that it has now.
+    async def set_places(self, wanted: int, *, may_start: bool = True) -> int | None:
+        """Raise the places to a number, and publish or start a study that waits.
 
         Args:
             wanted: the number.
             may_start: False to leave a paused study as it is: the site or a person has paused it.
+
+        Returns:
+            The places that it has now; None if it was stopped and can only be followed by another one.
+
+        Raises:
+            SiteError: the site refuses, or could not be asked.
         """
         study = await self._client.studies.get(self._study_id)
         is_draft = study.status is ProlificStudyStatus.UNPUBLISHED
@@ -59,10 +68,23 @@ class ProlificStudyPlaces:
             study = await self._client.studies.transition(self._study_id, StudyAction.PUBLISH)
         # A study that we have paused is started also if all its places are taken: somebody may return one.
         is_ours_to_start = study.status is ProlificStudyStatus.PAUSED and may_start
-        has_more_places = study.status is ProlificStudyStatus.AWAITING_REVIEW and study.places_taken < wanted
+        has_more_places = study.status in _FULL_OR_STOPPED and study.places_taken < wanted
         if is_ours_to_start or has_more_places:
-            study = await self._client.studies.transition(self._study_id, StudyAction.START)
+            try:
+                study = await self._client.studies.transition(self._study_id, StudyAction.START)
+            except SiteRefusedError:
+                if has_more_places and may_start:
+                    return None
+                raise
         return study.total_available_places
+
+    async def exist(self) -> bool:
+        """Return False if the study was deleted: a draft, by a person or by an operator that died just then."""
+        try:
+            await self._client.studies.get(self._study_id)
+        except SiteMissingError:
+            return False
+        return True
 
     async def is_paused(self) -> bool:
         """Return whether the study is paused."""

@@ -17,6 +17,7 @@ from ....core.abstractions.crowd.site_work import SiteAccount, SiteWork, WorkAct
 from ....core.abstractions.resources import Details, Resources
 from ....core.abstractions.shared_task_state import SharedTaskState
 from ....core.errors import LaunchError
+from ....core.operations.logger_core import get_logger
 from ....core.operations.registry import register_mephisto_abstraction
 from ....core.packet_data import WebhookKey
 from ..account_provider import AccountProvider
@@ -34,6 +35,8 @@ from .payments import prolific_payment
 from .settings import ProlificProviderArgs, ProlificRequesterArgs
 from .study import ARRIVAL_NAMES, StudyCodes, check_settings, page_url, screen_out_cents, study_request, visit_end
 from .workspace import Workspace, find_workspace
+
+logger = get_logger(__name__)
 
 STUDY = "prolific_study"
 
@@ -104,19 +107,26 @@ class ProlificProvider(AccountProvider[ProlificClient]):
             study_id = held.details.get("study")
             if not held.is_acquired:
                 study_id = await self._make(held.number, held.details, was_sent=True)
-            if held.details.get("url") == url:
+            places = ProlificStudyPlaces(self._client, str(study_id))
+            if not await places.exist():
+                await self.resources.released(held.number, "Prolific no longer has it")
+            elif held.details.get("url") == url:
                 self._study_id = str(study_id)
             else:
-                await ProlificStudyPlaces(self._client, str(study_id)).stop()
+                await places.stop()
                 await self.resources.released(held.number, "the page has another address")
         if self._study_id is None:
-            token = self.resources.new_secret()[:16]
-            name = f"mephisto-es run {self.resources.task_run} {token}"
-            details = {"account": self._account.name, "internal_name": name, "url": url}
-            number = await self.resources.intend(STUDY, details)
-            self._study_id = await self._make(number, details, was_sent=False)
+            await self._make_next(url)
         if self.args.provider.prolific_webhooks:
             self._webhook_key = await self._webhooks.connect(self._account.name, url)
+
+    async def _make_next(self, url: str) -> None:
+        """Make the draft of a study whose page has an address."""
+        token = self.resources.new_secret()[:16]
+        name = f"mephisto-es run {self.resources.task_run} {token}"
+        details = {"account": self._account.name, "internal_name": name, "url": url}
+        number = await self.resources.intend(STUDY, details)
+        self._study_id = await self._make(number, details, was_sent=False)
 
     def webhook_key(self) -> WebhookKey | None:
         """Return how the run's routers recognize requests of Prolific; None: it sends none."""
@@ -152,11 +162,29 @@ class ProlificProvider(AccountProvider[ProlificClient]):
 
     async def offer(self, places: int) -> int:
         """Raise the places of the study, and publish or start it; those taken in earlier studies count, too."""
+        found = await self._set_places(places)
+        if found is None:
+            await self._follow_up()
+            found = await self._set_places(places)
+        if found is None:
+            raise LaunchError("provider", "Prolific does not start the study that was made for this run")
+        self._may_start = False
+        return found
+
+    async def _set_places(self, places: int) -> int | None:
+        """Offer places, those taken in earlier studies included; return None if the study was stopped."""
         present = self._places()
         earlier = await self._places_taken_earlier()
         total = await present.set_places(max(places - earlier, 1), may_start=self._may_start)
-        self._may_start = False
-        return earlier + total
+        return None if total is None else earlier + total
+
+    async def _follow_up(self) -> None:
+        """Make another study in place of one that was stopped, by a person or by an operator that died just then."""
+        for held in self.resources.held(STUDY):
+            if held.details.get("study") == self._study_id:
+                await self.resources.released(held.number, "it was stopped and admits nobody")
+                logger.warning("the study at Prolific was stopped; another one is made for the rest of the run")
+                await self._make_next(str(held.details["url"]))
 
     async def _places_taken_earlier(self) -> int:
         """Return the places that were taken in studies which had another address."""

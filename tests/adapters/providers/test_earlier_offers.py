@@ -89,6 +89,30 @@ async def test_a_project_that_a_person_closes_stays_closed_until_somebody_offers
         assert offer(run) is SiteOffer.OPEN
 
 
+@pytest.mark.parametrize("is_deleted", [True, False])
+async def test_a_study_that_an_operator_ended_before_it_died_gets_a_follow_up(
+    tmp_path: Path, autojump_clock: MockClock, is_deleted: bool
+) -> None:
+    """It had no time to record that; each operator after it found a study that is gone, or that does not start."""
+    async with open_site_run("prolific", tmp_path) as run:
+        live = await run.launch(3)
+        await until(lambda: places(run) == [3])
+        await run.harness.operator.runs.pause_run(live.task_run, "it died", "me")
+        assert isinstance(run.site, FakeProlific)
+        (study,) = run.site.ledger.studies.values()
+        if is_deleted:
+            run.site.ledger.studies.clear()
+        else:
+            run.site.studies.transition(study, "STOP")
+        await trio.sleep(120)
+        live = await run.launch(3, resume_incomplete_run=True)
+        await trio.sleep(120)
+        assert places(run)[-1] == 3
+        for name in ("anna", "bert", "cleo"):
+            await run.person(name).take_part(run.harness.router(live))
+        await run.harness.operator.runs.wait_until_all_ended()
+
+
 def offer(run: SiteRun) -> SiteOffer | None:
     (state,) = run.harness.operator.ledger.state.task_runs.values()
     return state.offer
