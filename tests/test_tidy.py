@@ -20,11 +20,11 @@ WORLDLY = {
     *("trio", "anyio", "asyncio", "threading", "subprocess"),
     *("io", "os", "pathlib", "shutil", "tempfile", "socket", "sqlite3", "httpx"),
 }
-#: Where worker threads are: the log's commit, its anchor and its kept state, an operator's lease and ids on a server,
-#: plain user callbacks, the watchdog of the event loop, the router process, which writes its journal and uploads and
-#: checks large bodies beside its event loop, the operator's client of routers, which makes fetched files durable, the
-#: web view's process, which reads the log beside its own, plain launch scripts and notebooks, and waits for locks that
-#: another process holds.
+#: Where worker threads are: the log's commit and the check of large submissions, the log's anchor and kept state, an
+#: operator's lease and ids on a server, plain user callbacks, the watchdog of the event loop, the router process, which
+#: writes its journal and uploads and checks large bodies beside its event loop, the operator's client of routers, which
+#: makes fetched files durable, the web view's process, which reads the log beside its own, plain launch scripts and
+#: notebooks, and waits for locks that another process holds.
 THREADED = {
     "adapters/composition/ledger.py",
     "adapters/composition/operator.py",

@@ -14,10 +14,11 @@ T = TypeVar("T")
 
 
 async def commit_in_thread(call: Callable[[], T], /) -> T:
-    """Make the blocking call of a turn or a commit in a worker thread; a cancellation is delivered after it.
+    """Make a blocking call in a worker thread: a turn, a commit, the check of a large packet.
 
-    Only the writer calls this, and never twice at a time. `trio.to_thread.run_sync` counts threads
-    and copies the caller's context, which would cost a commit a tenth more.
+    A cancellation is delivered after it. The writer makes one call at a time, and so does each channel: there are few
+    threads. `trio.to_thread.run_sync` counts them and copies the caller's context, which would cost a commit a tenth
+    more.
     """
     task, token = trio.lowlevel.current_task(), trio.lowlevel.current_trio_token()
     trio.lowlevel.start_thread_soon(call, lambda outcome: token.run_sync_soon(trio.lowlevel.reschedule, task, outcome))
