@@ -1,7 +1,7 @@
 """Many simulations, one after the other: `python -m tests.simulation [COUNT] [FIRST SEED]`.
 
 Somebody reviews, pays, blocks and so on in every second seed. Of eight, two have their log on a simulated disk, and
-four have two routers.
+four have two routers. In every third one workers upload files.
 """
 
 from __future__ import annotations
@@ -35,11 +35,14 @@ class Scene(TypedDict):
     has_requester: bool
     on_disk: bool
     routers: int
+    has_uploads: bool
 
 
 def scene_of(seed: int) -> Scene:
     """Return the parts that the simulation of a seed has."""
-    return Scene(has_requester=seed % 2 == 0, on_disk=seed // 2 % 4 == 0, routers=1 + seed // 4 % 2)
+    return Scene(
+        has_requester=seed % 2 == 0, on_disk=seed // 2 % 4 == 0, routers=1 + seed // 4 % 2, has_uploads=seed % 3 == 0
+    )
 
 
 def main() -> int:

@@ -9,7 +9,13 @@ from random import Random
 
 import trio
 
-from mephisto_es.adapters.architects.memory.router import Json, MemoryPageSocket, PageGoneError, UnknownPageError
+from mephisto_es.adapters.architects.memory.router import (
+    Json,
+    MemoryPageSocket,
+    PageFile,
+    PageGoneError,
+    UnknownPageError,
+)
 from mephisto_es.core.decisions.refusals import refusal_text
 from mephisto_es.events.engagement import RefusalReason
 
@@ -64,6 +70,8 @@ class Person:
     routers_of: Callable[[JobPlan], Sequence[Router]]
     chance: Random
     page_record: PageRecord
+    #: Returns the files of a submission.
+    some_files: Callable[[], Sequence[PageFile]] = tuple
     #: The number of the router that is asked next.
     place: int = 0
 
@@ -255,7 +263,8 @@ class Visit:
 
     async def _submit(self, token: str) -> None:
         work = {"by": self.registration, "click": self.chance.getrandbits(32)}
-        await self.person.tell(lambda router: router.submit_task(token, work))
+        files = self.person.some_files()
+        await self.person.tell(lambda router: router.submit_task(token, work, files))
 
 
 class Screen:

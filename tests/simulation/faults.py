@@ -173,11 +173,13 @@ class Router(MemoryRouter):
 
     Attributes:
         accepted: the submissions that pages were told "Submitted!" about: token and what was handed in.
+        uploaded: the files with them: token, and name and hash of each file.
     """
 
     def __init__(self, incarnation: str) -> None:
         super().__init__(incarnation)
         self.accepted: list[tuple[str, object]] = []
+        self.uploaded: list[tuple[str, list[tuple[str, str]]]] = []
         self.is_up = True
         self._has_met_operator = False
         #: What pages were sent lately: a socket can die with it, and its page drops what it has.
@@ -235,6 +237,8 @@ class Router(MemoryRouter):
     def submit_task(self, token: str, final_data: object, files: Sequence[PageFile] = ()) -> None:
         super().submit_task(token, final_data, files)
         self.accepted.append((token, final_data))
+        stored = self._outbox[-1]["data"].get("files", [])
+        self.uploaded.append((token, [(file["filename"], file["sha256"]) for file in stored]))
 
     def hang_up(self, token: str) -> None:
         """A page's socket is lost, which nobody tells the operator."""

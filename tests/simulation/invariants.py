@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
 
 import msgspec
 import sqlite_utils
@@ -20,9 +22,17 @@ from mephisto_es.core.lifecycles.task_run import TaskRunStatus
 from mephisto_es.core.lifecycles.unit import OPEN_UNIT_STATUSES
 from mephisto_es.core.operations.run.driver import OUT_OF_BUDGET
 from mephisto_es.core.operations.worker_pool import PAGE_GONE
+from mephisto_es.core.payloads import FILES_FOLDER
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import streams
-from mephisto_es.events.agent import AgentDisconnected, AgentSubmitted, AgentSubmittedAgain, AgentSubmittedLate
+from mephisto_es.events.agent import (
+    AgentDisconnected,
+    AgentFileLost,
+    AgentFileStored,
+    AgentSubmitted,
+    AgentSubmittedAgain,
+    AgentSubmittedLate,
+)
 from mephisto_es.events.ids import TaskRunId, UnitId
 from mephisto_es.events.onboarding import OnboardingDisconnected
 from mephisto_es.events.task_run import TaskRunStopping
@@ -30,7 +40,7 @@ from mephisto_es.events.unit import UnitCompleted
 from mephisto_es.projections.engine import rebuild
 
 from .crowd import PageRecord
-from .faults import QuickProjection
+from .faults import QuickProjection, Router
 from .job import Environment, JobPlan
 from .requester import Requests
 
@@ -44,6 +54,7 @@ INVARIANTS = (
     "everything that was acknowledged is in the log that a power cut leaves",
     "the view that was kept equals the view built anew, and the operator's state the fold of the log",
     "every submission that was acknowledged is in the log exactly once, and no other is",
+    "every file that was uploaded with it is in the folder of its run",
     "every request of a page is answered; the same registration gets the same agent",
     "each of a pair hears all that the other said, once and in order",
     "no page that is open at any router is taken for gone",
@@ -98,8 +109,12 @@ def check_ledger(ledger: Ledger) -> None:
 
 def check_pages(
     log: StoredLog, page_record: PageRecord, environment: Environment, runs: Mapping[JobPlan, int], told: Requests
-) -> None:
-    """The log has everything that pages were promised, and everything that was begun is ended."""
+) -> set[str]:
+    """The log has everything that pages were promised, and everything that was begun is ended.
+
+    Returns:
+        The tokens of agents whose work was erased.
+    """
     state = DecisionState()
     submitted: Counter[tuple[str, str]] = Counter()
     completed: list[UnitId] = []
@@ -133,6 +148,38 @@ def check_pages(
     _check_agents(state, page_record, told, is_ordered=environment.router_count == 1)
     _check_ends(state, environment, runs, told, short)
     _check_told(state, completed, environment, told)
+    return erased
+
+
+def check_uploads(log: StoredLog, routers: Sequence[Router], folder: Path, forgotten: set[str]) -> None:
+    """Every file that was uploaded with accepted work is in the folder of its run, as it was sent.
+
+    Args:
+        log: the log.
+        routers: all routers.
+        folder: that of the runs.
+        forgotten: tokens of agents whose files may be gone.
+    """
+    named: Counter[str] = Counter()
+    stored: set[str] = set()
+    for recorded in log.read():
+        match recorded.envelope.event:
+            case AgentSubmitted(files=files) | AgentSubmittedAgain(files=files) | AgentSubmittedLate(files=files):
+                named.update(file.sha256 for file in files or ())
+            case AgentFileStored(filename=name):
+                stored.add(name)
+            case AgentFileLost(filename=name, reason=reason):
+                raise AssertionError(f"file {name} was lost: {reason.value}")
+            case _:
+                pass
+    sent = [(token, file) for router in routers for token, files in router.uploaded for file in files]
+    assert named == Counter(digest for _, (_, digest) in sent), "the log names other files than were uploaded"
+    for token, (name, digest) in sent:
+        if token in forgotten:
+            continue
+        assert name in stored, f"file {name} of {token} was not stored"
+        found = [path.read_bytes() for path in folder.glob(f"*/{FILES_FOLDER}/*/{name}")]
+        assert [sha256(content).hexdigest() for content in found] == [digest], f"file {name} of {token} is another one"
 
 
 def _token_of(state: DecisionState, stream: str) -> str:

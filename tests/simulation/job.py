@@ -36,6 +36,7 @@ from mephisto_es.core.operations.registry import register_mephisto_abstraction
 from .channel import UnreliableChannel
 from .faults import Router
 from .site import PROVIDER_TYPES
+from .uploads import FileTransfers
 
 #: Lines that each of a pair says.
 LINES = 2
@@ -99,9 +100,12 @@ class JobPlan:
 class Environment:
     """The part of the world outside of the operator's process."""
 
-    chance: Random
+    #: The way of uploaded files; None: nobody uploads any.
+    transfers: FileTransfers | None = None
     #: How many routers a run has.
     router_count: int = 1
+    #: Seeded by the simulation.
+    chance: Random = field(default_factory=Random)
     #: The routers of each run.
     routers: dict[int, list[Router]] = field(default_factory=dict)
     #: The channels of the process that lives now.
@@ -253,6 +257,16 @@ class SimulatedArchitect(MemoryArchitect):
         ]
         outside.channels += channels
         return list(channels)
+
+    async def download_file(self, filename: str, save_dir: Path) -> Path:
+        outside = self._surroundings
+        assert outside.transfers is not None
+        return await outside.transfers.download(outside.routers[self.task_run], filename, save_dir)
+
+    async def drop_file(self, filename: str) -> None:
+        outside = self._surroundings
+        assert outside.transfers is not None
+        await outside.transfers.drop(outside.routers[self.task_run], filename)
 
     async def _stop_server(self) -> None:
         if self._resource is not None:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
+from tempfile import mkdtemp
 
 import trio
 import trio.testing
 
+from mephisto_es.adapters.architects.memory.router import PageFile
 from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
 from mephisto_es.adapters.composition.requests import request_executor
 from mephisto_es.core.errors import LaunchError, LogError
 from mephisto_es.core.ledger import Ledger
 from mephisto_es.core.lifecycles.task_run import ENDED_RUN_STATUSES
-from mephisto_es.core.operations import registry
 from mephisto_es.core.operations.operator import Operator
 from mephisto_es.core.payloads import RUNS_FOLDER
 from mephisto_es.core.ports import Head, Ids
@@ -30,12 +31,14 @@ from mephisto_es.events.ids import TaskRunId
 from ..commands import CHECKED_DECISIONS
 from .crowd import PageRecord, Person
 from .faults import DiskFault, FaultyLog, PowerCutError, Router, SeededIds, SteppedClock
-from .invariants import check_ledger, check_log, check_pages, check_view
+from .invariants import check_ledger, check_log, check_pages, check_uploads, check_view
 from .job import ENVIRONMENT, Environment, JobPlan, config, shared_state
 from .money import check_money, check_requests
 from .requester import PAUSE_REASON, Office, Requester, Requests
+from .scheduling import SpinGuard, deterministic, nothing_installed
 from .site import SITE, Site
 from .storage import FileStorage
+from .uploads import FileTransfers
 
 #: Faults of one simulation at most; after the last one everything has to come to its end.
 FAULTS_LIMIT = 8
@@ -52,8 +55,6 @@ MISS_EVERY_SECONDS = 5.0
 CLOCK_STEP_SECONDS = (-600.0, 300.0)
 #: The state is kept where a commit ends at a multiple of this position.
 KEPT_EVERY = 15
-#: Steps of tasks without any time going by: more of them are a loop that does not wait.
-STEPS_AT_ONCE_LIMIT = 200_000
 #: A simulation that lasts longer will never end.
 LONGEST_SECONDS = 4 * 3600.0
 
@@ -81,7 +82,13 @@ class Simulated:
 
 
 def simulate(
-    seed: int, folder: Path, *, has_requester: bool = True, on_disk: bool = False, routers: int = 1
+    seed: int,
+    folder: Path,
+    *,
+    has_requester: bool = True,
+    on_disk: bool = False,
+    routers: int = 1,
+    has_uploads: bool = False,
 ) -> Simulated:
     """Run one simulation and check everything that must hold.
 
@@ -91,12 +98,16 @@ def simulate(
         has_requester: whether somebody reviews, pays, blocks and so on meanwhile.
         on_disk: whether the log is the product's, in a file on a simulated disk.
         routers: how many routers a run has; pages move between them.
+        has_uploads: whether workers upload files.
 
     Raises:
         Violation: something did not hold.
     """
-    simulation = Simulation(seed, folder, has_requester=has_requester, on_disk=on_disk, routers=routers)
-    with _nothing_installed(), _deterministic(seed), simulation.disk.in_use(), closing(simulation.disk):
+    transfers = FileTransfers(Random(f"{seed} files")) if has_uploads else None
+    environment = Environment(transfers, routers)
+    folder = Path(mkdtemp(dir=folder)) if has_uploads else folder
+    simulation = Simulation(seed, folder, environment, has_requester=has_requester, on_disk=on_disk)
+    with nothing_installed(), deterministic(seed), simulation.disk.in_use(), closing(simulation.disk):
         try:
             clock = trio.testing.MockClock(autojump_threshold=0)
             trio.run(simulation.run, clock=clock, instruments=[SpinGuard(clock, simulation.spin)])
@@ -105,27 +116,12 @@ def simulate(
         return simulation.outcome()
 
 
-class SpinGuard(trio.abc.Instrument):
-    """Notices a loop that does not wait: on a clock that only jumps, such a loop never ends."""
-
-    def __init__(self, clock: trio.abc.Clock, stop: Callable[[], None]) -> None:
-        self._clock = clock
-        self._stop = stop
-        self._time = 0.0
-        self._steps = 0
-
-    def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        now = self._clock.current_time()
-        self._steps = self._steps + 1 if now == self._time else 0
-        self._time = now
-        if self._steps == STEPS_AT_ONCE_LIMIT:
-            self._stop()
-
-
 class Simulation:
     """The state of one simulation."""
 
-    def __init__(self, seed: int, folder: Path, *, has_requester: bool, on_disk: bool, routers: int) -> None:
+    def __init__(
+        self, seed: int, folder: Path, environment: Environment, *, has_requester: bool, on_disk: bool
+    ) -> None:
         self.seed = seed
         self._folder = folder
         chance = Random(seed)
@@ -136,7 +132,8 @@ class Simulation:
         disk_chance = Random(chance.getrandbits(64))
         self.disk = FileStorage(folder, disk_chance) if on_disk else FaultyLog(disk_chance)
         self.clock = SteppedClock()
-        self.environment = Environment(Random(chance.getrandbits(64)), routers)
+        self.environment = environment
+        environment.chance.seed(chance.getrandbits(64))
         self.jobs = [JobPlan.drawn(chance, f"job-{number}") for number in range(chance.choice([1, 1, 2]))]
         people = [chance.randint(2, 4) for _ in self.jobs]
         money_chance = Random(chance.getrandbits(64))
@@ -182,8 +179,9 @@ class Simulation:
         with closing(self.disk.reader()) as log:
             check_log(log)
             check_view(log)
-            check_pages(log, self.page_record, self.environment, self._run_of, told)
             check_requests(log, told)
+            forgotten = check_pages(log, self.page_record, self.environment, self._run_of, told)
+            check_uploads(log, self.environment.all_routers, self._folder / RUNS_FOLDER, forgotten)
             if self._requester is not None:
                 check_money(log, self.site)
 
@@ -191,6 +189,8 @@ class Simulation:
         """Return the result."""
         requested = self.site.done + (Counter() if self._requester is None else self._requester.told.done)
         faults = self.faults + self.disk.done + Counter({"page moved": self.page_record.moves})
+        if self.environment.transfers is not None:
+            faults += self.environment.transfers.done
         return Simulated(
             self.seed, self.disk.log.head(), self._seconds, self._lives, self.page_record.requests, faults, requested
         )
@@ -301,13 +301,18 @@ class Simulation:
         await self._opened[job].wait()
         name, returns = f"{job.name}-{number}", 0
         while True:
-            await Person(name, job, self._routers_of, self._people_chance, self.page_record).work()
+            person = Person(name, job, self._routers_of, self._people_chance, self.page_record, self._some_files)
+            await person.work()
             if self._requester is None or self._requester.done.is_set():
                 return
             # The run may be extended.
             returns += 1
             name = f"{job.name}-{number}/{returns}"
             await trio.sleep(COME_BACK_SECONDS)
+
+    def _some_files(self) -> Sequence[PageFile]:
+        transfers = self.environment.transfers
+        return () if transfers is None else transfers.some_files()
 
     def _routers_of(self, job: JobPlan) -> list[Router]:
         return self.environment.routers[self._run_of[job]]
@@ -358,30 +363,6 @@ class Simulation:
         """Describe the units, for finding out why a simulation does not end."""
         rows = self.disk.log.connect().execute("SELECT task_run_id || ' ' || status, count(*) FROM units GROUP BY 1")
         return dict(rows.fetchall())
-
-
-@contextmanager
-def _nothing_installed() -> Iterator[None]:
-    """Look for no plugins: what a simulation needs is registered, and looking takes longer than a simulation."""
-    groups = registry.ENTRY_POINT_GROUPS
-    vars(registry)["ENTRY_POINT_GROUPS"] = {}
-    try:
-        yield
-    finally:
-        vars(registry)["ENTRY_POINT_GROUPS"] = groups
-
-
-@contextmanager
-def _deterministic(seed: int) -> Iterator[None]:
-    """Let trio choose the order of its tasks by the seed."""
-    scheduling = trio._core._run
-    before = scheduling._ALLOW_DETERMINISTIC_SCHEDULING
-    vars(scheduling)["_ALLOW_DETERMINISTIC_SCHEDULING"] = True
-    scheduling._r.seed(seed)
-    try:
-        yield
-    finally:
-        vars(scheduling)["_ALLOW_DETERMINISTIC_SCHEDULING"] = before
 
 
 def _described(error: Exception) -> str:

@@ -336,7 +336,8 @@ class LiveRunDriver:
             if self._draining is not None:
                 await self._drain(live_run, self._draining)
             await change.wait()
-        await self._record.stop(run, reason, self._author, at_once=self._at_once)
+        # A person's name would make it a request to end, also if that person only asked for a pause.
+        await self._record.stop(run, reason, self._author if self._stopping else OPERATOR, at_once=self._at_once)
         await launcher.expire_units(reason=reason)
         await live_run.worker_pool.end_idle(reason)
         submissions = live_run.worker_pool.submissions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,13 @@ import trio.testing
 
 from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
 from mephisto_es.adapters.log.memory import MemoryLog
+from mephisto_es.core.abstractions.agent import Unit
 from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.decisions.refusals import refusal_text
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events.agent import AgentAccepted
 from mephisto_es.events.engagement import RefusalReason
-from mephisto_es.events.task_run import TaskRunPaused
+from mephisto_es.events.task_run import TaskRunPaused, TaskRunStopping
 
 from .operator_harness import HarnessTaskState, OperatorHarness, ask, items, open_harness, until, work
 
@@ -201,3 +203,26 @@ async def test_the_time_of_a_pause_is_not_taken_from_the_people_at_work(
         assert router.statuses[ann] == "in task"
         await until(harness, lambda: router.statuses[ann] == "timeout")
         await harness.operator.force_shutdown()
+
+
+async def test_work_that_ends_while_somebody_waits_for_a_pause_does_not_hide_that_code_failed(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """The work is done before the run can pause: that is the operator's own decision, and asks for nothing."""
+
+    async def fail(unit: Unit) -> None:
+        raise ValueError(f"unit {unit.unit_id}")
+
+    async with open_harness(tmp_path) as harness, trio.open_nursery() as nursery:
+        live_run = await harness.launch(HarnessTaskState(data=items(2), on_unit_submitted=fail))
+        router, runs = harness.router(live_run), harness.operator.runs
+        tokens = [str((await ask(router, worker))["agent_id"]) for worker in ("ann", "bob")]
+        router.submit_task(tokens[0], {"answer": 1})
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(partial(runs.pause_run, live_run.task_run, "lunch", "user/cyd", drain=True))
+        await trio.testing.wait_all_tasks_blocked()
+        router.submit_task(tokens[1], {"answer": 2})
+        await runs.wait_until_all_ended()
+        assert harness.statuses("task_run") == {"paused": 1}
+        stops = [one.envelope for one in harness.log.read() if isinstance(one.envelope.event, TaskRunStopping)]
+        assert [(one.actor, one.event) for one in stops] == [("operator", TaskRunStopping(reason="all work is done"))]
