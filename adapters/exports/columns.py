@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from enum import Enum
 from functools import cached_property
+from pathlib import Path
 from types import NoneType
 from typing import Any, NamedTuple, Protocol, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from ...events.ids import TaskRunId
 from ...projections.mephisto_db.queries import JsonValue
-from ...projections.queries.unit_records import UnitRecord, leaves
+from ...projections.queries.unit_records import UnitRecord, leaves, unit_records
+from ..log.sqlite.as_of import open_as_of
 
 Cell = bool | int | float | str | datetime | list[int] | list[str] | None
 
@@ -128,6 +131,24 @@ class UnitTable:
     def _typed_columns(self) -> list[tuple[Column, type]]:
         """The columns with the type of values that are cells as they are."""
         return [(column, _PLAIN.get(column.kind, NoneType)) for column in self.columns]
+
+
+def read_table(database: str | Path, run: int, *, seq: int | None, names: bool) -> UnitTable:
+    """Return the units of a run as a table that is in memory, for a data frame.
+
+    Args:
+        database: the log file.
+        run: the run.
+        seq: the position to read the log as of; None for its end.
+        names: whether to include the workers' names at the provider.
+
+    Raises:
+        UnknownEntityError: there is no such run, or no such position.
+        UnusableLogError: the file is not a log that this version can open.
+    """
+    with open_as_of(Path(database), seq=seq) as moment:
+        records = list(unit_records(moment, TaskRunId(run), names=names))
+    return UnitTable(lambda: records)
 
 
 def value_of(column: Column, record: UnitRecord) -> object:

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pandas
 
-from ...events.ids import TaskRunId
-from ...projections.queries.unit_records import UnitRecord, unit_records
-from ..log.sqlite.as_of import open_as_of
-from .columns import Column, ColumnKind, UnitTable, value_of
+from ...projections.queries.unit_records import UnitRecord
+from .columns import Column, ColumnKind, read_table, value_of
 
 #: The dtypes of columns; other columns hold Python objects.
 _TYPES = {
@@ -37,9 +35,8 @@ def to_pandas(database: str | Path, run: int, *, seq: int | None = None, names: 
         UnknownEntityError: there is no such run, or no such position.
         UnusableLogError: the file is not a log that this version can open.
     """
-    with open_as_of(Path(database), seq=seq) as moment:
-        records = list(unit_records(moment, TaskRunId(run), names=names))
-    table = UnitTable(lambda: records)
+    table = read_table(database, run, seq=seq, names=names)
+    records = list(table)
     return pandas.DataFrame({column.name: _series(records, column) for column in table.columns})
 
 

@@ -6,10 +6,7 @@ from pathlib import Path
 
 import polars
 
-from ...events.ids import TaskRunId
-from ...projections.queries.unit_records import unit_records
-from ..log.sqlite.as_of import open_as_of
-from .columns import ColumnKind, UnitTable
+from .columns import ColumnKind, read_table
 
 _TYPES: dict[ColumnKind, polars.DataType] = {
     ColumnKind.INTEGER: polars.Int64(),
@@ -38,8 +35,6 @@ def to_polars(database: str | Path, run: int, *, seq: int | None = None, names: 
         UnknownEntityError: there is no such run, or no such position.
         UnusableLogError: the file is not a log that this version can open.
     """
-    with open_as_of(Path(database), seq=seq) as moment:
-        records = list(unit_records(moment, TaskRunId(run), names=names))
-    table = UnitTable(lambda: records)
+    table = read_table(database, run, seq=seq, names=names)
     schema = {column.name: _TYPES[column.kind] for column in table.columns}
-    return polars.DataFrame([table.cells(record) for record in records], schema=schema, orient="row")
+    return polars.DataFrame([table.cells(record) for record in table], schema=schema, orient="row")
