@@ -10,7 +10,7 @@ import click
 from ...projections.registry import PROJECTIONS
 from ..log.audit.backup import back_up
 from .common.arguments import log_argument
-from .common.output import ILLEGAL, as_json_option, print_json
+from .common.output import ILLEGAL, as_json_option, print_json, working
 from .replay import print_report
 
 
@@ -38,7 +38,8 @@ def backup_command(database: Path, output: Path, as_json: bool) -> None:
     Exit code 0: the copy is legal. 1: it is not, because the log is not; every fault is named. 2: the file is not a
     usable log, or FILE exists already.
     """
-    report = back_up(database, output, PROJECTIONS)
+    with working("copying and replaying the log", is_quiet=as_json):
+        report = back_up(database, output, PROJECTIONS)
     if as_json:
         print_json(report)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -30,7 +31,7 @@ from ..quality.loading import find_aggregator
 from ..quality.stop_plan import stop_plan
 from ..terminal import echo
 from .common.arguments import AsOfOption, LogCommand, as_of_options, log_argument, run_argument
-from .common.output import opened_output
+from .common.output import opened_output, working
 
 #: A folder that Hugging Face `load_dataset` reads, instead of a file.
 DATASET = "huggingface"
@@ -129,7 +130,8 @@ def export_command(
             count = write_dataset(table, output, facts)
         else:
             write = load_writer(name)
-            with opened_output(output) as file:
+            are_rows_seen = output is None and sys.stdout.isatty()
+            with working("exporting", is_quiet=are_rows_seen), opened_output(output) as file:
                 count = write(table, file)
     if output is not None:
         echo(f"{count:,} unit{'s' * (count != 1)} in {output}", err=True)

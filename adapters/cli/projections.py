@@ -20,7 +20,7 @@ from ..log.audit.audited_file import AuditedFile
 from ..log.sqlite.log import SqliteLog
 from ..log.sqlite.projector import Rebuilt
 from .common.arguments import log_argument
-from .common.output import as_json_option, console, print_json
+from .common.output import as_json_option, console, print_json, working
 
 LIST, REBUILD = "list", "rebuild"
 #: Differences that are printed; `--json` prints all of them.
@@ -93,7 +93,8 @@ def projections_command(database: Path, action: str, name: str | None, as_json: 
         views = _views(database, chosen)
         print_json(ViewList(tuple(views))) if as_json else _print_views(views)
     else:
-        rebuilt = _rebuild(database, chosen)
+        with working("rebuilding", is_quiet=as_json):
+            rebuilt = _rebuild(database, chosen)
         print_json(RebuildList(tuple(map(_described, rebuilt)))) if as_json else _print_rebuilt(rebuilt)
 
 

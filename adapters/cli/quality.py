@@ -28,7 +28,7 @@ from ..quality.wording import (
 from ..terminal import echo
 from ..text import format_worker, printable
 from .common.arguments import AsOfOption, LogCommand, as_of_options, log_argument, pseudonyms_option, run_argument
-from .common.output import as_json_option, console, print_json
+from .common.output import as_json_option, console, print_json, working
 
 
 @click.command("quality", cls=LogCommand)
@@ -64,7 +64,7 @@ def quality_command(
       mephisto-es quality mephisto_data 1 --json | jq .workers
     """
     aggregator = find_aggregator() if labels else None
-    with as_of.open(database) as moment:
+    with working("reading the answers", is_quiet=as_json), as_of.open(database) as moment:
         number = TaskRunId(run.number)
         rules = quality_rules(moment, number)
         given = {

@@ -16,7 +16,7 @@ from ..diagnostics.bug_report import disagreements, unpacked
 from ..log.audit.replay import replay
 from ..terminal import echo
 from .common.arguments import log_argument
-from .common.output import ILLEGAL, as_json_option, console, print_findings, print_json
+from .common.output import ILLEGAL, as_json_option, console, print_findings, print_json, working
 
 
 class BundleReplay(msgspec.Struct, frozen=True):
@@ -45,7 +45,8 @@ def replay_command(database: Path, bundled: bool, as_json: bool) -> None:
     """
     if bundled:
         sys.exit(_assert_bundle(database, as_json=as_json))
-    report = replay(database, PROJECTIONS)
+    with working("replaying the log", is_quiet=as_json):
+        report = replay(database, PROJECTIONS)
     if as_json:
         print_json(report)
     else:
@@ -55,7 +56,7 @@ def replay_command(database: Path, bundled: bool, as_json: bool) -> None:
 
 def _assert_bundle(bundle: Path, *, as_json: bool) -> int:
     """Replay a bundle's log and compare the results; return the exit code."""
-    with unpacked(bundle) as (database, manifest):
+    with working("replaying the log", is_quiet=as_json), unpacked(bundle) as (database, manifest):
         report = replay(database, PROJECTIONS)
     differing = disagreements(report, manifest.report)
     if as_json:

@@ -20,7 +20,7 @@ from ..reports.markup import WRITERS
 from ..reports.run_report import ReportData, ReportOrigin, compose
 from ..terminal import echo
 from .common.arguments import AsOfOption, LogCommand, as_of_options, log_argument, run_argument
-from .common.output import as_json_option, print_json
+from .common.output import as_json_option, print_json, working
 
 #: Formats by the ending of a file.
 _ENDINGS = {".html": "html", ".htm": "html", ".md": "markdown", ".markdown": "markdown", ".tex": "latex"}
@@ -58,7 +58,7 @@ def report_command(
       mephisto-es report mephisto_data 1 --floor 12.00 -o methods.tex
     """
     floor_cents = None if floor is None else cents(floor, key="--floor")
-    with as_of.open(database) as moment:
+    with working("reading the run", is_quiet=as_json), as_of.open(database) as moment:
         number = TaskRunId(run.number)
         facts = method_report(moment, number, floor_cents=floor_cents)
         quality = quality_report(moment, number)

@@ -30,7 +30,7 @@ from ..sealing.extra import (
 )
 from ..terminal import echo
 from .common.arguments import log_argument
-from .common.output import ILLEGAL, as_json_option, console, print_findings, print_json
+from .common.output import ILLEGAL, as_json_option, console, print_findings, print_json, working
 
 
 class GenuineSeal(msgspec.Struct, frozen=True):
@@ -164,7 +164,8 @@ def verify_command(
         else:
             echo(f"✗ {error}", err=True)
         sys.exit(ILLEGAL)
-    chain = verified(database, kept, PROJECTIONS)
+    with working("checking the chain", is_quiet=as_json):
+        chain = verified(database, kept, PROJECTIONS)
     report = msgspec.structs.replace(
         msgspec.convert(chain, LogReport, from_attributes=True), seal=genuine, receipt=received
     )

@@ -13,7 +13,7 @@ from typing import BinaryIO
 import click
 import msgspec
 from rich.markup import escape, render
-from rich.progress import Progress
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from ....core.errors import ConfigError
@@ -50,9 +50,28 @@ def progress(description: str, total: int) -> Iterator[Callable[[], None]]:
     if total < 2 or not sys.stderr.isatty():
         yield lambda: None
         return
-    with Progress(console=make_console(stderr=True), transient=True) as bars:
+    # What is printed meanwhile belongs on standard output, also where that is a file.
+    is_redirected = sys.stdout.isatty()
+    with Progress(console=make_console(stderr=True), transient=True, redirect_stdout=is_redirected) as bars:
         task = bars.add_task(description, total=total)
         yield lambda: bars.advance(task)
+
+
+@contextmanager
+def working(description: str, *, is_quiet: bool = False) -> Iterator[None]:
+    """Show on standard error that a block runs, and for how long, if that is a terminal and no program reads along.
+
+    Args:
+        description: the work, such as "replaying".
+        is_quiet: True to show nothing, because JSON is printed for a program.
+    """
+    if is_quiet or not sys.stderr.isatty():
+        yield
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=make_console(stderr=True), transient=True, redirect_stdout=False) as shown:
+        shown.add_task(description, total=None)
+        yield
 
 
 def format_repeated(*, is_repeated: bool, by: str | None) -> str:
