@@ -241,3 +241,13 @@ class RunOwnership(Protocol):
 
     async def give(self, run: TaskRunId, /) -> None:
         """Drive a run no longer, so that others may take it at once; does nothing if it is not this operator's."""
+
+
+class Outage(msgspec.Struct, frozen=True):
+    """The time for which a server has been out of reach."""
+
+    #: Its address.
+    server: str
+    seconds: float
+    #: The problem at the last attempt to connect.
+    problem: str

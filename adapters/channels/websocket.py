@@ -9,11 +9,12 @@ from functools import partial
 import trio
 from trio_websocket import ConnectionClosed
 
-from ...core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage, Outage
+from ...core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
 from ...core.errors import ProtocolError
 from ...core.operations.logger_core import get_logger
 from ...core.packet_data import AliveData
 from ...core.packets import SYSTEM, Alive, Outbound
+from ...core.ports import Outage
 from .backoff import Backoff
 from .connection import RouterConnection
 from .dial import ConnectionFailedError, dial

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import trio
 
-from ...core.abstractions.channel import Outage
 from ...core.errors import ConfigError, LogError, leaves
 from ...core.ledger import Ledger
 from ...core.operations.control.executor import RequestExecutor
@@ -18,7 +17,7 @@ from ...core.operations.operator import Operator
 from ...core.operations.registry import fill_registries
 from ...core.operations.services.consents import WithdrawConsentData
 from ...core.payloads import RUNS_FOLDER
-from ...core.ports import Ids, RunOwnership
+from ...core.ports import Ids, Outage, RunOwnership
 from ...events.ids import TaskRunId
 from ..erasure.consent import withdraw_consent
 from ..erasure.worker import erase_worker

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import msgspec
 import trio
 
-from ...core.abstractions.channel import Outage
 from ...core.errors import CommandRefusedError, MephistoError
 from ...core.operations.control.requests import AnyRequest, RefusalsRequest, Reply, ReviewRequest
+from ...core.ports import Outage
 from ...events.ids import TaskRunId
 from ...projections.mephisto_db.rows import date_of
 from ..composition.clock_and_ids import SystemClock

@@ -5,24 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 
-import msgspec
 import trio
 
 from ..packets import Inbound, Outbound
+from ..ports import Outage
 
 OnChannelOpen = Callable[[str], None]
 OnCatastrophicDisconnect = Callable[[str], None]
 OnMessage = Callable[[str, Inbound], Awaitable[None]]
-
-
-class Outage(msgspec.Struct, frozen=True):
-    """The time for which a server has been out of reach."""
-
-    #: Its address.
-    server: str
-    seconds: float
-    #: The problem at the last attempt to connect.
-    problem: str
 
 
 class Channel(ABC):

@@ -15,7 +15,7 @@ import trio
 
 from ...events.engagement import RefusalReason
 from ...events.ids import TaskRunId
-from ..abstractions.channel import Channel, Outage
+from ..abstractions.channel import Channel
 from ..command_issuer import CommandIssuer
 from ..commands.agent import UpdateLimits
 from ..commands.pending import PendingCommand
@@ -41,7 +41,7 @@ from ..packets import (
     SubmitUnitPacket,
     provider_data_of,
 )
-from ..ports import Ids
+from ..ports import Ids, Outage
 from ..signal import Signal
 from .agent_pages import AgentPages
 from .configuration.task_settings import TaskSettings

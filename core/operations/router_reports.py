@@ -7,8 +7,8 @@ from typing import assert_never
 
 import trio
 
-from ..abstractions.channel import Outage
 from ..packets import LogErrorPacket, PagesConfirmed, ReturnStatuses, RouterReport, WatchedPages
+from ..ports import Outage
 from .agent_pages import AgentPages
 from .logger_core import get_logger
 from .page_presence import PageAbsence

@@ -13,7 +13,6 @@ from ....events.ids import AgentId, TaskRunId, WorkerId
 from ....events.streams import agent as agent_stream
 from ....events.streams import task_run as task_run_stream
 from ....events.task_run import TaskRunCreated
-from ...abstractions.channel import Outage
 from ...abstractions.crowd.payments import payer_of
 from ...abstractions.crowd.site_work import SiteWork
 from ...abstractions.crowd_provider import CrowdProvider
@@ -22,7 +21,7 @@ from ...entity_ref import find_entity
 from ...errors import CommandRefusedError
 from ...ledger import Ledger
 from ...lifecycles.task_run import ENDED_RUN_STATUSES, TaskRunStatus
-from ...ports import AppendResult, Ids
+from ...ports import AppendResult, Ids, Outage
 from ..registry import get_crowd_provider_from_type, get_valid_provider_types
 from ..services.consents import WithdrawConsentData, withdrawer_in_log
 from ..services.directory import Directory

@@ -9,10 +9,10 @@ from __future__ import annotations
 import msgspec
 
 from ....events.ids import AgentId, AssignmentId, PaymentId, TaskId, TaskRunId, UnitId, WorkerId
-from ...abstractions.channel import Outage
 from ...abstractions.work_data import InitializationData
 from ...commands.review import Verdict
 from ...entity_ref import KINDS
+from ...ports import Outage
 from .round_report import BooksReport, RoundReport
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import trio
 
 from ....events.ids import TaskRunId
-from ...abstractions.channel import Outage
 from ...errors import CommandRefusedError, LaunchError
+from ...ports import Outage
 from ...signal import Signal
 from ..launching.owners import RunOwners
 from ..logger_core import get_logger

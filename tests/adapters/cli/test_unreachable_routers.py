@@ -12,9 +12,9 @@ from mephisto_es.adapters.cli.main import main
 from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
 from mephisto_es.adapters.control.server import serve_control
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
-from mephisto_es.core.abstractions.channel import Outage
 from mephisto_es.core.operations.control.executor import RequestExecutor
 from mephisto_es.core.operations.control.requests import AnyRequest, Reply
+from mephisto_es.core.ports import Outage
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ...sample_log import offered_history
