@@ -229,7 +229,11 @@ async def test_exports(visitor: Visitor, database: Path, tmp_path: Path) -> None
         ("/timeline/worker-9999", 404, "there is no worker-9999; the nearest is worker-"),
         ("/timeline/someone", 404, "'someone' is not an id; write for instance run-1, "),
         ("/explain/unit-1", 404, "Decisions are shown for agents, workers and assignments only, not for unit-1."),
-        ("/find?id=<b>", 404, "there is no run or assignment or unit or agent or onboarding or worker '<b>'"),
+        (
+            "/find?id=<b>",
+            404,
+            "there is no run or assignment or unit or agent or onboarding or worker or payment or resource '<b>'",
+        ),
         ("/?seq=soon", 400, "seq is 'soon'; it must be a position in the log"),
         ("/?seq=99999999", 404, "there is no seq 99999999; the nearest is seq "),
     ],
