@@ -35,7 +35,7 @@ from .common.arguments import (
     pseudonyms_option,
     run_argument,
 )
-from .common.output import as_json_option, console, format_repeated, print_json
+from .common.output import as_json_option, console, format_repeated, print_json, working
 from .common.work_lines import shown_json
 
 #: Characters of an answer that are printed.
@@ -126,7 +126,8 @@ def adjudicate_command(
     if question is not None and assignment is not None:
         raise click.UsageError("--question lists items; leave out the ASSIGNMENT.")
     with open_as_of(database) as moment:
-        answers = RunAnswers(moment, TaskRunId(run.number))
+        with working("reading the answers", is_quiet=as_json):
+            answers = RunAnswers(moment, TaskRunId(run.number))
         if assignment is None:
             _print_list(run, answers.disagreements(question), as_json=as_json)
             return

@@ -11,7 +11,7 @@ from ...projections.registry import PROJECTIONS
 from ..log.audit.salvage import salvage
 from ..terminal import echo
 from .common.arguments import log_argument
-from .common.output import ILLEGAL, as_json_option, print_findings, print_json
+from .common.output import ILLEGAL, as_json_option, print_findings, print_json, working
 
 
 @click.command("doctor")
@@ -38,7 +38,8 @@ def doctor_command(database: Path, output: Path, as_json: bool) -> None:
     Exit code 0: the log was intact, NEW has everything. 1: NEW has what could be salvaged. 2: the file is not a usable
     log.
     """
-    done = salvage(database, output, PROJECTIONS)
+    with working("reading the log", is_quiet=as_json):
+        done = salvage(database, output, PROJECTIONS)
     if as_json:
         print_json(done)
     else:

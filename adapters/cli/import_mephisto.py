@@ -14,7 +14,7 @@ from ..composition.data_dir import DATABASE_FILE
 from ..mephisto_import.importing import ImportReport, import_database
 from ..mephisto_import.source import Source
 from ..private_files import make_private_folder
-from .common.output import ILLEGAL, as_json_option, console, print_json
+from .common.output import ILLEGAL, as_json_option, console, print_json, working
 
 
 @click.command("import-mephisto")
@@ -41,7 +41,7 @@ def import_mephisto_command(source: Path, output: Path, as_json: bool) -> None:
     Exit code 0: everything is equal. 1: something differs or was left out, and is named. 2: SOURCE or the output cannot
     be used; nothing is left behind.
     """
-    with closing(Source(source)) as opened:
+    with working("importing", is_quiet=as_json), closing(Source(source)) as opened:
         if output.suffix != ".db":
             make_private_folder(output)
             output = output / DATABASE_FILE

@@ -12,7 +12,7 @@ from ...projections.registry import PROJECTIONS
 from ..log.audit.restore import NewerEvents, RestoreReport, restore
 from ..terminal import echo
 from .common.arguments import log_argument
-from .common.output import ILLEGAL, as_json_option, print_json
+from .common.output import ILLEGAL, as_json_option, print_json, working
 from .replay import print_report
 
 
@@ -44,7 +44,8 @@ def restore_command(database: Path, backup: Path, discard_newer: bool, as_json: 
     is not a usable log, an operator is writing the log, or --discard-newer is needed.
     """
     stamp = datetime.now(UTC).strftime("replaced-%Y%m%dT%H%M%S.%fZ")
-    done = restore(backup, database, PROJECTIONS, stamp, discards_newer=discard_newer)
+    with working("checking and restoring the backup", is_quiet=as_json):
+        done = restore(backup, database, PROJECTIONS, stamp, discards_newer=discard_newer)
     if as_json:
         print_json(done)
     else:

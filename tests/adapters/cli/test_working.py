@@ -21,6 +21,8 @@ VERBS = {
     "projections {log} rebuild": "rebuilding",
     "quality {log} 1 --no-labels": "reading the answers",
     "report {log} 1": "reading the run",
+    "doctor {log} -o {copy}": "reading the log",
+    "adjudicate {log} 1": "reading the answers",
     "export {log} 1 -o {copy}": "exporting",
 }
 
