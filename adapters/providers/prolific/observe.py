@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from ....core.abstractions.crowd.site_work import DAY_SECONDS, SiteWork, seconds_of
 from ....events.engagement import SiteWorkStatus
 from ..api.errors import SiteMissingError, SiteRefusedError
-from .api.answers import ProlificStudyStatus, ProlificSubmission, ProlificSubmissionStatus
+from .api.answers import ProlificStudy, ProlificStudyStatus, ProlificSubmission, ProlificSubmissionStatus
 from .api.client import ProlificClient
 from .api.studies import StudyAction
 
@@ -68,14 +68,16 @@ class ProlificStudyPlaces:
             study = await self._client.studies.transition(self._study_id, StudyAction.PUBLISH)
         # A study that we have paused is started also if all its places are taken: somebody may return one.
         is_ours_to_start = study.status is ProlificStudyStatus.PAUSED and may_start
-        has_more_places = study.status in _FULL_OR_STOPPED and study.places_taken < wanted
-        if is_ours_to_start or has_more_places:
+        if is_ours_to_start or _has_room(study, wanted):
             try:
                 study = await self._client.studies.transition(self._study_id, StudyAction.START)
             except SiteRefusedError:
-                if has_more_places and may_start:
+                # It may have been started by a call whose answer was lost.
+                study = await self._client.studies.get(self._study_id)
+                if _has_room(study, wanted) and may_start:
                     return None
-                raise
+                if study.status is not ProlificStudyStatus.ACTIVE:
+                    raise
         return study.total_available_places
 
     async def exist(self) -> bool:
@@ -102,7 +104,12 @@ class ProlificStudyPlaces:
         if study.status is ProlificStudyStatus.UNPUBLISHED:
             await self._client.studies.delete(self._study_id)
         elif study.status is not ProlificStudyStatus.COMPLETED:
-            await self._client.studies.transition(self._study_id, StudyAction.STOP)
+            try:
+                await self._client.studies.transition(self._study_id, StudyAction.STOP)
+            except SiteRefusedError:
+                # It may have been stopped by a call whose answer was lost.
+                if (await self._client.studies.get(self._study_id)).status is not ProlificStudyStatus.COMPLETED:
+                    raise
 
     async def observe(self) -> Sequence[SiteWork]:
         """Return the submissions."""
@@ -126,3 +133,8 @@ def site_work(submission: ProlificSubmission, fixed_reward_cents: int | None = N
         approved_by_site_at=(completed or 0) + AUTO_APPROVAL_DAYS * DAY_SECONDS if waits else None,
         return_requested=submission.return_requested is not None,
     )
+
+
+def _has_room(study: ProlificStudy, wanted: int) -> bool:
+    """Return True if a study admits nobody although places are free: it waits to be started, or was stopped."""
+    return study.status in _FULL_OR_STOPPED and study.places_taken < wanted

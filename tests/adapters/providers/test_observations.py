@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mephisto_es.adapters.fakes.faults import Fault
 from mephisto_es.adapters.providers.connect.answers import (
     ConnectAssignment,
     ConnectAssignmentStatus,
@@ -64,6 +65,21 @@ async def test_prolific_is_observed() -> None:
         assert (await stage.client.studies.get(study)).status is ProlificStudyStatus.PAUSED
         assert await places.set_places(5) == 5
         assert (await stage.client.studies.get(study)).status is ProlificStudyStatus.ACTIVE
+
+
+async def test_a_study_is_started_and_stopped_although_the_answer_is_lost() -> None:
+    async with open_prolific() as stage:
+        study = (await stage.client.studies.create(study_request(2))).id
+        await stage.client.studies.transition(study, StudyAction.PUBLISH)
+        places = ProlificStudyPlaces(stage.client, study)
+        await places.withdraw()
+        stage.disturb(Fault.THROTTLED_AFTER, only="/transition")
+        assert await places.set_places(2) == 2
+        assert (await stage.client.studies.get(study)).status is ProlificStudyStatus.ACTIVE
+        stage.disturb(Fault.THROTTLED_AFTER, only="/transition")
+        await places.stop()
+        assert (await stage.client.studies.get(study)).status is ProlificStudyStatus.COMPLETED
+        assert await places.set_places(2) is None, "a study that was stopped needs a follow-up"
 
 
 async def test_connect_is_observed() -> None:

@@ -39,6 +39,8 @@ UNITS, PEOPLE = 4, 20
 BONUS_CENTS = 30
 #: Covers the units and their bonuses with each site's fee, and not one unit more.
 BUDGET_CENTS = 1000
+#: Seconds until Prolific shows a bonus that it pays.
+BONUS_LAG_SECONDS = 600
 #: More events than the first operator of a run records.
 BOUNDARIES = 120
 #: Settling rounds after which something never will be.
@@ -105,7 +107,7 @@ class Job:
         make = FakeProlific if kind == "prolific" else FakeConnect
         self.site: FakeProlific | FakeConnect = make(trio.current_time, plan=plan(seed), seed=seed)
         if isinstance(self.site, FakeProlific):
-            self.site.bonuses.lag_seconds = 600
+            self.site.bonuses.lag_seconds = BONUS_LAG_SECONDS
         self._balance = self.site.ledger.balance
         self.log = CutLog(self.random, cuts_before=cuts_before)
         self.lives = 0
@@ -161,6 +163,8 @@ class Job:
                     if payments and {one.status for one in payments} == {PaymentStatus.CONFIRMED}:
                         return
                     if number % 5 == 4:
+                        # Not before the site shows everything: a person who looks too early pays twice.
+                        await trio.sleep(BONUS_LAG_SECONDS)
                         await self.decide(run)
             except* LogError:
                 pass
@@ -176,6 +180,7 @@ class Job:
 
     async def decide(self, run: SiteRun) -> None:
         """Decide as a person who reads the site's pages about what stays in doubt."""
+        self.site.agenda.run_due()
         operator, shown = run.harness.operator, {work.id: work for work in run.works()}
         for payment in list(operator.ledger.state.payments.values()):
             if payment.status is PaymentStatus.IN_DOUBT:
