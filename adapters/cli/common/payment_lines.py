@@ -25,7 +25,8 @@ _DONE = frozenset({PaymentStatus.CONFIRMED.value, PaymentStatus.WITHDRAWN.value}
 _ADVICE = {
     _DOUBTFUL: (
         "In doubt: `mephisto-es pay {run}` looks first. If that does not tell, look for what is in doubt on the "
-        "provider's pages, and record what you found: mephisto-es pay {run} --settle PAYMENT paid|unpaid"
+        "provider's pages, which may show it half an hour late, and record what you found: "
+        "mephisto-es pay {run} --settle PAYMENT paid|unpaid"
     ),
     _FAILED: (
         "Failed: remove the cause, then `mephisto-es pay {run}`. Or pay by other means, and record it: "
