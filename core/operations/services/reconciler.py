@@ -262,6 +262,8 @@ class Reconciler:
 
     async def _observe(self, listed: Sequence[SiteWork]) -> int | None:
         """Record what the site shows; return the number of pieces of work, None: it shows none to programs."""
+        # Before the site is asked: a list that comes late shows what there was when it was made.
+        asked_us = self._ledger.now_us()
         works = await self._provider.observe()
         self._refused.clear()
         # A page that asked for work meanwhile may not be in the list yet; that is no difference.
@@ -281,7 +283,7 @@ class Reconciler:
         shown_ids = ids_of_work(works)
         self._unfinished = ids_of_work(work for work in works if work.status in UNFINISHED_STATUSES)
         if self._provider.HIDES_RETURNED_WORK:
-            await self._note_missing([place for key, place in known.items() if key not in shown_ids])
+            await self._note_missing([place for key, place in known.items() if key not in shown_ids], asked_us)
         self._seen |= shown_ids
         for work in works:
             place = place_of_work(work, known)
@@ -300,13 +302,12 @@ class Reconciler:
             )
         return len(works) if self._provider.SHOWS_WORK else None
 
-    async def _note_missing(self, places: Sequence[RecordedPlace]) -> None:
+    async def _note_missing(self, places: Sequence[RecordedPlace], asked_us: int) -> None:
         """Record work that the site does not list as returned, unless the site may not list it yet."""
-        now = self._ledger.now_us()
-        unseen = [place.listed_from_us - now for place in places if place.handle.casefold() not in self._seen]
+        unseen = [place.listed_from_us - asked_us for place in places if place.handle.casefold() not in self._seen]
         self._look_again_seconds = min((wait / 1_000_000 for wait in unseen if wait > 0), default=None)
         for place in places:
-            may_be_new = place.handle.casefold() not in self._seen and place.listed_from_us > now
+            may_be_new = place.handle.casefold() not in self._seen and place.listed_from_us > asked_us
             if not may_be_new and self._shown(place) is None:
                 observed = ProviderObserved(registration=place.registration, status=SiteWorkStatus.RETURNED)
                 await self._record(place, observed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,13 +15,14 @@ from mephisto_es.adapters.fakes.connect.schema import ReviewBodyLine
 from mephisto_es.adapters.fakes.connect.site import FakeConnect
 from mephisto_es.adapters.fakes.prolific.site import FakeProlific
 from mephisto_es.adapters.log.memory import MemoryLog
+from mephisto_es.core.abstractions.crowd.site_work import SiteWork
 from mephisto_es.core.lifecycles.agent import AgentStatus
 from mephisto_es.core.lifecycles.unit import UnitStatus
 from mephisto_es.core.operations.registry import register_mephisto_abstraction
 from mephisto_es.core.operations.services.provider_places import LISTED_AFTER_SECONDS
 from mephisto_es.events.agent import AgentSubmitted
 
-from .site_run import NearProlific, SiteRun, calls_to, open_site_run, until, write_accounts
+from .site_run import NearConnect, NearProlific, SiteRun, calls_to, open_site_run, until, write_accounts
 
 DAY_SECONDS = 24 * 3600
 PEOPLE = 50
@@ -175,3 +177,28 @@ async def test_a_place_that_is_returned_at_once_is_not_taken_for_one_that_the_li
         # The run's own observation comes as soon as a list would show it.
         await trio.sleep(LISTED_AFTER_SECONDS + 2)
         assert shown(run) == ["returned"]
+
+
+class SlowConnect(NearConnect):
+    """Connect, whose list was made before it had the new work, and arrives when it has."""
+
+    PROVIDER_TYPE: ClassVar[str] = "slow_connect"
+
+    async def observe(self) -> Sequence[SiteWork]:
+        await trio.sleep(LISTED_AFTER_SECONDS + 1)
+        return ()
+
+
+async def test_a_list_that_comes_late_is_as_old_as_its_request(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with open_site_run("connect", tmp_path) as run:
+        live = await run.launch(2)
+        anna = run.person("anna")
+        taken = await anna.reserve()
+        assert taken is not None
+        details = await run.harness.router(live).request_agent(await anna.open(taken))
+        run.payer = SlowConnect
+        await run.reconcile(live.task_run)
+        assert shown(run) == []
+        run.harness.router(live).submit_task(details["agent_id"], {})
+        await anna.enter_code(taken)
+        await until(lambda: shown(run) == ["submitted"])

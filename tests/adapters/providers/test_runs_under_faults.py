@@ -29,6 +29,7 @@ from mephisto_es.core.lifecycles.payment import BONUS, PAY, UNPAID_STATUSES, Pay
 from mephisto_es.core.lifecycles.task_run import TaskRunStatus
 from mephisto_es.core.lifecycles.unit import UnitStatus
 from mephisto_es.core.operations.services.provider_places import place_of_agent
+from mephisto_es.core.operations.services.resource_release import held_resources
 from mephisto_es.core.ports import AppendRequest, Outcome
 from mephisto_es.events.ids import AgentId, TaskRunId
 
@@ -127,6 +128,7 @@ class Job:
         await self._settle()
         async with self._open(None) as run:
             self.site.faults.follow(FaultPlan())
+            await self._release_the_rest(run)
             await self._check(run)
 
     def _open(self, cut_after: int | None) -> AbstractAsyncContextManager[SiteRun]:
@@ -211,6 +213,13 @@ class Job:
                             return
             await trio.sleep(random.uniform(20, 90))
 
+    async def _release_the_rest(self, run: SiteRun) -> None:
+        """Release what the operator could not within its time, as `mephisto-es resources release` does."""
+        for held in held_resources(run.harness.operator.ledger.log.read()):
+            if held.resource_type in run.provider_class.RESOURCE_TYPES:
+                await run.provider_class.release(held.details)
+                await run.provider(held.task_run_id).resources.released(held.number, "released on request")
+
     def check_verdicts(self, run: SiteRun) -> None:
         """Check what was decided about the units."""
         units = run.harness.operator.ledger.state.units.values()
@@ -234,7 +243,7 @@ class Job:
         assert not any(work.reward_cents or work.bonus_cents for work in shown.values())
         assert not any(one.status in UNPAID_STATUSES for one in state.payments.values())
         # What the account has lost, with the fees of its site.
-        assert 0 < self._balance - self.site.ledger.balance <= self.BUDGET_CENTS
+        assert 0 < self._balance - self.site.ledger.balance <= self.BUDGET_CENTS, run.works()
         named = {fault.partition(":")[0] for fault in await run.faults(task_run)}
         assert named == {f"agent-{agent}" for agent in self.paid_elsewhere}
         at_site = [one for one in state.resources.values() if one.resource_type in run.provider_class.RESOURCE_TYPES]
