@@ -40,6 +40,8 @@ UNITS, PEOPLE = 4, 20
 BONUS_CENTS = 30
 #: Covers the units and their bonuses with each site's fee, and not one unit more.
 BUDGET_CENTS = 1000
+#: More seconds than a place may be held without work being submitted.
+ABANDONED_AFTER_SECONDS = 3 * 3600
 #: Seconds until Prolific shows a bonus that it pays.
 BONUS_LAG_SECONDS = 600
 #: More events than the first operator of a run records.
@@ -126,6 +128,9 @@ class Job:
             self._is_over.set()
             people.cancel_scope.cancel()
         await self._settle()
+        # Whoever had taken a place and found no work holds it, and its money, until the time is up.
+        await trio.sleep(ABANDONED_AFTER_SECONDS)
+        self.site.agenda.run_due()
         async with self._open(None) as run:
             self.site.faults.follow(FaultPlan())
             await self._release_the_rest(run)
