@@ -11,6 +11,8 @@ from .site_work import FILLED_STATUSES, FINISHED_STATUSES, PAID_THERE_STATUSES, 
 
 _S = SiteWorkStatus
 
+#: Statuses of work whose place somebody else may take.
+TAKEN_BACK_STATUSES = frozenset({_S.RETURNED, _S.TIMED_OUT})
 #: Statuses of work that its worker has not completed at the site.
 UNFINISHED_STATUSES = frozenset({_S.RESERVED, _S.WORKING, _S.TIMED_OUT, _S.UNFINISHED, _S.UNKNOWN})
 _UNFINISHED = UNFINISHED_STATUSES | {None}
@@ -91,4 +93,4 @@ def fills_place(shown: SiteWorkStatus) -> bool:
 
 def is_news(shown: SiteWorkStatus) -> bool:
     """Return True if a status is worth an event: a worker who is at work is known to be."""
-    return shown in FINISHED_STATUSES or shown in {_S.RETURNED, _S.TIMED_OUT}
+    return shown in FINISHED_STATUSES | TAKEN_BACK_STATUSES

@@ -20,6 +20,7 @@ from ....events.task_run import SiteOffer, TaskRunOfferChanged
 from ...abstractions.crowd.differences import (
     ACTIONS,
     STATUS_AFTER,
+    TAKEN_BACK_STATUSES,
     UNFINISHED_STATUSES,
     SiteDifference,
     difference,
@@ -51,14 +52,9 @@ ACTOR = "reconciler"
 ACTION_SECONDS = 180.0
 #: Actions in a row without an answer after which a round asks for no other: the site is down.
 MAX_UNANSWERED = 3
+_S = UnitStatus
 #: Units that want a place at the site, or hold one.
-_PLACED = (
-    UnitStatus.LAUNCHED,
-    UnitStatus.ASSIGNED,
-    UnitStatus.COMPLETED,
-    UnitStatus.ACCEPTED,
-    UnitStatus.SOFT_REJECTED,
-)
+_PLACED = (_S.LAUNCHED, _S.ASSIGNED, _S.COMPLETED, _S.ACCEPTED, _S.SOFT_REJECTED)
 
 logger = get_logger(__name__)
 
@@ -194,15 +190,18 @@ class Reconciler:
         """Return the number of places that the run wants at its site in all, those that are taken included.
 
         Work that was completed while nobody was here keeps the place of a unit until a person has decided about it:
-        otherwise its unit would be offered, and paid, a second time.
+        otherwise its unit would be offered, and paid, a second time. Work that was submitted here, and whose place the
+        site has taken back, holds none.
         """
         by_status = self._ledger.state.runs[self._run].units_by_status
-        strangers = {work.handle for work in self._strangers}
-        extra = len(strangers - (self._missed_before or frozenset())) + sum(
-            (shown := self._shown(place)) is not None and self._holds_place(shown) and not self._has_unit(place)
-            for place in self._places.all()
-        )
-        return sum(by_status.get(status, 0) for status in _PLACED) + extra
+        strangers = {work.handle for work in self._strangers} - (self._missed_before or frozenset())
+        wanted = sum(by_status.get(status, 0) for status in _PLACED) + len(strangers)
+        for place in self._places.all():
+            if (shown := self._shown(place)) is not None:
+                has_unit = self._has_unit(place)
+                wanted += self._holds_place(shown) and not has_unit
+                wanted -= has_unit and shown.status in TAKEN_BACK_STATUSES
+        return wanted
 
     # The offer ------------------------------------------------------------------------------------------------------
 

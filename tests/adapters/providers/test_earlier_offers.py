@@ -89,6 +89,24 @@ async def test_a_project_that_a_person_closes_stays_closed_until_somebody_offers
         assert offer(run) is SiteOffer.OPEN
 
 
+async def test_work_whose_place_was_taken_back_holds_none(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """A follow-up had a place too many: its unit was done here, by somebody who never entered the code there."""
+    async with open_site_run("connect", tmp_path) as run:
+        live = await run.launch(2)
+        await until(lambda: places(run) == [2])
+        anna = run.person("anna")
+        taken = await anna.reserve()
+        assert taken is not None
+        details = await run.harness.router(live).request_agent(await anna.open(taken))
+        run.harness.router(live).submit_task(details["agent_id"], {"answer": 1})
+        await trio.sleep(7200)  # Connect takes the place back
+        (project,) = projects_of(run)
+        project.status = "Closed"
+        await until(lambda: offer(run) is SiteOffer.PAUSED_THERE)
+        await run.ask(ReconcileRequest(task_run=live.task_run, starts_offer=True))
+        assert places(run) == [2, 1]
+
+
 @pytest.mark.parametrize("is_deleted", [True, False])
 async def test_a_study_that_an_operator_ended_before_it_died_gets_a_follow_up(
     tmp_path: Path, autojump_clock: MockClock, is_deleted: bool
