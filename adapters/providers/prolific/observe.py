@@ -89,8 +89,9 @@ class ProlificStudyPlaces:
         return True
 
     async def is_paused(self) -> bool:
-        """Return whether the study is paused."""
-        return (await self._client.studies.get(self._study_id)).status is ProlificStudyStatus.PAUSED
+        """Return whether the study is paused, or admits nobody although places are free: a person has stopped it."""
+        study = await self._client.studies.get(self._study_id)
+        return study.status is ProlificStudyStatus.PAUSED or _has_room(study, study.total_available_places)
 
     async def withdraw(self) -> None:
         """Pause the study."""

@@ -131,6 +131,25 @@ async def test_a_study_that_an_operator_ended_before_it_died_gets_a_follow_up(
         await run.harness.operator.runs.wait_until_all_ended()
 
 
+async def test_a_study_that_a_person_stops_stays_so_until_somebody_offers_again(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """Nothing said that it was stopped, and its units were offered to nobody."""
+    async with open_site_run("prolific", tmp_path) as run:
+        live = await run.launch(3)
+        await until(lambda: places(run) == [3])
+        await run.person("anna").take_part(run.harness.router(live))
+        assert isinstance(run.site, FakeProlific)
+        (study,) = run.site.ledger.studies.values()
+        run.site.studies.transition(study, "STOP")
+        await until(lambda: offer(run) is SiteOffer.PAUSED_THERE)
+        await trio.sleep(300)
+        assert places(run) == [3]
+        await run.ask(ReconcileRequest(task_run=live.task_run, starts_offer=True))
+        assert places(run) == [3, 2]
+        assert offer(run) is SiteOffer.OPEN
+
+
 def offer(run: SiteRun) -> SiteOffer | None:
     (state,) = run.harness.operator.ledger.state.task_runs.values()
     return state.offer
