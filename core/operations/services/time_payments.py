@@ -107,7 +107,7 @@ class TimePayments:
         started = history[0].envelope.at
         ended = next((one.envelope.at for one in history if isinstance(one.envelope.event, ends)), started)
         run_history = self._ledger.log.history(streams.task_run(self._run))
-        return max(0, ended - started - paused_us(run_history, since_us=started))
+        return max(0, ended - started - paused_us(run_history, started, ended))
 
 
 def _time_text(worked_us: int) -> str:

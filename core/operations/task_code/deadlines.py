@@ -20,19 +20,23 @@ MAX_SLEEP_SECONDS = 3600.0
 MOST_CANCELLED = 64
 
 
-def paused_us(history: Iterable[RecordedEvent], since_us: int) -> int:
+def paused_us(history: Iterable[RecordedEvent], since_us: int, until_us: int | None = None) -> int:
     """Return how long a run has been paused, in microseconds.
 
     Args:
         history: the events of the run itself, in order.
         since_us: count from this time on, in microseconds since the epoch.
+        until_us: count up to this time; None: to the end of the history.
     """
     total, paused_at = 0, None
     for _, envelope in history:
         if isinstance(envelope.event, TaskRunPaused):
             paused_at = max(envelope.at, since_us)
         elif isinstance(envelope.event, TaskRunRecovering) and paused_at is not None:
-            total, paused_at = total + max(0, envelope.at - paused_at), None
+            resumed_at = envelope.at if until_us is None else min(envelope.at, until_us)
+            total, paused_at = total + max(0, resumed_at - paused_at), None
+    if until_us is not None and paused_at is not None:
+        total += max(0, until_us - paused_at)
     return total
 
 

@@ -107,7 +107,7 @@ class FairJob(Job):
         """Check that all minutes of work that came to nothing are paid, up to the limit."""
         history = [one.envelope for one in self.log.history(streams.agent(run, agent.agent))]
         ended = next(one.at for one in history if isinstance(one.event, AgentReturned | AgentExpired))
-        paused = paused_us(self.log.history(streams.task_run(run)), since_us=history[0].at)
+        paused = paused_us(self.log.history(streams.task_run(run)), history[0].at, ended)
         granted = sum(one.event.bonus_cents for one in history if isinstance(one.event, AgentBonusGranted))
         assert granted == TimePay(CENTS_PER_MINUTE, LIMIT_CENTS).cents_for(ended - history[0].at - paused)
 
