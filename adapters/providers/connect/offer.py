@@ -29,6 +29,7 @@ NOT_OFFERING = _ENDED | {_S.PAUSED}
 class PlacesAtConnect(NamedTuple):
     """The places of a run's projects."""
 
+    #: Without those at an ended project whose people may yet leave: then the number has to be set again.
     total: int
     #: Places that only a follow-up project can have.
     missing: int = 0
@@ -50,28 +51,37 @@ async def set_places(
     Raises:
         SiteError: the site refuses, or could not be asked.
     """
-    earlier = sum([await _places_used(client, one) for one in project_ids[:-1]])
+    used = [await _places_used(client, one) for one in project_ids[:-1]]
+    earlier, for_good = sum(one.taken for one in used), sum(one.for_good for one in used)
     present = project_ids[-1]
     project, status = await client.projects.get(present), await _status(client, present)
     need = wanted - earlier
     if status in _ENDED:
-        used = await _places_used(client, present)
-        missing = max(need - used, 0) if may_start else 0
-        return PlacesAtConnect(earlier + used, missing, is_paused_there=not may_start)
+        ended = await _places_used(client, present)
+        missing = max(need - ended.taken, 0) if may_start else 0
+        return PlacesAtConnect(for_good + ended.for_good, missing, is_paused_there=not may_start)
     if need > project.participants:
         try:
             project = await client.projects.change(present, ProjectChange(participants=need))
         except SiteRefusedError:
             if status is not _S.COMPLETED:
                 raise
-            return PlacesAtConnect(earlier + project.participants, need - project.participants)
+            return PlacesAtConnect(for_good + project.participants, need - project.participants)
     if status is _S.UNPUBLISHED or (status is _S.PAUSED and may_start):
         await client.projects.move(present, _S.LIVE)
     is_paused = status is _S.PAUSED and not may_start
-    return PlacesAtConnect(earlier + project.participants, is_paused_there=is_paused)
+    return PlacesAtConnect(for_good + project.participants, is_paused_there=is_paused)
 
 
-async def _places_used(client: ConnectClient, project_id: str) -> int:
+class _Used(NamedTuple):
+    """The places of an earlier project."""
+
+    taken: int = 0
+    #: Those whose work is completed.
+    for_good: int = 0
+
+
+async def _places_used(client: ConnectClient, project_id: str) -> _Used:
     """Return the places of an earlier project: all of one that is full, and those that were taken of one that ended.
 
     Raises:
@@ -79,10 +89,12 @@ async def _places_used(client: ConnectClient, project_id: str) -> int:
     """
     with suppress(SiteMissingError):
         if await _status(client, project_id) not in _ENDED:
-            return (await client.projects.get(project_id)).participants
-        return len(await client.assignments.of_project(project_id))
+            places = (await client.projects.get(project_id)).participants
+            return _Used(places, places)
+        listed = await client.assignments.of_project(project_id)
+        return _Used(len(listed), sum(one.completion_time is not None for one in listed))
     # A project that was never launched is archived when it is released, and may be gone.
-    return 0
+    return _Used()
 
 
 async def _status(client: ConnectClient, project_id: str) -> ConnectProjectStatus:

@@ -25,6 +25,7 @@ from ..accounts import RegisteredAccount, registered_account
 from ..api.errors import SiteError, SiteMissingError
 from ..arrival_page import arrival_settings
 from ..effects import CalledEffect, SiteCalls, bring_about, repeated
+from .api.answers import ProlificStudy, ProlificStudyStatus
 from .api.client import BASE_URL, SITE, ProlificClient
 from .api.submissions import MIN_REJECTION_LENGTH, RejectionCategory
 from .effects import RejectionReversal, SilentMessage, StudyCreation, SubmissionCompletion, SubmissionVerdict
@@ -172,11 +173,14 @@ class ProlificProvider(AccountProvider[ProlificClient]):
         return found
 
     async def _set_places(self, places: int) -> int | None:
-        """Offer places, those taken in earlier studies included; return None if the study was stopped."""
+        """Offer places and return how many there are for good; None if the study was stopped."""
         present = self._places()
-        earlier = await self._places_taken_earlier()
-        total = await present.set_places(max(places - earlier, 1), may_start=self._may_start)
-        return None if total is None else earlier + total
+        earlier = await self._earlier_studies()
+        taken = sum(one.places_taken for one in earlier)
+        total = await present.set_places(max(places - taken, 1), may_start=self._may_start)
+        # People may yet leave a study that is not completed: its places are not counted, and the number is set again.
+        done = (one.places_taken for one in earlier if one.status is ProlificStudyStatus.COMPLETED)
+        return None if total is None else total + sum(done)
 
     async def _follow_up(self) -> None:
         """Make another study in place of one that was stopped, by a person or by an operator that died just then."""
@@ -186,16 +190,16 @@ class ProlificProvider(AccountProvider[ProlificClient]):
                 logger.warning("the study at Prolific was stopped; another one is made for the rest of the run")
                 await self._make_next(str(held.details["url"]))
 
-    async def _places_taken_earlier(self) -> int:
-        """Return the places that were taken in studies which had another address."""
-        taken = 0
+    async def _earlier_studies(self) -> list[ProlificStudy]:
+        """Return the run's studies before the one on offer."""
+        studies: list[ProlificStudy] = []
         for held in self.resources.held(STUDY, or_released=True):
             study_id = held.details.get("study")
             if study_id is not None and study_id != self._study_id:
                 # A draft that was never published is deleted when it is released.
                 with suppress(SiteMissingError):
-                    taken += (await self._client.studies.get(str(study_id))).places_taken
-        return taken
+                    studies.append(await self._client.studies.get(str(study_id)))
+        return studies
 
     async def is_offer_paused(self) -> bool:
         """Return whether the study is paused."""

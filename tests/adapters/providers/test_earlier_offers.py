@@ -71,6 +71,24 @@ async def test_a_project_that_nobody_could_take_holds_no_places(tmp_path: Path, 
         assert places(run) == [3, 3]
 
 
+async def test_a_place_that_is_given_back_in_an_ended_project_is_offered_in_the_next(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """Somebody held it when the operator ended the project, and went: the last unit was offered to nobody."""
+    async with open_site_run("connect", tmp_path) as run:
+        live = await run.launch(3)
+        await until(lambda: places(run) == [3])
+        anna = run.person("anna")
+        taken = await anna.reserve()
+        assert taken is not None
+        await run.harness.operator.runs.pause_run(live.task_run, "we move", "me")
+        await trio.sleep(120)
+        await run.launch(3, resume_incomplete_run=True, connect_project_url=ADDRESSES["connect"])
+        await until(lambda: places(run) == [3, 2])
+        await anna.give_back(taken)
+        await until(lambda: places(run) == [3, 3])
+
+
 async def test_a_project_that_a_person_closes_stays_closed_until_somebody_offers_again(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:
