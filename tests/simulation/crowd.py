@@ -181,8 +181,8 @@ class Visit:
 
     async def _be_onboarded(self, token: str) -> Json:
         screen = Screen(self, token)
-        await screen.wait_for("ready?")
         with suppress(UnknownPageError):
+            await screen.wait_for("ready?")
             await self.person.tell(lambda router: router.send_live_update(token, {"text": "yes", "update_id": "yes"}))
             await screen.wait_for("you said yes")
             await self._think(screen)
