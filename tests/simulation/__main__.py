@@ -60,13 +60,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(first, first + given.count):
             try:
-                simulated = simulate(
-                    seed,
-                    Path(folder),
-                    has_requester=seed % 2 == 0,
-                    on_disk=seed // 2 % 4 == 0,
-                    routers=1 + seed // 2 % 2,
-                )
+                simulated = simulate(seed, Path(folder), **scene_of(seed))
             except ViolationError as violation:
                 violations += 1
                 click.echo(f"VIOLATION {violation}")
