@@ -115,6 +115,11 @@ def test_fresh_seeds(has_requester: bool, on_disk: bool, tmp_path: Path) -> None
         simulate(seed, tmp_path, has_requester=has_requester, on_disk=on_disk, routers=routers, has_uploads=has_uploads)
 
 
+def test_updates_follow_a_page_to_a_router_that_connects_after_it(tmp_path: Path) -> None:
+    """The router that the page had left still listed it: the other one was sent nothing of what had been said."""
+    simulate(237207331428943, tmp_path, has_requester=False, routers=2)
+
+
 @pytest.mark.parametrize(("seed", "on_disk"), [(3, False), (2, True)])
 def test_the_same_seed_gives_the_same_log(seed: int, on_disk: bool, tmp_path: Path) -> None:
     once, again = simulate(seed, tmp_path, on_disk=on_disk), simulate(seed, tmp_path, on_disk=on_disk)

@@ -133,8 +133,13 @@ class AgentPages:
     # Presence -------------------------------------------------------------------------------------------------------
 
     def list_pages(self, channel_id: str, tokens: Collection[str]) -> None:
-        """Note all pages that a router watches."""
+        """Note all pages that a router watches; the recent updates of those that have moved there follow them."""
+        moved = [token for token in tokens if (places := self._presence.places(token)) and channel_id not in places]
         self._presence.list_pages(channel_id, tokens)
+        # A router that has yet to be brought up to date gets them with the current state.
+        if channel_id in self._synced_channels:
+            for token in moved:
+                self._send_recent(token, self._channels[channel_id])
 
     def see(self, token: str, channel_id: str) -> None:
         """Note that a page has shown itself at a router; if it has moved there, its recent updates follow it."""
@@ -235,7 +240,7 @@ class AgentPages:
         channel = self._channels[channel_id]
         channel.enqueue_send(Agents(subject_id=SYSTEM, data=AgentsData(self._statuses_by_token())))
         for token in self._sent:
-            if self._presence.places(token) <= {channel_id}:
+            if not (places := self._presence.places(token)) or channel_id in places:
                 self._send_recent(token, channel)
         self._synced_channels.add(channel_id)
         if self._webhooks is not None:
