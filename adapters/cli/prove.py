@@ -13,8 +13,8 @@ from ...events.ids import AgentId
 from ...projections.sealing.receipt import Receipt
 from ...projections.sealing.unit_proof import UnitProof
 from ..log.sqlite.as_of import open_as_of
-from ..sealing.extra import read_text
 from ..sealing.receipts import LogReceipts
+from ..sealing.seal_files import read_text
 from ..sealing.seals import prove
 from ..terminal import echo
 from .common.arguments import EntityType, LogCommand, log_argument

@@ -15,8 +15,8 @@ from ...projections.sealing.checkpoint import unchecked_checkpoint
 from ...projections.sealing.cosignatures import COSIGNER
 from ...projections.sealing.notes import SealError, read_verifier_key
 from ..log.sqlite.as_of import open_as_of
-from ..sealing.extra import KEY_FILE, read_text
 from ..sealing.keys import SealKey, read_or_make_key
+from ..sealing.seal_files import KEY_FILE, read_text
 from ..sealing.seals import seal_log
 from ..sealing.witness_client import Witness
 from ..terminal import echo

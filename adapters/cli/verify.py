@@ -20,14 +20,8 @@ from ...projections.sealing.notes import SealError, read_verifier_key
 from ...projections.sealing.receipt import ProvedReceipt
 from ..log.anchor import line
 from ..log.audit.replay import verified
-from ..sealing.extra import (
-    PublicKeys,
-    load_check_receipt,
-    load_check_seal,
-    load_compare_seals,
-    load_verify_proof,
-    read_text,
-)
+from ..sealing.extra import load_seals
+from ..sealing.seal_files import PublicKeys, read_text
 from ..terminal import echo
 from .common.arguments import log_argument
 from .common.output import ILLEGAL, as_json_option, console, print_findings, print_json, working
@@ -157,7 +151,7 @@ def verify_command(
         sys.exit(_verify_proof(proof, keys, as_json=as_json))
     try:
         genuine = None if seal is None else _check_seal(database, seal, keys)
-        received = None if receipt is None else load_check_receipt()(database, read_text(receipt), keys).sentence
+        received = None if receipt is None else load_seals().check_receipt(database, read_text(receipt), keys).sentence
     except SealError as error:
         if as_json:
             print_json(ProofReport(False, str(error)))
@@ -184,7 +178,7 @@ def _check_seal(database: Path, file: Path, keys: PublicKeys) -> GenuineSeal:
     Raises:
         SealError: the seal is not genuine, or the log is not the one that was sealed.
     """
-    checkpoint = load_check_seal()(database, read_text(file), keys)
+    checkpoint = load_seals().check_seal(database, read_text(file), keys)
     return GenuineSeal(checkpoint.origin, checkpoint.events.size, checkpoint.events.root.hex(), _names(keys))
 
 
@@ -196,7 +190,7 @@ def _names(keys: PublicKeys) -> tuple[str, ...]:
 def _compare(one: Path, other: Path, keys: PublicKeys, database: Path | None, *, as_json: bool) -> int:
     """Compare two seals, print what is found, and return the exit code."""
     try:
-        found = load_compare_seals()(read_text(one), read_text(other), keys, database)
+        found = load_seals().compare_seals(read_text(one), read_text(other), keys, database)
     except SealError as error:
         if as_json:
             print_json(ProofReport(False, str(error)))
@@ -213,7 +207,7 @@ def _compare(one: Path, other: Path, keys: PublicKeys, database: Path | None, *,
 def _verify_proof(file: Path, keys: PublicKeys, *, as_json: bool) -> int:
     """Check a proof, print what it shows, and return the exit code."""
     try:
-        found = load_verify_proof()(read_text(file), keys)
+        found = load_seals().verify_proof(read_text(file), keys)
     except SealError as error:
         if as_json:
             print_json(ProofReport(False, str(error)))

@@ -1,12 +1,12 @@
-"""Loads what needs the package `cryptography`, and says what to install if it is missing; reads the files of seals."""
+"""Loads the modules that need the package `cryptography`, and tells the user to install it if it is missing."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple, Protocol, cast
+from typing import Protocol, cast
 
 from ...core.errors import ConfigError, MephistoError
 from ...core.operations.logger_core import get_logger
@@ -15,23 +15,11 @@ from ...events.ids import AgentId, TaskRunId
 from ...projections.sealing.checkpoint import Checkpoint
 from ...projections.sealing.comparison import SealComparison
 from ...projections.sealing.consistency import ProvedExtension
-from ...projections.sealing.notes import MAX_TEXT_BYTES
 from ...projections.sealing.receipt import ProvedReceipt
 from ...projections.sealing.unit_proof import ProvedUnit
-
-#: The key beside a log.
-KEY_FILE = "seal.key"
+from .seal_files import KEY_FILE, PublicKeys
 
 logger = get_logger(__name__)
-
-
-class PublicKeys(NamedTuple):
-    """Public keys, as text, that a verifier has from elsewhere."""
-
-    #: The key of the log.
-    log: str
-    #: Those of witnesses who must have cosigned.
-    witnesses: tuple[str, ...] = ()
 
 
 class Receipts(Protocol):
@@ -44,14 +32,23 @@ class Receipts(Protocol):
         """Return a receipt that proves what was sealed, which may read the whole log, and promises the rest."""
 
 
-#: Checks a proof with public keys.
-VerifyProof = Callable[[str, PublicKeys], ProvedUnit | ProvedExtension | ProvedReceipt]
-#: Checks a log against a seal and public keys.
-CheckSeal = Callable[[Path, str, PublicKeys], Checkpoint]
-#: Checks a log against a receipt and public keys.
-CheckReceipt = Callable[[Path, str, PublicKeys], ProvedReceipt]
-#: Compares two seals, and may look into a log.
-CompareSeals = Callable[[str, str, PublicKeys, Path | None], SealComparison]
+class SealModule(Protocol):
+    """The functions of the module `seals` that others need; each raises `SealError` if something is not genuine."""
+
+    def verify_proof(self, text: str, public_keys: PublicKeys) -> ProvedUnit | ProvedExtension | ProvedReceipt:
+        """Check a proof with nothing but public keys."""
+
+    def check_seal(self, database: Path, seal: str, keys: PublicKeys) -> Checkpoint:
+        """Check that a log still begins with everything that was sealed."""
+
+    def check_receipt(self, database: Path, text: str, public_keys: PublicKeys) -> ProvedReceipt:
+        """Check that a log has what a receipt says."""
+
+    def compare_seals(self, one: str, other: str, public_keys: PublicKeys, database: Path | None) -> SealComparison:
+        """Compare two seals of one log, or of a log and its copy."""
+
+    def seal_to_files(self, database: Path, targets: Iterable[Path]) -> None:
+        """Seal all that is in a log now with the key beside it, and write the seal to files."""
 
 
 def load_receipts(database: Path) -> Receipts | None:
@@ -98,76 +95,24 @@ def seal_ended_runs(database: Path, runs: Iterable[TaskRunId]) -> None:
     if not missing or not database.with_name(KEY_FILE).exists() or importlib.util.find_spec("cryptography") is None:
         return
     try:
-        cast(Callable[[Path, list[Path]], None], _load("seal_to_files"))(database, missing)
+        load_seals().seal_to_files(database, missing)
     except (MephistoError, OSError) as error:
         logger.warning("the log was not sealed", error=str(error), hint="mephisto-es seal does it")
 
 
-def load_verify_proof() -> VerifyProof:
-    """Return `verify_proof`.
+def load_seals() -> SealModule:
+    """Return the module that checks seals.
 
     Raises:
         ConfigError: a package it needs is not installed.
     """
-    return cast(VerifyProof, _load("verify_proof"))
-
-
-def load_check_seal() -> CheckSeal:
-    """Return `check_seal`.
-
-    Raises:
-        ConfigError: a package it needs is not installed.
-    """
-    return cast(CheckSeal, _load("check_seal"))
-
-
-def load_check_receipt() -> CheckReceipt:
-    """Return `check_receipt`.
-
-    Raises:
-        ConfigError: a package it needs is not installed.
-    """
-    return cast(CheckReceipt, _load("check_receipt"))
-
-
-def load_compare_seals() -> CompareSeals:
-    """Return `compare_seals`.
-
-    Raises:
-        ConfigError: a package it needs is not installed.
-    """
-    return cast(CompareSeals, _load("compare_seals"))
-
-
-def _load(name: str) -> object:
     try:
-        return getattr(importlib.import_module(".seals", __package__), name)
+        return cast("SealModule", importlib.import_module(".seals", __package__))
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "cryptography":
             raise
-        raise missing_extra() from error
-
-
-def missing_extra() -> ConfigError:
-    """Return the error that says what to install."""
-    return ConfigError(
-        "seals and proofs need cryptography, which is not installed",
-        key="proof",
-        hint="Run: pip install 'mephisto-es[proof]'",
-    )
-
-
-def read_text(path: Path) -> str:
-    """Read a seal or a proof.
-
-    Raises:
-        ConfigError: it cannot be read, or is larger than any.
-    """
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_TEXT_BYTES + 1)
-        if len(content) > MAX_TEXT_BYTES:
-            raise ConfigError(f"{path} is too large to be a seal or a proof", key=str(path))
-        return content.decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read as a seal or a proof", key=str(path)) from error
+        raise ConfigError(
+            "seals and proofs need cryptography, which is not installed",
+            key="proof",
+            hint="Run: pip install 'mephisto-es[proof]'",
+        ) from error

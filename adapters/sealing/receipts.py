@@ -17,8 +17,8 @@ from ...projections.sealing.checkpoint import Checkpoint, open_checkpoint
 from ...projections.sealing.receipt import MAX_RECEIPT_BYTES, Receipt, make_receipt
 from ...projections.sealing.sealed_log import SealedLog
 from ..log.sqlite.reader import LogReader
-from .extra import KEY_FILE, read_text
 from .keys import SealKey, read_or_make_key, verify_signature
+from .seal_files import KEY_FILE, read_text
 from .seals import sealed_log
 
 #: Seals beside a log.

@@ -25,8 +25,8 @@ from ...projections.sealing.sealed_log import SealedLog
 from ...projections.sealing.unit_proof import ProvedUnit, UnitProof, prove_unit, verify_unit
 from ..log.sqlite.as_of import open_as_of
 from ..log.sqlite.reader import LogReader
-from .extra import KEY_FILE, PublicKeys
 from .keys import SealKey, read_key, verify_signature
+from .seal_files import KEY_FILE, PublicKeys
 from .witness_client import Witness, collect_cosignatures
 
 

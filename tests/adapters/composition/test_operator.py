@@ -10,9 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
 from mephisto_es.adapters.composition.operator import load_db_and_process_config, process_config_and_get_operator
-from mephisto_es.adapters.sealing.extra import PublicKeys
 from mephisto_es.adapters.sealing.keys import read_key
 from mephisto_es.adapters.sealing.receipts import LogReceipts
+from mephisto_es.adapters.sealing.seal_files import PublicKeys
 from mephisto_es.adapters.sealing.seals import check_receipt, check_seal
 from mephisto_es.core.errors import ConfigError, UnusableLogError
 from mephisto_es.core.operations.hydra_config import TaskConfig

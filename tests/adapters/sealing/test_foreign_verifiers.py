@@ -16,8 +16,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from mephisto_es.adapters.sealing.extra import PublicKeys
 from mephisto_es.adapters.sealing.keys import SealKey, make_key
+from mephisto_es.adapters.sealing.seal_files import PublicKeys
 from mephisto_es.adapters.sealing.seals import verify_proof
 from mephisto_es.projections.sealing.checkpoint import sign_checkpoint
 from mephisto_es.projections.sealing.notes import SealError

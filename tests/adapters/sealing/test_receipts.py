@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from mephisto_es.adapters.sealing.extra import PublicKeys, load_receipts
+from mephisto_es.adapters.sealing.extra import load_receipts
 from mephisto_es.adapters.sealing.keys import read_key
+from mephisto_es.adapters.sealing.seal_files import PublicKeys
 from mephisto_es.adapters.sealing.seals import seal_log, verify_proof
 from mephisto_es.core.packet_data import PageReceipt
 from mephisto_es.events import streams

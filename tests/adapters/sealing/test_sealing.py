@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mephisto_es.adapters.cli import main as command
-from mephisto_es.adapters.sealing.extra import PublicKeys
 from mephisto_es.adapters.sealing.keys import make_key
+from mephisto_es.adapters.sealing.seal_files import PublicKeys
 from mephisto_es.adapters.sealing.seals import verify_proof
 from mephisto_es.projections.sealing.notes import SealError
 

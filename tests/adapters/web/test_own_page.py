@@ -9,8 +9,8 @@ import pytest
 
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.adapters.log.sqlite.reader import LogReader
-from mephisto_es.adapters.sealing.extra import PublicKeys
 from mephisto_es.adapters.sealing.keys import read_key
+from mephisto_es.adapters.sealing.seal_files import PublicKeys
 from mephisto_es.adapters.sealing.seals import seal_log, verify_proof
 from mephisto_es.core.operations.services.worker_page import page_address, page_token
 from mephisto_es.events import streams
