@@ -120,6 +120,10 @@ def test_updates_follow_a_page_to_a_router_that_connects_after_it(tmp_path: Path
     simulate(237207331428943, tmp_path, has_requester=False, routers=2)
 
 
+def test_a_page_is_onboarded_again_once_the_verdict_on_its_worker_was_revoked(tmp_path: Path) -> None:
+    simulate(263278707623394, tmp_path, has_requester=True, has_uploads=True)
+
+
 @pytest.mark.parametrize(("seed", "on_disk"), [(3, False), (2, True)])
 def test_the_same_seed_gives_the_same_log(seed: int, on_disk: bool, tmp_path: Path) -> None:
     once, again = simulate(seed, tmp_path, on_disk=on_disk), simulate(seed, tmp_path, on_disk=on_disk)

@@ -71,8 +71,13 @@ ENGAGEMENT = Lifecycle(
 
 #: The callback whose answer says whether an evaluation was done well.
 ON_SUBMITTED = "on_unit_submitted"
+#: The callback whose answer says whether an onboarding was passed.
+VALIDATE_ONBOARDING = "validate_onboarding"
 #: Reasons for which a worker is excluded, by the callback that said so.
-EXCLUSIONS = {"validate_onboarding": "the onboarding was not passed", ON_SUBMITTED: "the screening was not passed"}
+EXCLUSIONS = {
+    VALIDATE_ONBOARDING: "the onboarding was not passed",
+    ON_SUBMITTED: "the screening was not passed",
+}
 
 
 class Evaluation(msgspec.Struct, frozen=True):
