@@ -10,10 +10,10 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-ch
 PYTEST = $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-prolific demo-connect demo-sona demo-postgres test lint coverage matrix docs bench bench-peers desk labels simulate routers uploads pauses notices stale block-races load torture sites datasets hostile powercut mutants proofs damage constraints sbom
+.PHONY: help demo demo-prolific demo-connect demo-sona demo-postgres test lint coverage matrix docs bench bench-peers desk labels simulate routers uploads pauses notices stale block-races load torture sites datasets hostile powercut mutants simulated-mutants mutation-score proofs damage constraints sbom
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/installed ## Run the example with a simulated crowd and prove that the run was legal.
 	$(VENV)/bin/mephisto-es demo
@@ -125,6 +125,12 @@ powercut: $(VENV)/installed-for-tests ## Check STATES=1000 states of each disk a
 
 mutants: $(VENV)/installed-for-tests ## Break each promise on purpose and check that the tests notice.
 	$(VENV)/bin/python -m tests.mutants
+
+simulated-mutants: $(VENV)/installed-for-tests ## Break each promise of the core on purpose and check that N=100 seeds of the simulation notice four of five.
+	$(VENV)/bin/python -m tests.mutants --by-simulation $(N)
+
+mutation-score: $(VENV)/installed-for-tests ## Change lifecycles and decisions in every small way, or MUTATIONS=100 of them, and count what the tests notice.
+	$(VENV)/bin/python -m tests.mutants.score $(if $(MUTATIONS),--some $(MUTATIONS) --seed $${RANDOM:-1})
 
 PROOFS ?= 1000
 proofs: $(VENV)/installed-for-tests ## Prove PROOFS=1000 units to three verifiers, one of them in Go, and try as many forgeries.

@@ -12,6 +12,8 @@ from .postgres import Cluster, shared_cluster
 # No deadline: examples that write files take as long as the machine's other users let them.
 settings.register_profile("short", max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("long", settings.get_profile("short"), max_examples=2000)
+# Always the same few: the tests run once for each mutation.
+settings.register_profile("few", settings.get_profile("short"), max_examples=10, derandomize=True, database=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
 #: Processes of the suite beyond one for each core: half of the time a test waits for a browser, a router or a verb.

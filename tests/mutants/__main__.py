@@ -3,6 +3,7 @@
 python -m tests.mutants                     # all
 python -m tests.mutants NAME NAME           # these
 python -m tests.mutants --some 6 --seed X   # six of them, chosen by X
+python -m tests.mutants --by-simulation 60  # those of the core, by 60 seeds of the simulation alone
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -25,6 +28,13 @@ from .catalogue import ROOT, Mutant, all_mutants
 
 #: Seconds that the tests of one mutant may take. One that makes them hang is noticed.
 PATIENCE_SECONDS = 240.0
+#: Seconds that one seed of the simulation may take on a busy machine.
+SEED_PATIENCE_SECONDS = 30.0
+#: The first seed of the simulations: always the same ones, so that two figures can be compared.
+FIRST_SEED = 1000
+#: Share of the core mutants that the simulation has to notice alone.
+SIMULATION_FLOOR = 0.8
+CORE = "core/"
 #: Where Python finds the package in a copy of the tree.
 PACKAGE_LINK = ".typing"
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+?)(?:\[.*)?(?: - .*)?$", re.MULTILINE)
@@ -48,13 +58,22 @@ def copy_tree(target: Path) -> None:
             shutil.copy2(source, copy, follow_symlinks=False)
 
 
-async def run_tests(tree: Path, tests: list[str]) -> tuple[int | None, str]:
-    """Run tests in a copy of the tree; return pytest's exit code, None if they hang, and their output."""
-    command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider", "-p", "no:randomly"]
+@contextmanager
+def copies(count: int) -> Iterator[list[Path]]:
+    """Give copies of the tree, and remove them."""
+    with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
+        trees = [Path(scratch) / str(number) for number in range(count)]
+        for tree in trees:
+            copy_tree(tree)
+        yield trees
+
+
+async def run(tree: Path, arguments: list[str], patience: float) -> tuple[int | None, str]:
+    """Run a Python module in a copy of the tree; return its exit code, None if it hangs, and its output."""
     environment = {**os.environ, "PYTHONPATH": str(tree / PACKAGE_LINK), "PYTHONDONTWRITEBYTECODE": "1"}
     with tempfile.TemporaryFile() as output:
         process = await trio.lowlevel.open_process(
-            [*command, *tests],
+            [sys.executable, "-m", *arguments],
             cwd=tree,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -64,13 +83,31 @@ async def run_tests(tree: Path, tests: list[str]) -> tuple[int | None, str]:
         )
         code: int | None = None
         try:
-            with trio.move_on_after(PATIENCE_SECONDS):
+            with trio.move_on_after(patience):
                 code = await process.wait()
         finally:
             if code is None:
                 os.killpg(process.pid, 9)
         output.seek(0)
         return code, output.read().decode(errors="replace")
+
+
+async def run_tests(tree: Path, tests: list[str], patience: float = PATIENCE_SECONDS) -> tuple[int | None, str]:
+    """Run tests in a copy of the tree; return pytest's exit code, None if they hang, and their output."""
+    options = ["-q", "--tb=no", "-rfE", "-p", "no:cacheprovider", "-p", "no:randomly"]
+    return await run(tree, ["pytest", *options, *tests], patience)
+
+
+async def by_tests(mutant: Mutant, tree: Path) -> str | None:
+    """Run the tests that a mutant names; return what is wrong, None if all of them noticed."""
+    return verdict(mutant, *await run_tests(tree, list(mutant.tests)))
+
+
+async def by_simulation(tree: Path, seeds: int) -> str | None:
+    """Run simulations in a copy of the tree; return None if one of them does not pass."""
+    arguments = ["tests.simulation", str(seeds), str(FIRST_SEED), "--violations", "1"]
+    code, _ = await run(tree, arguments, seeds * SEED_PATIENCE_SECONDS)
+    return "UNNOTICED" if code == 0 else None
 
 
 def verdict(mutant: Mutant, code: int | None, output: str) -> str | None:
@@ -93,7 +130,8 @@ class Bench:
         faults: what is wrong, by the mutant's name.
     """
 
-    def __init__(self, trees: list[Path]) -> None:
+    def __init__(self, trees: list[Path], judge: Callable[[Mutant, Path], Awaitable[str | None]]) -> None:
+        self._judge = judge
         self.faults: dict[str, str] = {}
         self._sender, self._free = trio.open_memory_channel[Path](len(trees))
         for tree in trees:
@@ -110,7 +148,7 @@ class Bench:
         began = trio.current_time()
         mutant.apply(tree)
         try:
-            fault = verdict(mutant, *await run_tests(tree, list(mutant.tests)))
+            fault = await self._judge(mutant, tree)
         finally:
             shutil.copy2(ROOT / mutant.file, tree / mutant.file)
         if fault is not None:
@@ -120,21 +158,32 @@ class Bench:
 
 
 async def check(mutants: list[Mutant], jobs: int, *, baseline: bool) -> int:
-    """Run mutants; return the exit code."""
-    with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
-        trees = [Path(scratch) / str(number) for number in range(jobs)]
-        for tree in trees:
-            copy_tree(tree)
+    """Run the tests of mutants; return the exit code."""
+    with copies(jobs) as trees:
         if baseline:
             tests = sorted({test for mutant in mutants for test in mutant.tests})
-            code, output = await run_tests(trees[0], tests)
+            code, output = await run_tests(trees[0], tests, PATIENCE_SECONDS * len(mutants))
             if code != ALL_PASSED:
-                click.echo(f"the tests fail without any mutant:\n{output[-4000:]}")
+                click.echo(f"the tests fail without any mutant (exit code {code}):\n{output[-4000:]}")
                 return 2
-        bench = Bench(trees)
+        bench = Bench(trees, by_tests)
         await bench.run_all(mutants)
     click.echo(f"{len(mutants) - len(bench.faults)} of {len(mutants)} mutants were noticed")
     return 1 if bench.faults else 0
+
+
+async def check_simulation(mutants: list[Mutant], jobs: int, seeds: int) -> int:
+    """Run simulations of mutants of the core; return the exit code."""
+    mutants = [mutant for mutant in mutants if mutant.file.startswith(CORE)]
+    with copies(jobs) as trees:
+        if await by_simulation(trees[0], seeds) is None:
+            click.echo("the simulation fails without any mutant")
+            return 2
+        bench = Bench(trees, lambda _, tree: by_simulation(tree, seeds))
+        await bench.run_all(mutants)
+    noticed = len(mutants) - len(bench.faults)
+    click.echo(f"{seeds} seeds noticed {noticed} of {len(mutants)} mutants of the core ({noticed / len(mutants):.0%})")
+    return 0 if noticed >= SIMULATION_FLOOR * len(mutants) else 1
 
 
 def main() -> int:
@@ -142,13 +191,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Break promises on purpose, and check that the tests notice.")
     parser.add_argument("names", nargs="*", help="Mutants; by default all.")
     parser.add_argument("--some", type=int, help="Run this many, chosen by the seed, without checking the tests first.")
+    parser.add_argument("--by-simulation", type=int, metavar="SEEDS", help="Run simulations instead of tests.")
     parser.add_argument("--seed", default="0")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="Mutants at a time.")
     asked = parser.parse_args()
     mutants = [mutant for mutant in all_mutants() if not asked.names or mutant.name in asked.names]
     if asked.some is not None:
         mutants = Random(asked.seed).sample(mutants, min(asked.some, len(mutants)))
-    return trio.run(partial(check, mutants, min(asked.jobs, len(mutants)), baseline=asked.some is None))
+    jobs = min(asked.jobs, len(mutants))
+    if asked.by_simulation is not None:
+        return trio.run(check_simulation, mutants, jobs, asked.by_simulation)
+    return trio.run(partial(check, mutants, jobs, baseline=asked.some is None))
 
 
 if __name__ == "__main__":

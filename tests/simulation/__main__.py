@@ -24,7 +24,7 @@ from .simulate import ViolationError, simulate
 
 #: Fresh seeds are taken below this.
 SEEDS = 2**48
-#: Violations after which there is no point in going on.
+#: Violations after which there is no point in continuing, unless given.
 VIOLATIONS_LIMIT = 10
 REPORT_EVERY = 1000
 
@@ -50,6 +50,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation")
     parser.add_argument("count", nargs="?", type=int, default=100)
     parser.add_argument("first", nargs="?", type=int, help="the first seed; a fresh one unless given")
+    parser.add_argument("--violations", type=int, default=VIOLATIONS_LIMIT, help="stop after so many")
     given = parser.parse_args()
     set_mephisto_log_level(level="critical")
     first = SystemRandom().randrange(SEEDS) if given.first is None else given.first
@@ -64,7 +65,7 @@ def main() -> int:
             except ViolationError as violation:
                 violations += 1
                 click.echo(f"VIOLATION {violation}")
-                if violations >= VIOLATIONS_LIMIT:
+                if violations >= given.violations:
                     break
             else:
                 events, lives, faults = events + simulated.head.seq, lives + simulated.lives, faults + simulated.faults
