@@ -15,6 +15,7 @@ from mephisto_es.core.commands.agent import (
     RecordObservation,
     RecordOnboardingObservation,
     RecordOnboardingUpdate,
+    ReleaseWork,
     ReturnUnit,
     SubmitMetadata,
     SubmitUnit,
@@ -36,13 +37,14 @@ from mephisto_es.events.agent import (
     AgentObserved,
     AgentPartnerLeft,
     AgentReturned,
+    AgentStarted,
     AgentSubmitted,
     AgentSubmittedAgain,
     AgentTimedOut,
     AgentUpdateReceived,
     FileLoss,
 )
-from mephisto_es.events.base import FileRef
+from mephisto_es.events.base import Event, FileRef
 from mephisto_es.events.engagement import AllWorkEnded, WorkEnded
 from mephisto_es.events.onboarding import OnboardingObserved, OnboardingTimedOut, OnboardingUpdateReceived
 from mephisto_es.events.unit import UnitCompleted, UnitExpired, UnitReleased
@@ -120,6 +122,63 @@ def test_a_group_that_waits_goes_on_waiting_for_another(run: SmallRun) -> None:
     run.assign(1, agent=1, concurrent=True)
     run.execute(EndAgent(task_run=RUN, agent=AGENT, departure=GONE, concurrent=True))
     assert unit_status(run, 10) is UnitStatus.LAUNCHED
+
+
+def release(run: SmallRun, *agents: int, concurrent: bool) -> list[Event]:
+    return run.execute(
+        ReleaseWork(
+            task_run=RUN,
+            agents=tuple(ids.AgentId(agent) for agent in agents),
+            reason="the code failed",
+            concurrent=concurrent,
+        )
+    )
+
+
+def test_work_whose_code_failed_is_offered_again_also_to_its_worker(run: SmallRun) -> None:
+    run.offer(1)
+    run.assign(1, agent=1)
+    expired, released, ended = release(run, 1, concurrent=False)
+    assert expired == AgentExpired(reason="the code failed", may_retry=True)
+    assert released == UnitReleased(agent=AGENT, reason="the code failed")
+    assert ended == AllWorkEnded(agent=AGENT, outcome="expired", may_retry=ids.AssignmentId(1))
+    assert release(run, 1, concurrent=False) == []
+    assert [type(event) for event in run.assign(1, agent=2)][-1] is AgentStarted
+
+
+def test_a_whole_group_whose_code_failed_is_offered_again(run: SmallRun) -> None:
+    run.offer(1, units=2)
+    run.assign(1, agent=1, concurrent=True)
+    run.assign(2, agent=2, concurrent=True)
+    events = release(run, 1, 2, concurrent=True)
+    assert [type(event) for event in events] == [AgentExpired, UnitReleased, AllWorkEnded] * 2
+    assert unit_status(run, 10) is unit_status(run, 11) is UnitStatus.LAUNCHED
+
+
+def test_a_part_of_a_group_whose_code_failed_is_not_offered_again(run: SmallRun) -> None:
+    run.offer(1, units=2)
+    run.assign(1, agent=1, concurrent=True)
+    run.assign(2, agent=2, concurrent=True)
+    events = release(run, 1, concurrent=True)
+    assert [type(event) for event in events] == [AgentExpired, UnitExpired, AllWorkEnded, AgentPartnerLeft]
+
+
+def test_partners_of_a_group_that_waits_are_not_told(run: SmallRun) -> None:
+    run.offer(1, units=3)
+    run.assign(1, agent=1, concurrent=True)
+    run.assign(2, agent=2, concurrent=True)
+    events = run.execute(EndAgent(task_run=RUN, agent=AGENT, departure=GONE, concurrent=True))
+    assert [type(event) for event in events] == [AgentTimedOut, UnitReleased, AllWorkEnded]
+    assert agent_status(run, 2) is AgentStatus.WAITING
+
+
+def test_those_who_work_apart_on_an_assignment_are_no_partners(run: SmallRun) -> None:
+    run.offer(1, units=2)
+    run.assign(1, agent=1)
+    run.assign(2, agent=2)
+    events = run.execute(EndAgent(task_run=RUN, agent=AGENT, departure=GONE, concurrent=False))
+    assert [type(event) for event in events] == [AgentTimedOut, UnitReleased, AllWorkEnded]
+    assert agent_status(run, 2) is AgentStatus.IN_TASK
 
 
 def test_partners_of_a_group_that_has_started_are_told_and_may_submit(run: SmallRun) -> None:
@@ -254,11 +313,16 @@ def test_questions_to_models_count_against_the_budget_in_whole_cents(run: SmallR
     assert only(run.execute(question), AgentModelAsked).limit_cents == 2
     assert run.state.agents[streams.agent(RUN, AGENT)].model_questions == 1
     # Whole cents of all replies together, rounded up: 0.6, 1.2 and 1.2 cents.
-    cents = [
-        only(run.execute(model_reply(number, micros)), AgentModelReplied).cost_cents
+    replies = [
+        only(run.execute(model_reply(number, micros)), AgentModelReplied)
         for number, micros in enumerate((6_000, 6_000, 0), start=1)
     ]
-    assert cents == [1, 1, 0]
+    assert [reply.cost_cents for reply in replies] == [1, 1, 0]
+    assert [reply.cost_micros for reply in replies] == [6_000, 6_000, 0]
+    assert [reply.number for reply in replies] == [1, 2, 3]
+    assert {(reply.model, reply.input_tokens, reply.output_tokens, reply.latency_ms) for reply in replies} == {
+        ("m", 3, 4, 5)
+    }
     assert budget.left_cents == 0
     with pytest.raises(CommandRefusedError, match=r"a reply of m may cost 1 cents, .* has 0 left"):
         run.execute(RecordModelQuestion(task_run=RUN, agent=AGENT, number=4, model="m", request=DATA, limit_cents=1))

@@ -92,6 +92,11 @@ def test_a_question_has_a_name(judged: SmallRun, question: str) -> None:
         label(judged, question=question)
 
 
+@pytest.mark.parametrize("question", ["q", "q" * MAX_QUESTION])
+def test_the_name_of_a_question_may_be_short_or_long(judged: SmallRun, question: str) -> None:
+    assert only(label(judged, question=question), AssignmentLabelled).question == question
+
+
 def test_what_was_looked_at_is_submitted_work_on_the_item(judged: SmallRun) -> None:
     with pytest.raises(CommandRefusedError, match="nobody has submitted anything that could be looked at"):
         label(judged, units=())

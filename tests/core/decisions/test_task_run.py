@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from mephisto_es.core.commands.agent import EndAgent
+from mephisto_es.core.commands.agent import AgentDeparture, EndAgent
 from mephisto_es.core.commands.task_run import (
     AssignmentPlan,
     CompleteRun,
@@ -28,7 +28,7 @@ from mephisto_es.core.decisions.launch_work import original_of, wants_repeat
 from mephisto_es.core.decisions.task_run import admission_problem, resume_advice
 from mephisto_es.core.errors import CommandRefusedError, IllegalStepError, RunExistsError, UnknownEntityError
 from mephisto_es.events import ids, streams
-from mephisto_es.events.agent import AgentTimedOut
+from mephisto_es.events.agent import AgentDisconnected, AgentExpired, AgentReturned, AgentTimedOut
 from mephisto_es.events.assignment import AssignmentCreated
 from mephisto_es.events.records import (
     ProjectCreated,
@@ -254,6 +254,25 @@ def test_an_assignment_that_a_worker_left_is_repeated_as_often_as_allowed(run: S
     assert run.execute(repeat(3, again=5, max_repeats=1)) == []
     assert run.execute(repeat(3, again=5, max_repeats=2))
     assert original_of(run.state, RUN, ids.AssignmentId(5)).assignment == FIRST
+
+
+@pytest.mark.parametrize(
+    ("departure", "is_repeated"),
+    [
+        (AgentTimedOut(reason="gone"), True),
+        (AgentReturned(reason="gone"), True),
+        (AgentDisconnected(reason="gone"), True),
+        (AgentExpired(reason="taken away"), False),
+    ],
+)
+def test_an_assignment_is_repeated_for_those_whose_partner_left_by_itself(
+    run: SmallRun, departure: AgentDeparture, is_repeated: bool
+) -> None:
+    run.offer(1, units=2)
+    run.assign(1, agent=1, concurrent=True)
+    run.assign(2, agent=2, concurrent=True)
+    run.execute(EndAgent(task_run=RUN, agent=ids.AgentId(1), departure=departure, concurrent=True))
+    assert wants_repeat(run.state, RUN, FIRST, max_repeats=1) is is_repeated
 
 
 def test_an_assignment_for_one_worker_is_not_repeated(run: SmallRun) -> None:

@@ -96,8 +96,9 @@ def _has_only_an_effect(statement: NodeOrLeaf) -> bool:
     if statement.get_first_leaf() == "assert_never":
         return False
     if statement.type == "expr_stmt" and isinstance(statement, BaseNode):
-        return statement.children[1].type == "operator" and statement.children[1] != "="
-    return statement.type in {"raise_stmt", "atom_expr", "power", "yield_expr"}
+        sign = statement.children[1]
+        return bool(sign.type == "operator" and sign != "=")
+    return str(statement.type) in {"raise_stmt", "atom_expr", "power", "yield_expr"}
 
 
 def _without(node: BaseNode, child: NodeOrLeaf, *, keeps_comma: bool) -> BaseNode:

@@ -6,6 +6,7 @@ import ast
 
 import pytest
 from cosmic_ray.mutating import mutate_code
+from cosmic_ray.operators.operator import Operator
 
 from .mutations import Mutation, all_equivalents, files, mutations_of
 from .operators import RemoveElement, RemoveKeywordArgument, RemoveStatement
@@ -16,7 +17,7 @@ SAMPLE = "core/decisions/admission_rules.py"
 
 
 @pytest.mark.parametrize("operator", OWN_OPERATORS, ids=lambda operator: operator.__name__)
-def test_an_operator_does_what_its_examples_say(operator: type) -> None:
+def test_an_operator_does_what_its_examples_say(operator: type[Operator]) -> None:
     for example in operator.examples():
         mutated = mutate_code(example.pre_mutation_code, operator(), example.occurrence)
         assert mutated == example.post_mutation_code
