@@ -22,6 +22,7 @@ from mephisto_es.adapters.crowd.crowd import Crowd
 from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.sqlite.reader import LogReader
 from mephisto_es.core.payloads import RUNS_FOLDER
+from mephisto_es.core.signal import Signal
 from mephisto_es.events.resource import ResourceAcquired
 from mephisto_es.projections.audit.report import ReplayReport
 from mephisto_es.projections.mephisto_db.reader import MephistoDB
@@ -48,6 +49,50 @@ def some_sentences(folder: Path, count: int) -> str:
     return f"mephisto.blueprint.data_csv={path}"
 
 
+class Gate:
+    """Holds the submissions of a crowd back, so that the test decides how far the work has got, and not the machine."""
+
+    def __init__(self) -> None:
+        self._waiting = self._allowed = self._submitted = 0
+        self._is_open = False
+        self._changed = Signal()
+
+    async def pass_one(self) -> None:
+        """Wait until one more submission may be sent."""
+        self._waiting += 1
+        self._changed.notify()
+        try:
+            await self._until(lambda: self._is_open or self._allowed > 0)
+        finally:
+            self._waiting -= 1
+        self._allowed -= 1
+
+    def count(self) -> None:
+        """Count an acknowledged submission."""
+        self._submitted += 1
+        self._changed.notify()
+
+    async def queue(self, people: int) -> None:
+        """Wait until so many people want to submit something."""
+        await self._until(lambda: self._waiting >= people)
+
+    async def submit(self, so_many: int) -> None:
+        """Let so many more be submitted, and wait until they are acknowledged."""
+        goal = self._submitted + so_many
+        self._allowed += so_many
+        self._changed.notify()
+        await self._until(lambda: self._submitted >= goal)
+
+    def open(self) -> None:
+        """Let everything be submitted from now on."""
+        self._is_open = True
+        self._changed.notify()
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        while not holds():
+            await self._changed.wait()
+
+
 @dataclass
 class OperatorProcess:
     """A process with an operator in it, whose workers can come."""
@@ -55,10 +100,18 @@ class OperatorProcess:
     process: trio.Process
     url: str
 
-    def crowd(self, on_submitted: Callable[[], None] = lambda: None) -> Crowd:
+    def crowd(self, gate: Gate | None = None) -> Crowd:
         """Five people, two of whom give a sentence back. They do not leave: whoever lets them run cancels them."""
         bots = draw_bots(Random(1), 5, rating, returning=2, disconnecting=0, think_seconds=0.05)
-        return Crowd(self.url, bots, patience_seconds=GIVE_UP_SECONDS, on_submitted=on_submitted)
+        if gate is None:
+            return Crowd(self.url, bots, patience_seconds=GIVE_UP_SECONDS)
+        return Crowd(
+            self.url,
+            bots,
+            patience_seconds=GIVE_UP_SECONDS,
+            before_submission=gate.pass_one,
+            on_submitted=gate.count,
+        )
 
     async def work_to_the_end(self) -> Crowd:
         """Let a crowd work until the process has ended well; return the crowd."""

@@ -21,6 +21,7 @@ from .processes import (
     COMMAND,
     GIVE_UP_SECONDS,
     SCRIPT,
+    Gate,
     is_running,
     launched,
     no_router_is_left,
@@ -76,17 +77,10 @@ async def test_a_run_goes_on_whatever_workers_send(tmp_path: Path) -> None:
 async def test_a_killed_operator_leaves_a_legal_log(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     async with launched(data_dir) as script:
-        enough = trio.Event()
-        submitted: list[None] = []
-
-        def count() -> None:
-            submitted.append(None)
-            if len(submitted) == 15:
-                enough.set()
-
+        gate = Gate()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(script.crowd(on_submitted=count).run)
-            await enough.wait()
+            nursery.start_soon(script.crowd(gate).run)
+            await gate.submit(15)
             script.process.kill()
             await script.process.wait()
             nursery.cancel_scope.cancel()

@@ -26,7 +26,16 @@ from mephisto_es.adapters.crowd.outcome_check import check_outcome
 from mephisto_es.adapters.crowd.sentence_rating import configuration, sentences
 from mephisto_es.projections.mephisto_db.reader import MephistoDB
 
-from .processes import GIVE_UP_SECONDS, OperatorProcess, launched, no_router_is_left, rating, resumed, some_sentences
+from .processes import (
+    GIVE_UP_SECONDS,
+    Gate,
+    OperatorProcess,
+    launched,
+    no_router_is_left,
+    rating,
+    resumed,
+    some_sentences,
+)
 from .test_resume import refused
 
 __all__ = ["no_router_is_left"]
@@ -34,6 +43,7 @@ __all__ = ["no_router_is_left"]
 pytestmark = pytest.mark.usefixtures("no_router_is_left")
 
 UNITS = 12
+CROWD = 4
 TASK = "sentence-rating"
 LOG_FILES = (DATABASE_FILE, f"{DATABASE_FILE}-wal", f"{DATABASE_FILE}-shm")
 
@@ -42,27 +52,20 @@ class People:
     """A crowd that goes on whatever becomes of the operator, and does not leave."""
 
     def __init__(self, url: str) -> None:
-        bots = draw_bots(Random(2), 4, self.rate, returning=0, disconnecting=0, think_seconds=0.2)
+        bots = draw_bots(Random(2), CROWD, self.rate, returning=0, disconnecting=0, think_seconds=0.2)
+        self.gate = Gate()
         self.crowd = Crowd(
-            url, bots, on_submitted=self._count, patience_seconds=GIVE_UP_SECONDS, retry_seconds=GIVE_UP_SECONDS
+            url,
+            bots,
+            before_submission=self.gate.pass_one,
+            on_submitted=self.gate.count,
+            patience_seconds=GIVE_UP_SECONDS,
+            retry_seconds=GIVE_UP_SECONDS,
         )
-        self._submitted = 0
-        self._more = trio.Event()
 
     @staticmethod
     def rate(data: object, rng: Random) -> object:
         return {"rating": rating(data, rng), "comment": f"{rng.getrandbits(64):x}"}
-
-    def _count(self) -> None:
-        self._submitted += 1
-        self._more.set()
-        self._more = trio.Event()
-
-    async def submit(self, so_many: int) -> None:
-        """Wait until so many more submissions were acknowledged."""
-        goal = self._submitted + so_many
-        while self._submitted < goal:
-            await self._more.wait()
 
     async def check(self, data_dir: Path) -> None:
         """All is done once, and all that was promised is there."""
@@ -92,13 +95,15 @@ async def stopped(script: OperatorProcess, capfd: pytest.CaptureFixture[str]) ->
 async def test_an_operator_that_is_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     async with launched(data_dir, some_sentences(tmp_path, UNITS)) as script, people_at(script) as people:
-        await people.submit(2)
+        await people.gate.submit(2)
+        await people.gate.queue(CROWD)
         script.process.send_signal(signal.SIGSTOP)
-        await people.submit(2)  # to the router, which knows nothing of it
+        await people.gate.submit(2)  # to the router, which knows nothing of it
         # Nobody takes its place: it may wake up at any moment.
         code, said = refused(data_dir, "1")
         assert (code, f"is being written by process {script.process.pid}" in said) == (2, True)
         script.process.send_signal(signal.SIGCONT)
+        people.gate.open()
         assert await script.process.wait() == 0
     await people.check(data_dir)
 
@@ -114,7 +119,8 @@ async def test_a_unit_that_was_given_to_nobody_is_offered_again(tmp_path: Path) 
             answer = await page.post("/request_agent", json={"provider_data": who, "client_timestamp": time.time()})
         assert answer.json()["data"]["agent_id"] is None
         script.process.send_signal(signal.SIGCONT)
-        async with people_at(script):
+        async with people_at(script) as people:
+            people.gate.open()
             assert await script.process.wait() == 0
     with MephistoDB(data_dir / DATABASE_FILE) as db:
         # Nor did the crowd get an agent, where the operator needed longer than the deadline again.
@@ -129,9 +135,10 @@ async def test_a_database_that_is_taken_away_stops_the_operator(
     data_dir, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
     elsewhere.mkdir()
     async with launched(data_dir, some_sentences(tmp_path, UNITS)) as script, people_at(script) as people:
-        await people.submit(3)
+        await people.gate.submit(3)
         for name in LOG_FILES:
             (data_dir / name).rename(elsewhere / name)
+        people.gate.open()
         assert "was removed or replaced while it was being written; put it back" in await stopped(script, capfd)
         for file in elsewhere.iterdir():
             file.rename(data_dir / file.name)
@@ -143,8 +150,9 @@ async def test_a_database_that_is_taken_away_stops_the_operator(
 async def test_a_log_whose_end_is_cut_off_stops_the_operator(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     data_dir = tmp_path / "data"
     async with launched(data_dir, some_sentences(tmp_path, UNITS)) as script, people_at(script) as people:
-        await people.submit(2)
+        await people.gate.submit(2)
         os.truncate(data_dir / f"{DATABASE_FILE}-wal", 0)
+        people.gate.open()
         # It says so before it writes more, or when it has to read what is gone.
         assert "mephisto-es verify" in await stopped(script, capfd)
 
@@ -152,9 +160,10 @@ async def test_a_log_whose_end_is_cut_off_stops_the_operator(tmp_path: Path, cap
 async def test_a_full_disk_stops_the_operator(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     data_dir = tmp_path / "data"
     async with launched(data_dir, some_sentences(tmp_path, UNITS)) as script, people_at(script) as people:
-        await people.submit(3)
+        await people.gate.submit(3)
         size = sum((data_dir / name).stat().st_size for name in LOG_FILES)
         resource.prlimit(script.process.pid, resource.RLIMIT_FSIZE, (size // 3, resource.RLIM_INFINITY))
+        people.gate.open()
         assert str(data_dir / DATABASE_FILE) in await stopped(script, capfd)
         async with resumed(data_dir) as operator:
             assert await operator.process.wait() == 0
@@ -216,8 +225,9 @@ async def test_a_network_that_goes_silent_is_noticed_and_nothing_is_lost(
                 run = await operator.launch_task_run_or_die(configuration("python").mephisto, sentences(UNITS))
                 people = People(operator.get_running_task_runs()[run].url)
                 nursery.start_soon(people.crowd.run)
-                await people.submit(2)
+                await people.gate.submit(2)
                 wire.cut()
+                people.gate.open()
                 await operator.wait_for_runs_then_shutdown(log_rate=None)
             nursery.cancel_scope.cancel()
     assert wire.connections > 1

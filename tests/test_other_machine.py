@@ -16,6 +16,7 @@ from mephisto_es.adapters.composition.log_choice import LEASE_VARIABLE, LOG_VARI
 from .postgres import Cluster
 from .processes import (
     COMMAND,
+    Gate,
     launched,
     no_router_is_left,
     report_of,
@@ -36,11 +37,10 @@ async def test_another_machine_continues_with_nothing_but_the_log(
     monkeypatch.setenv(LEASE_VARIABLE, "1")
     lost, other = tmp_path / "lost", tmp_path / "other"
     async with launched(lost, some_sentences(tmp_path, 6)) as script:
-        done = trio.Event()
-        crowd = script.crowd(on_submitted=done.set)
+        gate = Gate()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(crowd.run)
-            await done.wait()
+            nursery.start_soon(script.crowd(gate).run)
+            await gate.submit(1)
             await script.kill()
             nursery.cancel_scope.cancel()
         for pid in routers_of(lost):

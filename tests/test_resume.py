@@ -15,6 +15,7 @@ from mephisto_es.adapters.crowd.crowd import Crowd
 
 from .processes import (
     COMMAND,
+    Gate,
     OperatorProcess,
     end_routers,
     launched,
@@ -35,21 +36,16 @@ class Job:
         self.data_dir = data_dir
         self.sentences = sentences
         self.crowd: Crowd | None = None
-        self._half = trio.Event()
-        self._submitted = 0
-
-    def count(self) -> None:
-        self._submitted += 1
-        if self._submitted == UNITS // 2:
-            self._half.set()
+        self._gate = Gate()
 
     async def begin(self, nursery: trio.Nursery) -> str:
         """Launch it, and kill the operator when half is done; returns the URL."""
         async with launched(self.data_dir, self.sentences) as script:
-            self.crowd = script.crowd(self.count)
+            self.crowd = script.crowd(self._gate)
             nursery.start_soon(self.crowd.run)
-            await self._half.wait()
+            await self._gate.submit(UNITS // 2)
             await script.kill()
+            self._gate.open()
             return script.url
 
     async def end(self, operator: OperatorProcess, nursery: trio.Nursery) -> None:

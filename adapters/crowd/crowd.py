@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import httpx
 import trio
@@ -28,6 +28,7 @@ class Crowd:
         bots: Sequence[Bot],
         *,
         now: Callable[[], float] = time.time,
+        before_submission: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
         on_submitted: Callable[[], None] = lambda: None,
         patience_seconds: float = PATIENCE_SECONDS,
         retry_seconds: float = RETRY_LIMIT_SECONDS,
@@ -38,6 +39,7 @@ class Crowd:
             url: the address of the run's server (`LiveTaskRun.url`); the crowd knows nothing else about the run.
             bots: the workers.
             now: returns seconds since the epoch, by the workers' clocks.
+            before_submission: awaited before each submission, which it may hold back.
             on_submitted: called after each acknowledged submission.
             patience_seconds: a worker leaves after this long without work.
             retry_seconds: the time during which a request that fails temporarily is retried.
@@ -45,6 +47,7 @@ class Crowd:
         self._url = url
         self._bots = bots
         self._now = now
+        self._before_submission = before_submission
         self._patience_seconds = patience_seconds
         self._retry_seconds = retry_seconds
         self._counters = CrowdCounters(on_submitted)
@@ -70,5 +73,7 @@ class Crowd:
         async with httpx.AsyncClient(
             base_url=self._url, verify=trusted, timeout=REQUEST_TIMEOUT_SECONDS, trust_env=False
         ) as client:
-            worker = SimulatedWorker(bot, client, self._now, self._counters, self._retry_seconds)
+            worker = SimulatedWorker(
+                bot, client, self._now, self._counters, self._retry_seconds, self._before_submission
+            )
             await worker.work_until_idle(self._patience_seconds)

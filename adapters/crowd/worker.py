@@ -49,6 +49,7 @@ class SimulatedWorker:
         now: returns seconds since the epoch, by the worker's clock.
         counters: the crowd's counters.
         retry_seconds: the time during which a request that fails temporarily is retried.
+        before_submission: awaited before each submission.
     """
 
     def __init__(
@@ -58,12 +59,14 @@ class SimulatedWorker:
         now: Callable[[], float],
         counters: CrowdCounters,
         retry_seconds: float,
+        before_submission: Callable[[], Awaitable[None]],
     ) -> None:
         self._bot = bot
         self._client = client
         self._now = now
         self._counters = counters
         self._retry_seconds = retry_seconds
+        self._before_submission = before_submission
         self._chance = Random(bot.seed)
         #: The number of units the worker has had.
         self._units = 0
@@ -130,6 +133,7 @@ class SimulatedWorker:
             await self._reload(page, agent)
         work = await self._work(page, answer)
         if work is not None:
+            await self._before_submission()
             await self._submit(page, agent, work)
             return _Outcome.WORKED
         if not self._bot.chat_messages:

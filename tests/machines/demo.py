@@ -34,7 +34,7 @@ from mephisto_es.events.worker import WorkerBlocked
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ..postgres import Cluster, server_programs
-from ..processes import COMMAND, OperatorProcess, operator_process, rating, script_command, some_sentences
+from ..processes import COMMAND, Gate, OperatorProcess, operator_process, rating, script_command, some_sentences
 
 LEASE_SECONDS = 3
 #: A name of a worker who comes to both runs.
@@ -127,24 +127,26 @@ class Machines:
                 os.kill(process.pid, signal.SIGKILL)
 
 
-def people(process: OperatorProcess, names: list[str], first: trio.Event) -> Crowd:
+def people(process: OperatorProcess, names: list[str], gate: Gate) -> Crowd:
     bots = [Bot(name=name, answer=rating, think_seconds=0.2, seed=number) for number, name in enumerate(names)]
-    return Crowd(process.url, bots, patience_seconds=600, on_submitted=first.set)
+    return Crowd(process.url, bots, patience_seconds=600, before_submission=gate.pass_one, on_submitted=gate.count)
 
 
 async def work_a_little(process: OperatorProcess, names: list[str]) -> None:
     """Let people work until the first of them has submitted something; then they close their browsers."""
-    first = trio.Event()
+    gate = Gate()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(people(process, names, first).run)
-        await first.wait()
+        nursery.start_soon(people(process, names, gate).run)
+        await gate.submit(1)
         nursery.cancel_scope.cancel()
 
 
 async def work_until_end(process: OperatorProcess, names: list[str]) -> None:
     """Let people work until the process has ended its run."""
+    gate = Gate()
+    gate.open()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(people(process, names, trio.Event()).run)
+        nursery.start_soon(people(process, names, gate).run)
         code = await process.process.wait()
         nursery.cancel_scope.cancel()
     check(code == 0, "all work of the run is done, and its operator has ended with exit code 0")

@@ -39,7 +39,7 @@ from mephisto_es.events.worker import WorkerBlocked
 from mephisto_es.projections.mephisto_db.reader import MephistoDB
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ...processes import COMMAND, OperatorProcess, end_routers, launched, resumed, some_sentences, status_of_run
+from ...processes import COMMAND, Gate, OperatorProcess, end_routers, launched, resumed, some_sentences, status_of_run
 
 UNITS = 40
 
@@ -66,18 +66,10 @@ def completed(data_dir: Path) -> list[AgentId]:
 
 async def some_work(script: OperatorProcess, data_dir: Path, count: int) -> list[AgentId]:
     """Let a crowd submit some work, and leave."""
-    enough = trio.Event()
-    submitted = 0
-
-    def on_submitted() -> None:
-        nonlocal submitted
-        submitted += 1
-        if submitted == count:
-            enough.set()
-
+    gate = Gate()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(script.crowd(on_submitted).run)
-        await enough.wait()
+        nursery.start_soon(script.crowd(gate).run)
+        await gate.submit(count)
         nursery.cancel_scope.cancel()
     # The router has answered the worker; the operator may still have to write it.
     while len(agents := completed(data_dir)) < count:  # noqa: ASYNC110 - another process writes the log

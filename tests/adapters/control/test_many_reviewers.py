@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +24,7 @@ from mephisto_es.events.ids import AgentId
 from mephisto_es.events.payment import PaymentOwed
 from mephisto_es.projections.mephisto_db.reader import MephistoDB
 
-from ...processes import end_routers, launched, rating, report_of, resumed, some_sentences
+from ...processes import GIVE_UP_SECONDS, Gate, end_routers, launched, rating, report_of, resumed, some_sentences
 
 REVIEWERS = 16
 UNITS = 16
@@ -80,18 +79,27 @@ class Reviews:
 
 
 async def test_every_verdict_is_recorded_once_in_the_name_of_its_author(tmp_path: Path, data_dir: Path) -> None:
-    database = data_dir / DATABASE_FILE
+    database, gate = data_dir / DATABASE_FILE, Gate()
     async with trio.open_nursery() as crowds:
         async with trio.open_nursery() as reviewers:
             async with launched(data_dir, some_sentences(tmp_path, UNITS)) as script:
                 reviews = Reviews(database)
                 bots = draw_bots(Random(3), 8, rating, returning=0, disconnecting=0, think_seconds=0.3)
-                crowd = Crowd(script.url, bots, now=time.time, patience_seconds=120, retry_seconds=120)
+                crowd = Crowd(
+                    script.url,
+                    bots,
+                    before_submission=gate.pass_one,
+                    on_submitted=gate.count,
+                    patience_seconds=GIVE_UP_SECONDS,
+                    retry_seconds=GIVE_UP_SECONDS,
+                )
                 crowds.start_soon(crowd.run)
+                crowds.start_soon(gate.submit, UNITS - 1)  # the run is not over before its operator is killed
                 for number in range(REVIEWERS):
                     reviewers.start_soon(reviews.review, number)
                 await reviews.half.wait()
                 await script.kill()
+            gate.open()
             async with resumed(data_dir) as operator:
                 assert await operator.process.wait() == 0
         crowds.cancel_scope.cancel()
