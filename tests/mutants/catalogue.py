@@ -35,6 +35,8 @@ class Mutant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     after: str
     #: The tests that must notice, as pytest names them, without parameters.
     tests: tuple[str, ...]
+    #: Why no simulation can notice a mutant of the core; empty: one should.
+    unsimulated: str = ""
 
     def apply(self, root: Path) -> None:
         """Change the file in a copy of the tree.

@@ -29,6 +29,7 @@ def test_a_mutant_can_be_applied_and_its_tests_exist(mutant: Mutant) -> None:
     assert mutant.before != mutant.after
     assert mutant.promise.endswith(".")
     assert mutant.tests
+    assert not mutant.unsimulated or mutant.unsimulated.endswith(".")
     for test in mutant.tests:
         path, _, name = test.partition("::")
         assert name.rpartition("::")[2] in names_in(ROOT / path), test

@@ -52,6 +52,7 @@ StoredLog = MemoryLog | LogReader
 INVARIANTS = (
     "every prefix of the log is legal: chain, versions, steps of lifecycles, times that never fall",
     "no unit ever has two live agents",
+    "each event keeps the rules of work and pay, and is in a chain that covers position, writer and event",
     "everything that was acknowledged is in the log that a power cut leaves",
     "the view that was kept equals the view built anew, and the operator's state the fold of the log",
     "every submission that was acknowledged is in the log exactly once, and no other is",

@@ -35,6 +35,7 @@ from .invariants import check_ledger, check_log, check_pages, check_uploads, che
 from .job import ENVIRONMENT, Environment, JobPlan, config, shared_state
 from .money import check_money, check_requests
 from .requester import PAUSE_REASON, Office, Requester, Requests
+from .rules import check_rules
 from .scheduling import SpinGuard, deterministic, nothing_installed
 from .site import SITE, Site
 from .storage import FileStorage
@@ -184,6 +185,7 @@ class Simulation:
             check_uploads(log, self.environment.all_routers, self._folder / RUNS_FOLDER, forgotten)
             if self._requester is not None:
                 check_money(log, self.site)
+            check_rules(log)
 
     def outcome(self) -> Simulated:
         """Return the result."""

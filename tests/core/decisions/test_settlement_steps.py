@@ -8,9 +8,11 @@ import pytest
 
 from mephisto_es.core.decisions.settlement import (
     BONUS_LAG_SECONDS,
+    FINAL_STEPS,
     HOUR_SECONDS,
     LIST_LAG_SECONDS,
     SAFE_TOKEN_SECONDS,
+    SENDING_STEPS,
     SETTLEMENTS,
     Attempts,
     ByHand,
@@ -150,6 +152,12 @@ def test_a_token_is_repeated_as_long_as_the_site_remembers_it() -> None:
     old = Attempts(answer=Answer.UNKNOWN, sent_at=SENT_AT)
     assert next_step(rule, old, SENT_AT) is NextStep.SEND_SAME_TOKEN
     assert next_step(rule, Attempts(answer=Answer.UNKNOWN), SENT_AT) is NextStep.LEAVE_IN_DOUBT
+
+
+def test_a_step_sends_ends_or_waits() -> None:
+    assert {NextStep.SEND, NextStep.SEND_SAME_TOKEN, NextStep.SEND_NEW_TOKEN} == SENDING_STEPS
+    assert set(NextStep) - SENDING_STEPS - FINAL_STEPS == {NextStep.LOOK, NextStep.WAIT}
+    assert not SENDING_STEPS & FINAL_STEPS
 
 
 def test_what_is_recorded_before_a_request_assumes_that_nothing_follows() -> None:

@@ -18,7 +18,7 @@ from mephisto_es.events.agent import (
     AgentSubmitted,
     AgentSubmittedLate,
 )
-from mephisto_es.events.base import Event
+from mephisto_es.events.base import Event, PayloadRef
 from mephisto_es.events.engagement import (
     AllWorkEnded,
     ConsentWithdrawn,
@@ -31,6 +31,7 @@ from mephisto_es.events.unit import UnitAssigned, UnitCompleted
 
 from .conftest import DATA, RUN, SmallRun, only
 
+STUDY = PayloadRef("1" * 64, 3)
 TAKEN = AgentSubmitted(submission=DATA, problems=(WITHOUT_ANSWERS,), from_site=True)
 
 
@@ -44,6 +45,7 @@ def take_in(
             applicant=applicant,
             agent=ids.AgentId(agent),
             handle=DATA if place else None,
+            study=STUDY if place else None,
             submission=DATA,
         )
     )
@@ -55,6 +57,7 @@ def test_a_stranger_gets_a_unit_that_is_complete(run: SmallRun) -> None:
     kinds = [WorkerArrived, PlaceTaken, UnitAssigned, AgentAccepted, WorkStarted, AgentStarted, AgentSubmitted]
     assert [type(event) for event in events] == [*kinds, UnitCompleted, AllWorkEnded]
     assert only(events, AgentSubmitted) == TAKEN
+    assert only(events, PlaceTaken) == PlaceTaken(registration="registration 1", handle=DATA, study=STUDY)
     agent = run.state.agents[streams.agent(RUN, ids.AgentId(1))]
     assert (agent.status, agent.is_taken_in) == (AgentStatus.COMPLETED, True)
     assert run.state.units[streams.unit(RUN, ids.UnitId(10))].status is UnitStatus.COMPLETED

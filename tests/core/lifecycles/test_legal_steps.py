@@ -1,4 +1,4 @@
-"""The steps of all lifecycles, and the fields that each of them changes, are those of `legal_steps.txt`.
+"""The steps of all lifecycles, the fields that each changes, and the groups of statuses: those of `legal_steps.txt`.
 
 A log that has a step must stay legal in later releases, so a line is added to the file and none is removed.
 `python -m tests.core.lifecycles.test_legal_steps` writes it.
@@ -6,6 +6,7 @@ A log that has a step must stay legal in later releases, so a line is added to t
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
@@ -81,9 +82,21 @@ def legal_steps() -> Iterator[str]:
                 yield f"{step} ({changes(kind, source, row.event)})"
 
 
+def status_groups() -> Iterator[str]:
+    """The named groups of statuses, one a line."""
+    for kind in KINDS.values():
+        for name, value in vars(sys.modules[kind.evolve.__module__]).items():
+            if name.isupper() and not name.startswith("_") and isinstance(value, tuple | frozenset):
+                yield f"{name}: {', '.join(sorted(one.value if isinstance(one, Enum) else one for one in value))}"
+
+
+def legal() -> list[str]:
+    return [*sorted(legal_steps()), "", *sorted(set(status_groups()))]
+
+
 def test_the_legal_steps_are_those_that_logs_may_have() -> None:
-    assert sorted(legal_steps()) == FILE.read_text(encoding="utf-8").splitlines()
+    assert legal() == FILE.read_text(encoding="utf-8").splitlines()
 
 
 if __name__ == "__main__":
-    FILE.write_text("".join(f"{line}\n" for line in sorted(legal_steps())), encoding="utf-8")
+    FILE.write_text("".join(f"{line}\n" for line in legal()), encoding="utf-8")
