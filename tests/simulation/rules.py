@@ -28,7 +28,7 @@ from mephisto_es.events.agent import (
 from mephisto_es.events.base import Event
 from mephisto_es.events.engagement import AllWorkEnded, WorkEnded, WorkStarted
 from mephisto_es.events.ids import AgentId, AssignmentId, TaskRunId, UnitId, WorkerId
-from mephisto_es.events.onboarding import OnboardingUpdateReceived
+from mephisto_es.events.onboarding import OnboardingStarted, OnboardingUpdateReceived
 from mephisto_es.events.payment import (
     PaymentConfirmed,
     PaymentFailed,
@@ -46,6 +46,7 @@ from mephisto_es.events.task_run import TaskRunBudgetChanged, TaskRunCreated
 from mephisto_es.events.unit import UnitAssigned, UnitCreated, UnitLateAccepted, UnitReleased, UnitReopened
 from mephisto_es.events.worker import WorkerErased
 
+from .crowd import PageRecord
 from .invariants import StoredLog
 
 _Ends = (AgentDisconnected, AgentExpired, AgentReturned, AgentTimedOut, AgentSubmitted, AgentCompletedAlone)
@@ -54,18 +55,21 @@ _Verdicts = (AgentApproved, AgentSoftRejected, AgentRejected)
 _UNCOUNTED = ("returned", "expired", "disconnect", "timeout", "partner disconnect")
 
 
-def check_rules(log: StoredLog) -> None:
-    """Check each event against what the log has before it, and that the chain is the documented one."""
+def check_rules(log: StoredLog, page_record: PageRecord) -> None:
+    """Check each event against those before it, the chain, and that the log has all that pages were given."""
     chain = log.genesis
     for row in log.raw():
         position = row.seq.to_bytes(8, "big") + row.epoch.to_bytes(8, "big")
         chain = sha256(chain + position + row.data).digest()
         assert row.chain == chain, f"seq {row.seq}: the chain does not cover position, writer and event"
+    given = {token for tokens in page_record.agents.values() for token in tokens}
     books: dict[TaskRunId, _Book] = defaultdict(_Book)
     updates: set[tuple[str, str]] = set()
     for seq, envelope in log.read():
         stream, event = envelope.stream, envelope.event
         try:
+            if isinstance(event, AgentAccepted | OnboardingStarted):
+                given.discard(event.token)
             if isinstance(event, WorkerErased):
                 worker = WorkerId(int(stream.rpartition("/")[2]))
                 at_work = [
@@ -81,6 +85,7 @@ def check_rules(log: StoredLog) -> None:
                 books[streams.run_of(stream)].enter(stream, event)
         except AssertionError as error:
             raise AssertionError(f"seq {seq}: {error}") from None
+    assert not given, f"pages were given agents that are not in the log: {sorted(given)}"
 
 
 @dataclass

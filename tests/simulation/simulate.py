@@ -185,7 +185,7 @@ class Simulation:
             check_uploads(log, self.environment.all_routers, self._folder / RUNS_FOLDER, forgotten)
             if self._requester is not None:
                 check_money(log, self.site)
-            check_rules(log)
+            check_rules(log, self.page_record)
 
     def outcome(self) -> Simulated:
         """Return the result."""

@@ -74,6 +74,13 @@ def test_only_a_rejection_is_objected_to(rejected: SmallRun) -> None:
             dismiss(rejected, BOB, agent=2)
 
 
+def test_there_is_nothing_to_object_to_once_the_work_is_approved(rejected: SmallRun) -> None:
+    appeal(rejected)
+    review(rejected, 1, Verdict.APPROVED, BOB)
+    with pytest.raises(IllegalStepError):
+        appeal(rejected)
+
+
 def test_approving_accepts_an_open_objection_and_pays(rejected: SmallRun) -> None:
     appeal(rejected)
     events = review(rejected, 1, Verdict.APPROVED, ANN)

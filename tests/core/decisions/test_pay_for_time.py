@@ -64,6 +64,13 @@ def pay(run: SmallRun, worked_us: int, agent: int = 1) -> list[Event]:
     return run.execute(command)
 
 
+def test_a_cent_is_paid_and_less_time_than_any_is_not() -> None:
+    run = paying()
+    end(run, AgentReturned(reason="gave up"))
+    assert pay(run, 0) == []
+    assert only(pay(run, 1), AgentBonusGranted) == AgentBonusGranted(bonus_cents=1, reason=DATA, worked_seconds=1)
+
+
 @pytest.mark.parametrize("departure", [AgentReturned(reason="gave up"), AgentExpired(reason="our failure")])
 def test_the_time_of_whoever_returns_or_loses_a_unit_is_paid_once(departure: AgentDeparture) -> None:
     run = paying()

@@ -60,7 +60,7 @@ def example(kind: type, number: int) -> Any:
 
 
 def changes(kind: Kind, source: Enum | None, event: type[Event]) -> str:
-    """The names of the fields that an event changes, besides the status."""
+    """The fields that an event changes besides the status, numbers with their values."""
     happened = example(event, 1)
     if source is None:
         return "created"
@@ -68,8 +68,13 @@ def changes(kind: Kind, source: Enum | None, event: type[Event]) -> str:
     state_type = type(kind.evolve(None, example(birth, 1)))
     before = msgspec.structs.replace(example(state_type, 2), status=source)
     after = kind.evolve(before, happened)
-    names = [name for name in before.__struct_fields__ if name != "status"]
-    return ", ".join(name for name in names if getattr(before, name) != getattr(after, name)) or "nothing"
+    changed = [
+        (name, getattr(before, name), getattr(after, name))
+        for name in before.__struct_fields__
+        if name != "status" and getattr(before, name) != getattr(after, name)
+    ]
+    texts = (f"{name} {old} to {new}" if isinstance(old, int) else name for name, old, new in changed)
+    return ", ".join(texts) or "nothing"
 
 
 def legal_steps() -> Iterator[str]:
