@@ -29,6 +29,11 @@ def format_author(author: str | None) -> str:
     return "an unknown author" if author is None else author.removeprefix(PERSON_PREFIX)
 
 
+def count_of(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 piece`, `1,200 pieces`."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def format_counts(counts: Mapping[str, int]) -> str:
     """Return counts by name: `completed 3, launched 1`; `none` if there are no counts."""
     return ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none"

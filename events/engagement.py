@@ -38,6 +38,10 @@ class SiteWorkStatus(Enum):
     UNKNOWN = "unknown"
 
 
+#: Statuses of work that the site pays for, or has paid for.
+PAID_THERE_STATUSES = frozenset({SiteWorkStatus.APPROVED, SiteWorkStatus.PARTIALLY_APPROVED})
+
+
 class VisitAdmitted(Event, frozen=True, kw_only=True, tag="visit_admitted"):
     """The worker was let in by a link that does not let in everybody."""
 

@@ -103,6 +103,8 @@ class PaymentSettledPaid(Event, frozen=True, kw_only=True, tag="payment_settled_
     """A person has decided that the worker has the money."""
 
     reason: PayloadRef | None = None
+    #: True if it came through the provider, False if by other means; None: an earlier version did not record it.
+    at_site: bool | None = None
 
 
 class PaymentSettledUnpaid(Event, frozen=True, kw_only=True, tag="payment_settled_unpaid"):

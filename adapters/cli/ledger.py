@@ -21,7 +21,7 @@ from ...projections.queries.money.budget_check import find_overspending
 from ...projections.queries.money.pay_ledger import PayLedger, find_untraced, pay_ledger
 from ...projections.queries.worker_names import worker_names
 from ..terminal import echo
-from ..text import format_spending, format_worker
+from ..text import count_of, format_spending, format_worker
 from .common.arguments import (
     AsOfOption,
     LogCommand,
@@ -33,7 +33,7 @@ from .common.arguments import (
     script_option,
 )
 from .common.output import ILLEGAL, as_json_option, console, print_json
-from .common.payment_lines import print_advice, print_payments
+from .common.payment_lines import print_advice, print_payments, print_settled
 
 VERIFY = "verify"
 _STATUSES = tuple(status.value for status in PaymentStatus)
@@ -99,13 +99,15 @@ def ledger_command(
       mephisto-es ledger mephisto_data 1 verify
       mephisto-es ledger mephisto_data 1 verify --provider
 
+    What a person has settled with `mephisto-es pay --settle` is listed with the reason.
+
     Exit code of verify: 0: every cent is traced and the budget was kept. 1: something is not, and is named.
     """
     if asks_provider and check is None:
         raise click.UsageError("--provider compares books with `verify`: add that word.")
     with as_of.open(database) as moment:
         number = TaskRunId(run.number)
-        found = pay_ledger(moment, number)
+        found = pay_ledger(moment, number, with_notes=not pseudonyms)
         faults = [*find_untraced(moment, number), *find_overspending(moment, number)] if check else []
         names = {} if pseudonyms else worker_names(moment.db, (one.worker for one in found.accounts))
     books = _compare_books(database, number) if asks_provider else None
@@ -118,10 +120,18 @@ def ledger_command(
         for fault in faults:
             echo(f"✗ {fault}")
         if check and not faults:
-            echo(f"every cent of {len(found.payments):,} payments is traced to a decision{_kept(found)}")
-            if books is not None:
-                echo(f"the site shows the same for all {books.compared:,} pieces of work")
+            echo(f"every cent of {count_of(len(found.payments), 'payment')} is traced to a decision{_kept(found)}")
+        if books is not None:
+            _print_books(books)
     sys.exit(ILLEGAL if faults else 0)
+
+
+def _print_books(books: BooksReport) -> None:
+    for line in books.settled:
+        echo(f"settled: {line}")
+    if not books.faults:
+        which = "all" if not books.settled else "the other"
+        echo(f"the site shows the same for {which} {count_of(books.compared - len(books.settled), 'piece')} of work")
 
 
 def _compare_books(database: Path, run: TaskRunId) -> BooksReport:
@@ -144,6 +154,7 @@ def _print(ledger: PayLedger, names: Mapping[WorkerId, str], *, lists_payments: 
             return format_worker(worker, names.get(WorkerId(worker)))
 
         print_payments(ledger.payments, label_of, shows_all=lists_payments)
+        print_settled(ledger.payments)
         print_advice(int(ledger.run.removeprefix("run-")), ledger.payments)
     if ledger.spending is not None:
         echo(f"budget: {format_spending(ledger.spending)}")

@@ -29,7 +29,7 @@ from ..control.client import open_control
 from ..control.protocol import author_of
 from ..log.sqlite.as_of import open_as_of
 from ..terminal import echo
-from ..text import format_worker
+from ..text import count_of, format_worker
 from .common.arguments import LogCommand, author_option, log_argument, pseudonyms_option, run_argument, script_option
 from .common.output import ILLEGAL, as_json_option, console, print_json
 from .common.payment_lines import print_advice, print_payments
@@ -120,7 +120,13 @@ class AmountsDue(NamedTuple):
     metavar="FILE",
     help="Pay nothing: write what is to be paid to a CSV file, for --settle-file.",
 )
-@click.option("--reason", help="With --settle: how you know.")
+@click.option("--reason", help="With --settle: how you know. `mephisto-es ledger` shows it.")
+@click.option(
+    "--at-site/--elsewhere",
+    default=None,
+    help="With --settle PAYMENT paid: the provider has paid it, or you have by other means. Otherwise it counts as "
+    "paid by other means if the provider had refused it, or was never asked.",
+)
 @script_option
 @author_option
 @pseudonyms_option
@@ -134,6 +140,7 @@ def pay_command(
     settle_file: Path | None,
     list_file: Path | None,
     reason: str | None,
+    at_site: bool | None,
     author: str | None,
     pseudonyms: bool,
     as_json: bool,
@@ -161,7 +168,7 @@ def pay_command(
     due = _due(database, run, pseudonyms=pseudonyms)
     if settle is not None or settle_file is not None:
         decisions = _decisions(due, settle, reason, settle_file)
-        trio.run(_settle, database, due, decisions, author_of(author))
+        trio.run(_settle, database, due, decisions, at_site, author_of(author))
         return
     if list_file is not None:
         write_payments(database, list_file, due.payments)
@@ -169,7 +176,7 @@ def pay_command(
     if not is_preview:
         paying_provider(due.created)
     if not as_json:
-        _print_due(due)
+        _print_due(due, is_preview=is_preview)
     if not is_preview and due.payments and not yes:
         click.confirm("Pay this?", abort=True)
     confirmed_before = due.confirmed_cents
@@ -187,7 +194,7 @@ def pay_command(
 def _due(database: Path, run: EntityRef, *, pseudonyms: bool) -> AmountsDue:
     number = TaskRunId(run.number)
     with open_as_of(database) as moment:
-        ledger = pay_ledger(moment, number)
+        ledger = pay_ledger(moment, number, with_notes=not pseudonyms)
         names = {} if pseudonyms else worker_names(moment.db, (one.worker for one in ledger.accounts))
         created = moment.stream(streams.task_run(number))[0].envelope.event
     if not isinstance(created, TaskRunCreated):
@@ -213,13 +220,17 @@ def _decisions(
     return decisions
 
 
-async def _settle(database: Path, due: AmountsDue, decisions: Sequence[PaymentDecision], author: str) -> None:
+async def _settle(
+    database: Path, due: AmountsDue, decisions: Sequence[PaymentDecision], at_site: bool | None, author: str
+) -> None:
     run = due.created.task_run
     async with open_control(database, author) as control:
         for payment, is_paid, reason in decisions:
             if is_paid and due.is_confirmed(payment):
                 continue
-            request = SettleRequest(task_run=run, payment=payment, is_paid=is_paid, reason=reason)
+            request = SettleRequest(
+                task_run=run, payment=payment, is_paid=is_paid, at_site=at_site if is_paid else None, reason=reason
+            )
             await control.execute(request)
             echo(f"payment-{payment} is recorded as {'paid' if is_paid else 'unpaid'}")
 
@@ -231,7 +242,7 @@ async def _pay(database: Path, due: AmountsDue, author: str) -> None:
         await control.execute(PayRequest(task_run=due.created.task_run, payments=shown))
 
 
-def _print_due(due: AmountsDue) -> None:
+def _print_due(due: AmountsDue, *, is_preview: bool) -> None:
     if not due.payments:
         echo(f"{due.ledger.run} has paid everything it owes")
         return
@@ -249,7 +260,11 @@ def _print_due(due: AmountsDue) -> None:
     fees = f", and {amount(due.fees_cents)} in fees" if due.fees_cents else ""
     echo(f"by {due.created.provider_type}{fees}")
     held_up = [one for one in due.payments if one.failure]
-    print_payments(held_up, due.label_of, shows_all=False)
+    if is_preview:
+        print_payments(held_up, due.label_of, shows_all=False)
+    elif held_up:
+        # What becomes of them is printed afterwards.
+        echo(f"{count_of(len(held_up), 'payment')} of these did not succeed before: `mephisto-es ledger` says why")
 
 
 def _sums(payments: Sequence[Payment]) -> tuple[str, str, str, str]:

@@ -24,7 +24,7 @@ from ..advice import advised
 from ..control.client import open_control
 from ..control.protocol import author_of
 from ..terminal import echo
-from ..text import printable
+from ..text import count_of, printable
 from .common.arguments import LogCommand, author_option, log_argument, run_argument, script_option
 from .common.output import ILLEGAL, as_json_option, console, print_json
 
@@ -45,6 +45,15 @@ _ADVICE = {
     SiteDifference.RETURNED_THERE: (
         "Returned at the provider: pay by other means what is owed, and record it with "
         "`mephisto-es pay {run} --settle PAYMENT paid`"
+    ),
+    SiteDifference.PAID_ELSEWHERE: (
+        "Paid by other means, and completed at the provider since, which pays work that nobody has rejected there. A "
+        "rejection may count against the worker: ask first (`mephisto-es message AGENT TEXT`), then reject the work on "
+        "the provider's pages; or let it be paid, and count the difference as a bonus"
+    ),
+    SiteDifference.PAID_TWICE: (
+        "Paid twice: nobody takes back what is paid. Ask the worker (`mephisto-es message AGENT TEXT`), or count it as "
+        "a bonus in your books. If the payment was settled for what the provider had paid, only the record is wrong"
     ),
     SiteDifference.APPROVED_THERE: (
         "Approved at the provider: the worker has the money. `mephisto-es review {run}` can accept the work here too"
@@ -155,7 +164,7 @@ def _print(run: EntityRef, found: RoundReport) -> None:
     if found.observed is None:
         echo(f"the site shows programs no work of {run}: give what its pages say with --listed")
     else:
-        echo(f"the site shows {found.observed:,} pieces of work of {run}")
+        echo(f"the site shows {count_of(found.observed, 'piece')} of work of {run}")
     if found.approved_by_site_at is not None:
         when = datetime.fromtimestamp(found.approved_by_site_at, UTC)
         echo(f"{found.unreviewed:,} wait for a review; the site approves one by itself at {when:%Y-%m-%d %H:%M} UTC")
@@ -175,7 +184,8 @@ def _print(run: EntityRef, found: RoundReport) -> None:
     for column in ("worker", "work", "difference", "outcome"):
         table.add_column(column)
     for one in found.differences:
-        outcome = f"[{_STYLES[one.outcome]}]{one.outcome.value}[/]" + (f": {escape(one.reason)}" if one.reason else "")
+        reasons = [one.reason, printable(one.note or "")]
+        outcome = ": ".join([f"[{_STYLES[one.outcome]}]{one.outcome.value}[/]", *map(escape, filter(None, reasons))])
         worker = "unknown" if one.worker is None else f"worker-{one.worker}"
         table.add_row(worker, escape(_work(one)), one.difference.value, outcome)
     console().print(table)

@@ -67,7 +67,8 @@ class CalledEffect:
         try:
             await self._calls.send(token)
         except SiteError as error:
-            return SendResult(answer_of(error), reason=str(error))
+            is_final = isinstance(error, SiteRefusedError) and error.is_final
+            return SendResult(answer_of(error), reason=str(error), is_final=is_final)
         return SendResult(Answer.DONE)
 
     async def look(self) -> Sighting | None:

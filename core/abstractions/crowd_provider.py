@@ -10,11 +10,11 @@ from typing import ClassVar, Self
 
 from omegaconf import DictConfig
 
-from ...events.engagement import SiteWorkStatus
+from ...events.engagement import PAID_THERE_STATUSES, SiteWorkStatus
 from ..packet_data import ProviderData, WebhookKey
 from .args import CrowdProviderArgs, RequesterArgs
 from .crowd.effects import SiteEffect
-from .crowd.site_work import PAID_THERE_STATUSES, SiteAccount, SiteWork, WorkOrder
+from .crowd.site_work import SiteAccount, SiteWork, WorkOrder
 from .crowd.visits import VisitTerms
 from .resources import HoldsResources, Resources
 from .shared_task_state import SharedTaskState

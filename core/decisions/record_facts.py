@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from ...events import streams
 from ...events.agent import (
     AgentMetadataReceived,
@@ -10,9 +12,9 @@ from ...events.agent import (
     AgentObserved,
     AgentUpdateReceived,
 )
-from ...events.engagement import PlaceTaken
+from ...events.engagement import PAID_THERE_STATUSES, PlaceTaken
 from ...events.onboarding import OnboardingObserved, OnboardingSubmitted, OnboardingUpdateReceived
-from ...events.payment import PaymentRequested
+from ...events.payment import Answer, PaymentRequested, PaymentSettledPaid
 from ..commands.admission import RecordPlace, RecordProviderObservation, RecordSiteMessage
 from ..commands.agent import (
     RecordFile,
@@ -30,9 +32,11 @@ from ..commands.task_run import RecordResource, RecordRunEvent
 from ..errors import CommandRefusedError, TooManyUpdatesError
 from ..lifecycles.agent import AgentRecord
 from ..lifecycles.onboarding import OnboardingRecord
+from ..lifecycles.payment import PAY, PaymentState, PaymentStatus
 from ..ports import NewEvent
 from ..state.decision_state import DecisionState
 from .worker_events import arrival_events
+from .worker_rights.pay_for_time import COMPENSATION_PREFIX
 
 
 def decide_submit_metadata(_: DecisionState, command: SubmitMetadata) -> list[NewEvent]:
@@ -195,14 +199,31 @@ def decide_record_site_message(_: DecisionState, command: RecordSiteMessage) -> 
 
 
 def decide_record_payment(state: DecisionState, command: RecordPayment) -> list[NewEvent]:
-    """Record what became of a payment.
+    """Record what became of a payment; of one that a person has settled, whether it came through the provider.
 
     Raises:
         CommandRefusedError: it is in doubt, and a request could pay twice.
     """
     stream, event = streams.payment(command.task_run, command.payment), command.event
+    if isinstance(event, PaymentSettledPaid) and event.at_site is None and (paid := state.payments.get(stream)):
+        event = replace(event, at_site=_is_paid_at_site(state, command, paid))
     if isinstance(event, PaymentRequested) and not state.payments[stream].may_be_requested(event):
         raise CommandRefusedError(
             f"{stream} may have been paid already; a look that does not find it must come before another request"
         )
     return [NewEvent(stream, event)]
+
+
+def _is_paid_at_site(state: DecisionState, command: RecordPayment, payment: PaymentState) -> bool:
+    """Return True if a payment that a person calls paid must have come through the provider.
+
+    It has not if the provider was never asked, or refused. But the site may have paid the work by itself since.
+    """
+    if payment.status is PaymentStatus.SENT:
+        return True
+    agent = state.agents[streams.agent(command.task_run, payment.agent)]
+    places = state.engagements[streams.engagement(command.task_run, payment.worker)].places
+    shown = places.get(agent.registration.removeprefix(COMPENSATION_PREFIX))
+    if payment.purpose == PAY and shown is not None and shown.status in PAID_THERE_STATUSES:
+        return True
+    return payment.status is PaymentStatus.IN_DOUBT and payment.answer is not Answer.REFUSED

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from ...events.ids import AgentId, PaymentId, UnitId, WorkerId
 from ...events.payment import (
+    Answer,
     PaymentConfirmed,
     PaymentEvent,
     PaymentFailed,
@@ -89,6 +90,10 @@ class PaymentState(msgspec.Struct, frozen=True, gc=False, array_like=True):
     reference: str | None = None
     #: The last look since the last request.
     sighting: Sighting | None = None
+    #: The provider's answer that left it in doubt; None: nothing did since the last request.
+    answer: Answer | None = None
+    #: True if a person has paid it by other means than the provider's.
+    is_paid_elsewhere: bool = False
 
     def may_be_requested(self, requested: PaymentRequested) -> bool:
         """Return True if a request cannot pay what an earlier one has paid already."""
@@ -113,19 +118,16 @@ def evolve(payment: PaymentState | None, event: PaymentEvent) -> PaymentState:
         case PaymentIntended():
             return replace(payment, status=status, token=event.token, sighting=None)
         case PaymentRequested():
-            return replace(payment, status=status, sighting=None)
+            return replace(payment, status=status, sighting=None, answer=None)
         case PaymentLooked():
             return replace(payment, status=status, sighting=event.sighting)
         case PaymentSent():
             return replace(payment, status=status, reference=event.reference)
-        case (
-            PaymentWithdrawn()
-            | PaymentInDoubt()
-            | PaymentConfirmed()
-            | PaymentFailed()
-            | PaymentSettledPaid()
-            | PaymentSettledUnpaid()
-        ):
+        case PaymentInDoubt():
+            return replace(payment, status=status, answer=event.answer)
+        case PaymentSettledPaid():
+            return replace(payment, status=status, is_paid_elsewhere=event.at_site is False)
+        case PaymentWithdrawn() | PaymentConfirmed() | PaymentFailed() | PaymentSettledUnpaid():
             return replace(payment, status=status)
         case _:
             assert_never(event)

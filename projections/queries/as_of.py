@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Protocol
 
+from ...events.base import PayloadRef
 from ...events.envelope import RecordedEvent
 from ..mephisto_db.reader import MephistoDB
 
@@ -42,6 +43,9 @@ class AsOf(Protocol):
 
     def command(self, name: str) -> list[RecordedEvent]:
         """Return the events of a command."""
+
+    def payload(self, ref: PayloadRef) -> bytes | None:
+        """Return a payload; None: it was erased."""
 
     def latest(self, count: int) -> list[RecordedEvent]:
         """Return the last events, in log order."""

@@ -19,6 +19,7 @@ class MemoryAsOf:
         self.events = numbered(history)
         view, store = lived(history)
         self.db = MephistoDB(view, store.read)
+        self.payload = store.read
         self.seq = len(self.events)
         self.at = history[-1].at if history else 0
 

@@ -13,10 +13,13 @@ from ....core.printable import printable_lines
 from ....projections.queries.money.pay_ledger import Payment
 from ...advice import advised
 from ...terminal import echo
+from ...text import format_author, printable
 from .output import console
 
 #: Payments that are listed one by one unless all are asked for.
 MOST_LISTED = 30
+#: Most payments that are named in one line about settled ones.
+MOST_NAMED = 10
 
 _DOUBTFUL = PaymentStatus.IN_DOUBT.value
 _FAILED = PaymentStatus.FAILED.value
@@ -65,6 +68,32 @@ def print_payments(payments: Sequence[Payment], label_of: Callable[[int], str], 
         echo(advised(printable_lines(f"✗ {', '.join(names)}: {reason}")))
     if len(listed) < len(chosen):
         echo(f"and {len(chosen) - len(listed):,} more; --payments lists all")
+
+
+def print_settled(payments: Sequence[Payment], *, shows_notes: bool = True) -> None:
+    """Print which payments a person has settled, how, and why; those first that were paid twice.
+
+    Args:
+        payments: the payments of a run.
+        shows_notes: whether the reasons are printed; they may hold personal values.
+    """
+    twice = [f"payment-{one.payment}" for one in payments if one.is_paid_twice]
+    if twice:
+        echo(f"✗ {_listed(twice)}: paid twice, by other means and by the provider, too")
+    settled: dict[tuple[str, str | None], list[str]] = {}
+    for one in payments:
+        if one.note is not None or one.is_paid_elsewhere:
+            paid = "paid by other means" if one.is_paid_elsewhere else "paid at the provider"
+            how = paid if one.status == PaymentStatus.CONFIRMED.value else "not paid"
+            key = f"{how}, as {format_author(one.paid_by)} recorded", one.note if shows_notes else None
+            settled.setdefault(key, []).append(f"payment-{one.payment}")
+    for (how, note), names in settled.items():
+        echo(f"{_listed(names)}: {how}" + ("" if note is None else f": {printable(note)}"))
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
+    return f"{', '.join(names[:MOST_NAMED])}{more}"
 
 
 def print_advice(run: int, payments: Sequence[Payment]) -> None:

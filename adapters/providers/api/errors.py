@@ -72,9 +72,14 @@ class SiteError(MephistoError):
 
 
 class SiteRefusedError(SiteError):
-    """The site refused; nothing was changed."""
+    """The site refused; nothing was changed.
+
+    Attributes:
+        is_final: True if the site shows that what was asked for has not happened before, either.
+    """
 
     OUTCOME = "was refused"
+    is_final: bool = False
 
 
 class SiteCredentialsError(SiteRefusedError):

@@ -17,11 +17,13 @@ _OTHER_MEANS = "pay them by other means and record it (`mephisto-es pay --settle
 NOT_FINISHED = (
     f"the worker has not entered the completion code at Connect: ask them to (`mephisto-es message`), or {_OTHER_MEANS}"
 )
-_NOT_LISTED = f"Connect does not list the work: the worker returned it, or its time ran out; {_OTHER_MEANS}"
+NOT_LISTED = f"Connect does not list the work: the worker returned it, or its time ran out; {_OTHER_MEANS}"
 
 
 class UnpayableAssignmentError(SiteRefusedError):
-    """Connect refuses to pay for an assignment, and its list shows why."""
+    """Connect refuses to pay for an assignment, and its list shows why: nobody can have been paid for it."""
+
+    is_final = True
 
     def __init__(self, refusal: SiteRefusedError, cause: str) -> None:
         detail = f"{refusal.detail}; {cause}" if refusal.detail else cause
@@ -80,7 +82,8 @@ class AssignmentVerdict:
         assignment = await find_assignment(self._client, self._project_id, self._line.id)
         wanted = ConnectAssignmentStatus.APPROVED if self._is_approved else ConnectAssignmentStatus.REJECTED
         if assignment is None:
-            return Sighting.CANNOT_TELL
+            # What was decided stays in the list; what is not in it was returned, or its time ran out.
+            return Sighting.NOT_THERE
         if assignment.status is wanted:
             return Sighting.THERE
         return Sighting.NOT_THERE if assignment.status is ConnectAssignmentStatus.PENDING else Sighting.CANNOT_TELL
@@ -176,6 +179,11 @@ async def find_assignment(client: ConnectClient, project_id: str, assignment_id:
     return next((one for one in listed if wanted in {one.assignment_key, one.participant_key}), None)
 
 
+def is_unfinished(assignment: ConnectAssignment) -> bool:
+    """Return True if nobody has completed an assignment: Connect neither approves it nor gives it a bonus."""
+    return assignment.status is ConnectAssignmentStatus.PENDING and assignment.completion_time is None
+
+
 async def _explained(
     error: SiteRefusedError, client: ConnectClient, project_id: str, assignment_id: str
 ) -> SiteRefusedError:
@@ -183,7 +191,7 @@ async def _explained(
     with suppress(SiteError):
         assignment = await find_assignment(client, project_id, assignment_id)
         if assignment is None:
-            return UnpayableAssignmentError(error, _NOT_LISTED)
-        if assignment.status is ConnectAssignmentStatus.PENDING and assignment.completion_time is None:
+            return UnpayableAssignmentError(error, NOT_LISTED)
+        if is_unfinished(assignment):
             return UnpayableAssignmentError(error, NOT_FINISHED)
     return error

@@ -13,7 +13,7 @@ from ..api.errors import SiteError
 from ..effects import CalledEffect, CalledPayment
 from .assignments import BonusGrant, ReviewLine
 from .client import ConnectClient
-from .effects import AssignmentBonus, AssignmentVerdict, find_assignment
+from .effects import NOT_FINISHED, NOT_LISTED, AssignmentBonus, AssignmentVerdict, find_assignment, is_unfinished
 
 
 class _BonusesBefore(msgspec.Struct, frozen=True):
@@ -58,14 +58,16 @@ class _ConnectBonus:
         """Read the bonuses so far.
 
         Raises:
-            PaymentRefusedError: the site could not be asked, or does not list the assignment.
+            PaymentRefusedError: the site could not be asked, does not list the assignment, or shows it as unfinished.
         """
         try:
             assignment = await find_assignment(self._client, self._project, self._handle)
         except SiteError as error:
             raise PaymentRefusedError(str(error)) from error
         if assignment is None:
-            raise PaymentRefusedError("Connect does not list the assignment")
+            raise PaymentRefusedError(NOT_LISTED)
+        if is_unfinished(assignment):
+            raise PaymentRefusedError(NOT_FINISHED)
         # The list lags, so what we have paid counts even if it is not shown.
         self._before = _BonusesBefore(max(int(assignment.bonus_cents), self._order.earlier_bonus_cents))
         return msgspec.json.encode(self._before).decode()

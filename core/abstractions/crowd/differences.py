@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from enum import Enum
 
-from ....events.engagement import SiteWorkStatus
+from ....events.engagement import PAID_THERE_STATUSES, SiteWorkStatus
 from ...lifecycles.agent import AT_WORK_STATUSES, AgentRecord, AgentStatus
 from ...lifecycles.onboarding import OnboardingRecord, OnboardingStatus
-from .site_work import FILLED_STATUSES, FINISHED_STATUSES, PAID_THERE_STATUSES, WorkAction
+from .site_work import FILLED_STATUSES, FINISHED_STATUSES, WorkAction
 
 _S = SiteWorkStatus
 
@@ -20,7 +20,10 @@ _PAID_HERE = frozenset({AgentStatus.APPROVED, AgentStatus.SOFT_REJECTED})
 
 
 class SiteDifference(Enum):
-    """Ways in which a site and the log differ about one piece of work. The first five are removed by the reconciler."""
+    """Ways in which a site and the log differ about one piece of work. The first five are removed by the reconciler.
+
+    The last two are found by the payments of the work, and not by `difference`.
+    """
 
     NOT_COMPLETED = "submitted here, and not completed at the provider"
     NOT_REJECTED = "rejected here, and waiting at the provider"
@@ -31,6 +34,8 @@ class SiteDifference(Enum):
     RETURNED_THERE = "submitted here, and returned at the provider: an approval is not possible there any more"
     APPROVED_THERE = "rejected here, and approved at the provider"
     DECIDED_THERE = "without a verdict here, and decided at the provider"
+    PAID_ELSEWHERE = "paid by other means, and waiting at the provider, which will pay it too"
+    PAID_TWICE = "paid by other means, and paid at the provider too"
     UNKNOWN_HERE = "completed at the provider, and its page never asked for work here"
 
 

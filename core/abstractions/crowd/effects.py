@@ -18,6 +18,8 @@ class SendResult(NamedTuple):
     reference: str | None = None
     #: The reason for a refusal or failure, without personal values and secrets.
     reason: str = ""
+    #: True if the site shows that what it refused has not happened, so that nobody has to look for it.
+    is_final: bool = False
 
 
 class SiteEffect(Protocol):

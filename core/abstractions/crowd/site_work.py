@@ -26,8 +26,6 @@ FINISHED_STATUSES = frozenset(
         SiteWorkStatus.SCREENED_OUT,
     }
 )
-#: Statuses of work that the site pays for, or has paid for.
-PAID_THERE_STATUSES = frozenset({SiteWorkStatus.APPROVED, SiteWorkStatus.PARTIALLY_APPROVED})
 #: Statuses of work that holds a place for good.
 FILLED_STATUSES = frozenset({SiteWorkStatus.SUBMITTED, SiteWorkStatus.APPROVED, SiteWorkStatus.PARTIALLY_APPROVED})
 

@@ -312,7 +312,11 @@ class RequestExecutor:
                 return await reviewer.block_worker(request.worker, request.reason, command_id=key)
             case SettleRequest():
                 return await reviewer.settle_payment(
-                    request.payment, is_paid=request.is_paid, reason=request.reason, command_id=key
+                    request.payment,
+                    is_paid=request.is_paid,
+                    at_site=request.at_site,
+                    reason=request.reason,
+                    command_id=key,
                 )
             case UnblockRequest():
                 return await reviewer.unblock_worker(request.worker, request.reason, command_id=key)

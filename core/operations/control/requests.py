@@ -208,6 +208,8 @@ class SettleRequest(Request, frozen=True, kw_only=True, tag="settle"):
     payment: PaymentId
     #: True if the worker has the money.
     is_paid: bool
+    #: True if it came through the provider, False if by other means; None: the history of the payment tells.
+    at_site: bool | None = None
     #: How the author knows.
     reason: str | None = None
 

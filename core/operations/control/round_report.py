@@ -22,7 +22,7 @@ class RoundOutcome(Enum):
 
 
 class DifferenceReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One difference between site and log after a round; `handle` is its only personal value."""
+    """One difference between site and log after a round; `handle` and `note` may be personal values."""
 
     difference: SiteDifference
     outcome: RoundOutcome
@@ -34,6 +34,8 @@ class DifferenceReport(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     #: The site's id of work that nobody asked for here, such as a survey code; None: the log knows the work.
     handle: str | None = None
+    #: The reason that a person gave for paying by other means; None: nobody did, or without a reason.
+    note: str | None = None
 
 
 def unknown_work(handle: str) -> DifferenceReport:
@@ -99,3 +101,5 @@ class BooksReport(msgspec.Struct, frozen=True, kw_only=True):
     compared: int
     #: One sentence for each difference.
     faults: tuple[str, ...]
+    #: One sentence for each piece of work that a person has paid by other means, and that the site does not pay.
+    settled: tuple[str, ...] = ()

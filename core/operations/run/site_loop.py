@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import trio
 
+from ...abstractions.crowd.differences import SiteDifference
 from ...abstractions.crowd_provider import CrowdProvider
 from ...errors import LogError
 from ...ledger import Ledger
@@ -58,6 +59,8 @@ class SiteLoop:
         self._list_seconds = 0.0
         self._pause_seconds = FIRST_PAUSE_SECONDS
         self._warn_at = 0.0
+        #: Streams of work that the site is about to pay for a second time, as was said.
+        self._warned_of: set[str | None] = set()
 
     def notify(self) -> None:
         """Go through a round soon: something happened in the run."""
@@ -143,6 +146,17 @@ class SiteLoop:
                 in_hours=round(left / 3600),
             )
 
+    def _warn_of_double_pay(self, report: RoundReport) -> None:
+        """Say once of each piece of work that the site is about to pay for what was paid by other means."""
+        waiting = {one.stream for one in report.differences if one.difference is SiteDifference.PAID_ELSEWHERE}
+        if waiting - self._warned_of:
+            logger.warning(
+                "work that was paid by other means was completed at the provider, which will pay it too: "
+                "`mephisto-es reconcile` says what to do",
+                pieces=len(waiting),
+            )
+        self._warned_of |= waiting
+
     async def _go_through(self, *, observes: bool) -> bool:
         """Go through a round; return False if it failed."""
         try:
@@ -154,6 +168,7 @@ class SiteLoop:
                     again = trio.current_time() + max(report.look_again_seconds, self._list_seconds)
                     self._observe_at = min(self._observe_at, again)
             self._warn_of_auto_approval(report)
+            self._warn_of_double_pay(report)
         except LogError:
             raise
         except Exception as error:  # noqa: BLE001 - a provider's code may raise anything

@@ -220,7 +220,7 @@ class Paymaster:
         """Return what an answer makes of a payment."""
         if result.answer is Answer.DONE:
             return PaymentSent(reference=result.reference or token)
-        if result.answer is Answer.NOT_SENT:
+        if result.answer is Answer.NOT_SENT or (result.answer is Answer.REFUSED and result.is_final):
             return PaymentFailed(reason=result.reason or "the provider could not be reached")
         at = self._now()
         attempts = Attempts(answer=result.answer, token_since=at, sent_at=at)

@@ -16,7 +16,6 @@ from ....events.agent import AgentReturned
 from ....events.engagement import ProviderObserved, SiteWorkStatus
 from ....events.ids import TaskRunId
 from ....events.payment import Answer
-from ....events.task_run import SiteOffer, TaskRunOfferChanged
 from ...abstractions.crowd.differences import (
     ACTIONS,
     STATUS_AFTER,
@@ -32,20 +31,21 @@ from ...abstractions.crowd_provider import CrowdProvider
 from ...command_issuer import CommandIssuer
 from ...commands.admission import RecordProviderObservation
 from ...commands.agent import EndAgent
-from ...commands.task_run import RecordRunEvent
-from ...decisions.task_run import admission_problem, offer_paused_text
+from ...decisions.task_run import admission_problem
 from ...ledger import Ledger
 from ...lifecycles.agent import AgentRecord, AgentStatus
 from ...lifecycles.onboarding import OnboardingRecord
-from ...lifecycles.task_run import TASK_RUN, TaskRunState, TaskRunStatus
+from ...lifecycles.task_run import TaskRunState, TaskRunStatus
 from ...lifecycles.unit import UnitStatus
 from ...ports import Ids
 from ..control.round_report import DifferenceReport, RoundOutcome, RoundReport, unknown_work
 from ..logger_core import get_logger
 from .missed_work import MissedPiece
+from .other_means import RunPayments
 from .provider_places import PlaceDirectory, RecordedPlace, ids_of_work, place_of_work
 from .reviewer import rejection_note
 from .site_mirror import SiteMirror
+from .site_offer import OfferReconciler
 
 ACTOR = "reconciler"
 #: Seconds that one action at the site may take before the round goes on without it.
@@ -97,8 +97,7 @@ class Reconciler:
         #: True in the run's operator; elsewhere somebody reads the reports of the rounds.
         self._logs = concurrent is not None
         self._mirror = SiteMirror(ledger, self._issuer, run, provider, logs=self._logs)
-        self._offered: int | None = None
-        self._is_withdrawn = False
+        self._offer = OfferReconciler(ledger, self._issuer, run, provider, logs=self._logs)
         #: Ids of finished work that somebody has found on the site's pages.
         self._listed: set[str] = set()
         #: Finished work by its id, from the last observation.
@@ -128,25 +127,28 @@ class Reconciler:
         """
         self._unanswered = 0
         observed = await self._observe(listed) if observes else None
+        payments = RunPayments(self._ledger, self._run, reads_notes=not self._logs)
         reports = [
-            report for place in self._in_turn() if (report := await self._settle(place, self._shown(place))) is not None
+            report
+            for place in self._in_turn()
+            if (report := self._settled_by_payment(place, payments) or await self._settle(place, self._shown(place)))
         ]
         strangers = [unknown_work(one.handle) for one in self._strangers]
         lists = await self._mirror.update(observes=observes)
         if observes and offers is not False:
-            await self._observe_offer()
+            await self._offer.observe()
         wanted = self.wanted_places() if offers and self.may_offer() else None
         if offers is not None:
-            await self._offer(wanted, started_by)
+            await self._offer.bring_to(wanted, started_by)
         deadlines = self._auto_approvals()
         return RoundReport(
             wanted=wanted,
-            offered=self._offered,
+            offered=self._offer.offered,
             observed=observed,
             differences=(*reports, *strangers),
             unreviewed=len(deadlines),
             approved_by_site_at=min(deadlines, default=None),
-            is_paused_there=self._run_state.offer is SiteOffer.PAUSED_THERE,
+            is_paused_there=self._offer.is_paused_there,
             lists=lists,
             look_again_seconds=self._look_again_seconds,
         )
@@ -203,8 +205,6 @@ class Reconciler:
                 wanted -= has_unit and shown.status in TAKEN_BACK_STATUSES
         return wanted
 
-    # The offer ------------------------------------------------------------------------------------------------------
-
     async def withdraw(self) -> None:
         """Withdraw the offer. That is recorded first: a pause that is found afterwards is ours.
 
@@ -212,38 +212,7 @@ class Reconciler:
             LogError: nothing could be recorded.
             Exception: the provider could not ask its site.
         """
-        await self._record_offer(SiteOffer.WITHDRAWN)
-        await self._provider.withdraw()
-        self._is_withdrawn = True
-
-    async def _observe_offer(self) -> None:
-        """Record that somebody at the site has paused the offer, or started it again."""
-        recorded = self._run_state.offer
-        if recorded not in {SiteOffer.OPEN, SiteOffer.PAUSED_THERE}:
-            return
-        is_paused = await self._provider.is_offer_paused()
-        if is_paused and recorded is SiteOffer.OPEN and self._logs:
-            logger.warning(offer_paused_text(self._run))
-        await self._record_offer(SiteOffer.PAUSED_THERE if is_paused else SiteOffer.OPEN)
-
-    async def _record_offer(self, offer: SiteOffer, author: str | None = None) -> None:
-        state, changed = self._run_state, TaskRunOfferChanged(offer=offer)
-        if state.offer is not offer and TASK_RUN.allows(state.status, TaskRunOfferChanged):
-            await self._issuer.issue(RecordRunEvent(task_run=self._run, event=changed), actor=author)
-
-    async def _offer(self, wanted: int | None, started_by: str | None) -> None:
-        """Bring the offer to a number of places, or withdraw it; one that was paused at the site stays as it is."""
-        if wanted is not None and started_by is None and self._run_state.offer is SiteOffer.PAUSED_THERE:
-            return
-        on_offer = self._ledger.state.runs[self._run].units_by_status.get(UnitStatus.LAUNCHED, 0)
-        has_surplus = wanted is not None and not on_offer and (self._offered is None or self._offered > wanted)
-        if wanted is None or has_surplus:
-            if not self._is_withdrawn:
-                await self.withdraw()
-        elif on_offer and (self._is_withdrawn or self._offered is None or self._offered < wanted):
-            self._offered = await self._provider.offer(wanted)
-            self._is_withdrawn = False
-            await self._record_offer(SiteOffer.OPEN, started_by)
+        await self._offer.withdraw()
 
     def _holds_place(self, shown: ProviderObserved) -> bool:
         is_rejected = shown.status is SiteWorkStatus.REJECTED
@@ -311,6 +280,21 @@ class Reconciler:
                 observed = ProviderObserved(registration=place.registration, status=SiteWorkStatus.RETURNED)
                 await self._record(place, observed)
 
+    def _settled_by_payment(self, place: RecordedPlace, payments: RunPayments) -> DifferenceReport | None:
+        """Return the difference about one place that its payments explain, or that they are; None: there is none."""
+        work, shown = self._work_of(place), self._shown(place)
+        about = payments.difference(work, shown, self._difference(place, shown))
+        if about is None:
+            return None
+        return DifferenceReport(
+            difference=about.difference,
+            outcome=about.outcome,
+            worker=place.worker,
+            stream=self._stream_of(place),
+            reason=about.reason,
+            note=about.note,
+        )
+
     async def _settle(self, place: RecordedPlace, shown: ProviderObserved | None) -> DifferenceReport | None:
         """Remove the difference about one place, if there is one and it can be removed."""
         work, found = self._work_of(place), self._difference(place, shown)
@@ -328,6 +312,8 @@ class Reconciler:
             acted = await self._act(place, work, ACTIONS[found])
             if acted is not None:
                 outcome, reason = acted
+            elif isinstance(work, AgentRecord) and work.status is AgentStatus.REJECTED:
+                return None  # its worker would complete it for nothing
             elif found is SiteDifference.NOT_COMPLETED and place.handle.casefold() in self._unfinished:
                 reason = self._provider.COMPLETED_BY_WORKER
             else:

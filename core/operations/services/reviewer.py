@@ -192,20 +192,28 @@ class Reviewer:
         return await self._issuer.issue(command, sealed, command_id=command_id)
 
     async def settle_payment(
-        self, payment: PaymentId, *, is_paid: bool, reason: str | None = None, command_id: str | None = None
+        self,
+        payment: PaymentId,
+        *,
+        is_paid: bool,
+        at_site: bool | None = None,
+        reason: str | None = None,
+        command_id: str | None = None,
     ) -> AppendResult:
         """Decide about a payment that the provider cannot tell about, or that was made by other means.
 
         Args:
             payment: the payment.
             is_paid: True if the worker has the money. Otherwise it may be paid again.
+            at_site: True if it came through the provider, False if by other means; None: as the provider's last answer
+                lets suppose.
             reason: how that is known. It stays in the log until the worker is erased.
         """
         stream = self._stream_of_payment(payment)
         worker = self._ledger.state.payments[stream].worker
         sealed = None if not reason else seal(reason.encode(), self._ids.salt(), worker)
-        event_type = PaymentSettledPaid if is_paid else PaymentSettledUnpaid
-        event = event_type(reason=None if sealed is None else sealed.ref)
+        ref = None if sealed is None else sealed.ref
+        event = PaymentSettledPaid(reason=ref, at_site=at_site) if is_paid else PaymentSettledUnpaid(reason=ref)
         command = RecordPayment(task_run=run_of(stream), payment=payment, event=event)
         async with self._ledger.payment_lock:
             return await self._issuer.issue(command, *([] if sealed is None else [sealed]), command_id=command_id)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from ....events import streams
-from ....events.engagement import SiteWorkStatus
+from ....events.engagement import PAID_THERE_STATUSES, SiteWorkStatus
 from ....events.ids import AgentId, TaskRunId
-from ...abstractions.crowd.site_work import PAID_THERE_STATUSES, SiteWork
+from ...abstractions.crowd.site_work import SiteWork
 from ...abstractions.crowd_provider import CrowdProvider
 from ...decisions.worker_rights.pay_for_time import compensation_registration
 from ...errors import CommandRefusedError
@@ -29,8 +30,17 @@ _NOT_ASKED_FOR = frozenset({PaymentStatus.OWED, PaymentStatus.APPROVED})
 class _Paid(NamedTuple):
     """Cents that an agent was paid according to the log."""
 
+    #: Through the provider.
     pay: int = 0
     bonus: int = 0
+    #: By other means.
+    pay_elsewhere: int = 0
+    bonus_elsewhere: int = 0
+
+    @property
+    def elsewhere(self) -> int:
+        """All that was paid by other means."""
+        return self.pay_elsewhere + self.bonus_elsewhere
 
 
 async def compare_books(ledger: Ledger, run: TaskRunId, provider: CrowdProvider) -> BooksReport:
@@ -45,13 +55,14 @@ async def compare_books(ledger: Ledger, run: TaskRunId, provider: CrowdProvider)
         CommandRefusedError: the provider has no site that can be asked.
         Exception: the provider could not ask it.
     """
-    if provider.POLL_SECONDS is None:
-        raise CommandRefusedError(f"the provider {provider.PROVIDER_TYPE!r} has no books that can be read")
+    if provider.POLL_SECONDS is None or not provider.SHOWS_WORK:
+        raise CommandRefusedError(f"the provider {provider.PROVIDER_TYPE!r} has no books that programs can read")
     works = {work.handle.casefold(): work for work in await provider.observe()}
     by_person = {work.participant.casefold(): work.handle.casefold() for work in works.values() if work.participant}
     paid = _paid_by_agent(ledger, run)
     unpaid = _unpaid_by_agent(ledger, run)
     faults: list[str] = []
+    settled: list[str] = []
     compared = 0
     for place in PlaceDirectory(ledger, run).all():
         agent = ledger.state.agent_by_registration(run, place.registration)
@@ -64,8 +75,13 @@ async def compare_books(ledger: Ledger, run: TaskRunId, provider: CrowdProvider)
         compared += 1
         has = paid.pop(agent.agent, _Paid())
         faults += _faults_of(agent.agent, has, work)
+        settled += _settled_by_person(agent.agent, has, work)
         faults += [text for one in unpaid.pop(agent.agent, ()) if (text := _unpaid_fault(one, has, work)) is not None]
-    faults += [f"agent-{agent}: paid, and the provider's id of the work is not known here" for agent in sorted(paid)]
+    faults += [
+        f"agent-{agent}: paid, and the provider's id of the work is not known here"
+        for agent, has in sorted(paid.items())
+        if has.pay or has.bonus
+    ]
     faults += [
         f"{_described(one)}, and the provider's id of the work is not known here"
         for agent in sorted(unpaid)
@@ -73,20 +89,20 @@ async def compare_books(ledger: Ledger, run: TaskRunId, provider: CrowdProvider)
     ]
     strangers = sum(work.status in PAID_THERE_STATUSES or work.bonus_cents > 0 for work in works.values())
     if strangers:
-        faults.append(f"{strangers} pieces of work are paid at the site, and the log does not know them")
-    return BooksReport(compared=compared, faults=tuple(faults))
+        pieces, them = ("1 piece of work is", "it") if strangers == 1 else (f"{strangers:,} pieces of work are", "them")
+        faults.append(f"{pieces} paid at the site, and the log does not know {them}")
+    return BooksReport(compared=compared, faults=tuple(faults), settled=tuple(settled))
 
 
 def _paid_by_agent(ledger: Ledger, run: TaskRunId) -> dict[AgentId, _Paid]:
-    found: dict[AgentId, _Paid] = {}
+    sums: defaultdict[AgentId, Counter[tuple[str, bool]]] = defaultdict(Counter)
     for stream, payment in ledger.state.payments.items():
         if streams.run_of(stream) == run and payment.status in _PAID:
-            before = found.get(payment.agent, _Paid())
-            found[payment.agent] = _Paid(
-                before.pay + payment.amount_cents * (payment.purpose == PAY),
-                before.bonus + payment.amount_cents * (payment.purpose == BONUS),
-            )
-    return found
+            sums[payment.agent][payment.purpose, payment.is_paid_elsewhere] += payment.amount_cents
+    return {
+        agent: _Paid(cents[PAY, False], cents[BONUS, False], cents[PAY, True], cents[BONUS, True])
+        for agent, cents in sums.items()
+    }
 
 
 def _unpaid_by_agent(ledger: Ledger, run: TaskRunId) -> dict[AgentId, list[PaymentState]]:
@@ -118,13 +134,34 @@ def _unpaid_fault(payment: PaymentState, paid: _Paid, work: SiteWork | None) -> 
 
 def _faults_of(agent: AgentId, paid: _Paid, work: SiteWork | None) -> Iterator[str]:
     if work is None:
-        if paid != _Paid():
-            yield f"agent-{agent}: {amount(sum(paid))} paid, and the site does not show the work"
+        if paid.pay or paid.bonus:
+            yield f"agent-{agent}: {amount(paid.pay + paid.bonus)} paid, and the site does not show the work"
         return
     is_paid_there = work.status in PAID_THERE_STATUSES
     if paid.pay and not is_paid_there:
         yield f"agent-{agent}: {amount(paid.pay)} paid, and the work is {work.status.value!r} at the site"
-    if is_paid_there and not paid.pay:
+    if paid.pay_elsewhere:
+        yield from _faults_of_pay_elsewhere(agent, paid.pay_elsewhere, work)
+    elif is_paid_there and not paid.pay:
         yield f"agent-{agent}: {work.status.value} at the site, and not paid according to the log"
-    if paid.bonus != work.bonus_cents:
+    if paid.bonus_elsewhere and work.bonus_cents > paid.bonus:
+        more = amount(work.bonus_cents - paid.bonus)
+        elsewhere = f"a bonus of {amount(paid.bonus_elsewhere)} was paid by other means"
+        yield f"agent-{agent}: paid twice: {elsewhere}, and the site shows {more} as well"
+    elif paid.bonus != work.bonus_cents:
         yield f"agent-{agent}: a bonus of {amount(paid.bonus)} paid, and the site shows {amount(work.bonus_cents)}"
+
+
+def _faults_of_pay_elsewhere(agent: AgentId, cents: int, work: SiteWork) -> Iterator[str]:
+    elsewhere = f"{amount(cents)} was paid by other means"
+    if work.status in PAID_THERE_STATUSES:
+        yield f"agent-{agent}: paid twice: {elsewhere}, and the work is {work.status.value} at the site"
+    elif work.status is SiteWorkStatus.SUBMITTED:
+        yield f"agent-{agent}: {elsewhere}, and the work waits at the site, which will pay it too"
+
+
+def _settled_by_person(agent: AgentId, paid: _Paid, work: SiteWork | None) -> Iterator[str]:
+    """Yield a sentence about work that was paid by other means, if the site does not pay it as well."""
+    if paid.elsewhere and not any(_faults_of(agent, paid, work)):
+        there = "does not show the work" if work is None else f"shows the work as {work.status.value!r}"
+        yield f"agent-{agent}: {amount(paid.elsewhere)} was paid by other means; the site {there}"

@@ -179,11 +179,19 @@ def describe(event: Event) -> str:
     answered = task_run.SiteListAnswered | engagement.SiteMessageAnswered | payment.PaymentInDoubt
     if isinstance(event, answered) and event.reason:
         text += f", {event.reason}"
+    if isinstance(event, payment.PaymentSettledPaid | payment.PaymentSettledUnpaid):
+        text += _settlement_text(event)
     if isinstance(event, agent.AgentLateAccepted) and event.pay_only_cents:
         text += "; it is only paid, because the unit went to somebody else"
     if isinstance(event, agent.AgentSubmitted | agent.AgentSubmittedLate) and event.problems:
         text += f", which does not fit the form: {'; '.join(event.problems)}"
     return text
+
+
+def _settlement_text(event: payment.PaymentSettledPaid | payment.PaymentSettledUnpaid) -> str:
+    """Return how a person's decision on a payment was meant; the reason is a personal value, and is elsewhere."""
+    means = ", by other means" if isinstance(event, payment.PaymentSettledPaid) and event.at_site is False else ""
+    return means if event.reason is None else f"{means} (`mephisto-es ledger` has the reason)"
 
 
 def _list_name(event: task_run.SiteListEvent) -> str:

@@ -9,8 +9,9 @@ import msgspec
 
 from ....core.lifecycles.payment import BONUS, PAY, PaymentState, PaymentStatus, evolve
 from ....events import streams
-from ....events.agent import AgentApproved, AgentBonusGranted, AgentLateAccepted, AgentSoftRejected
+from ....events.agent import AgentAccepted, AgentApproved, AgentBonusGranted, AgentLateAccepted, AgentSoftRejected
 from ....events.base import Event
+from ....events.engagement import PAID_THERE_STATUSES, ProviderObserved
 from ....events.envelope import RecordedEvent
 from ....events.ids import TaskRunId
 from ....events.payment import (
@@ -64,6 +65,12 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     #: Author of the decision that made it owed, and of the last request for it or decision about it; None: none yet.
     owed_by: str
     paid_by: str | None = None
+    #: The reason that a person gave for calling it paid or not, if that is the latest about it; a personal value.
+    note: str | None = None
+    #: True if a person has paid it by other means than the provider's.
+    is_paid_elsewhere: bool = False
+    #: True if the provider's site has paid it too, as it was last observed.
+    is_paid_twice: bool = False
 
 
 class WorkerAccount(msgspec.Struct, frozen=True):
@@ -85,14 +92,19 @@ class PayLedger(msgspec.Struct, frozen=True):
     payments: tuple[Payment, ...]
 
 
-def pay_ledger(as_of: AsOf, run: TaskRunId) -> PayLedger:
+def pay_ledger(as_of: AsOf, run: TaskRunId, *, with_notes: bool = True) -> PayLedger:
     """Return what is owed and paid in a run.
+
+    Args:
+        as_of: the log.
+        run: the run.
+        with_notes: False to leave out the reasons that people gave, which may hold personal values.
 
     Raises:
         UnknownEntityError: there is no such run.
     """
     as_of.db.get_task_run(run)
-    payments = tuple(_payment(history) for history in _histories(as_of, run).values())
+    payments = tuple(_payment(as_of, run, history, with_note=with_notes) for history in _histories(as_of, run).values())
     by_worker: defaultdict[int, list[Payment]] = defaultdict(list)
     for payment in payments:
         by_worker[payment.worker].append(payment)
@@ -182,11 +194,14 @@ def _first(history: Sequence[RecordedEvent]) -> PaymentOwed:
     return event
 
 
-def _payment(history: Sequence[RecordedEvent]) -> Payment:
+def _payment(as_of: AsOf, run: TaskRunId, history: Sequence[RecordedEvent], *, with_note: bool) -> Payment:
     state: PaymentState | None = None
     for event in _payment_events(history):
         state = evolve(state, event)
     owed, last = _first(history), history[-1].envelope
+    note = last.event.reason if isinstance(last.event, PaymentSettledPaid | PaymentSettledUnpaid) else None
+    body = None if note is None or not with_note else as_of.payload(note)
+    is_paid_elsewhere = state is not None and state.is_paid_elsewhere
     return Payment(
         payment=owed.payment,
         worker=owed.worker,
@@ -203,7 +218,21 @@ def _payment(history: Sequence[RecordedEvent]) -> Payment:
         paid_by=next(
             (one.envelope.actor for one in reversed(history) if isinstance(one.envelope.event, _PAYING)), None
         ),
+        note=None if body is None else body.decode(),
+        is_paid_elsewhere=is_paid_elsewhere,
+        is_paid_twice=is_paid_elsewhere and owed.purpose == PAY and _is_paid_at_site(as_of, run, owed),
     )
+
+
+def _is_paid_at_site(as_of: AsOf, run: TaskRunId, owed: PaymentOwed) -> bool:
+    """Return True if the provider's site pays the work, as it was last observed."""
+    accepted = as_of.stream(streams.agent(run, owed.agent))[0].envelope.event
+    registration = accepted.registration if isinstance(accepted, AgentAccepted) else ""
+    for recorded in reversed(as_of.stream(streams.engagement(run, owed.worker))):
+        event = recorded.envelope.event
+        if isinstance(event, ProviderObserved) and event.registration == registration:
+            return event.status in PAID_THERE_STATUSES
+    return False
 
 
 def _payment_events(history: Sequence[RecordedEvent]) -> Iterator[PaymentEvent]:

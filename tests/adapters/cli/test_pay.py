@@ -163,6 +163,13 @@ def test_what_is_paid_by_other_means_is_settled_by_a_person(database: Path) -> N
     assert settled.exit_code == 0, settled.output
     assert settled.stdout.strip() == f"payment-{payment['payment']} is recorded as paid"
     assert cents(database)["confirmed"] == payment["amount_cents"]
+    how = f"payment-{payment['payment']}: paid by other means, as "
+    shown = ask("ledger", database, 1)
+    assert next(line for line in shown.stdout.splitlines() if line.startswith(how)).endswith("recorded: in cash")
+    assert "in cash" not in ask("ledger", database, 1, "--pseudonyms").stdout
+    assert "in cash" not in ask("ledger", database, 1, "--pseudonyms", "--json").stdout
+    history = ask("timeline", database, f"payment-{payment['payment']}").stdout
+    assert "paid, as a person has decided, by other means (`mephisto-es ledger` has the reason)" in history
     again = ask("pay", database, 1, "--settle", f"payment-{payment['payment']}", "unpaid")
     assert again.exit_code != 0
     assert "is 'confirmed'" in again.stderr

@@ -13,10 +13,12 @@ from mephisto_es.events.engagement import PlaceTaken, ProviderObserved, SiteWork
 from mephisto_es.events.payment import (
     Answer,
     PaymentEvent,
+    PaymentFailed,
     PaymentInDoubt,
     PaymentIntended,
     PaymentLooked,
     PaymentRequested,
+    PaymentSent,
     PaymentSettledPaid,
     PaymentSettledUnpaid,
     Sighting,
@@ -92,6 +94,39 @@ def test_a_request_without_a_recorded_answer_is_in_doubt_first(owing: SmallRun) 
 def test_a_person_decides(owing: SmallRun, decision: PaymentEvent, after: PaymentStatus) -> None:
     record(owing, PaymentIntended(token="t"), REQUESTED, IN_DOUBT, decision)
     assert status(owing) is after
+
+
+PAID_BEFORE = {
+    "never asked": ((), False),
+    "refused": ((PaymentIntended(token="t"), REQUESTED, PaymentInDoubt(answer=Answer.REFUSED)), False),
+    "failed": ((PaymentIntended(token="t"), REQUESTED, PaymentFailed(reason="no")), False),
+    "without an answer": ((PaymentIntended(token="t"), REQUESTED, IN_DOUBT), True),
+    "taken": ((PaymentIntended(token="t"), REQUESTED, PaymentSent(reference="r")), True),
+}
+
+
+@pytest.mark.parametrize("said", PAID_BEFORE)
+def test_what_the_provider_did_not_pay_was_paid_by_other_means(owing: SmallRun, said: str) -> None:
+    before, at_site = PAID_BEFORE[said]
+    record(owing, *before)
+    (event,) = owing.execute(RecordPayment(task_run=RUN, payment=PAYMENT, event=PaymentSettledPaid()))
+    assert event == PaymentSettledPaid(at_site=at_site)
+    assert owing.state.payments[f"payment/{RUN}/{PAYMENT}"].is_paid_elsewhere is not at_site
+
+
+@pytest.mark.parametrize(("shown", "at_site"), [(SiteWorkStatus.APPROVED, True), (SiteWorkStatus.SUBMITTED, False)])
+def test_what_the_site_shows_as_paid_was_paid_there(owing: SmallRun, shown: SiteWorkStatus, at_site: bool) -> None:
+    (agent,) = owing.state.agents.values()
+    observed = ProviderObserved(registration=agent.registration, status=shown)
+    owing.execute(RecordProviderObservation(task_run=RUN, worker=agent.worker, observed=observed))
+    assert owing.execute(RecordPayment(task_run=RUN, payment=PAYMENT, event=PaymentSettledPaid())) == [
+        PaymentSettledPaid(at_site=at_site)
+    ]
+
+
+def test_a_person_may_say_how_it_was_paid(owing: SmallRun) -> None:
+    settled = PaymentSettledPaid(at_site=True)
+    assert owing.execute(RecordPayment(task_run=RUN, payment=PAYMENT, event=settled)) == [settled]
 
 
 def test_the_first_place_of_a_registration_stands(run: SmallRun) -> None:
