@@ -8,8 +8,9 @@ from typing import ClassVar, NamedTuple
 import trio
 
 from ...events import streams
-from ...events.ids import TaskRunId
+from ...events.ids import TaskRunId, WorkerId
 from ...events.resource import ResourceAcquired, ResourceEvent, ResourceFailed, ResourceIntended, ResourceReleased
+from ...events.worker import WorkerRegistered
 from ..command_issuer import CommandIssuer
 from ..commands.task_run import RecordResource
 from ..errors import LaunchError
@@ -89,6 +90,37 @@ class Resources:
             and resource.resource_type == resource_type
             and (or_released or resource.status is not ResourceStatus.RELEASED)
         ]
+
+    def workers_at_limit(self, provider_type: str) -> list[str]:
+        """Return the provider's names of workers who get no more units of the run's task, because of its maximum.
+
+        A site that shows them the run's work would send them in vain.
+
+        Args:
+            provider_type: the provider that they come from.
+
+        Raises:
+            LogError: the log cannot be read.
+        """
+        state = self._ledger.state
+        run = state.task_runs[streams.task_run(self._run)]
+        if not run.maximum_units_per_worker:
+            return []
+        runs = {*state.runs_of_task[run.task]} if run.maximum_is_per_task else {self._run}
+        engaged = {one.worker: None for stream, one in state.engagements.items() if streams.run_of(stream) in runs}
+        return [
+            name
+            for worker in engaged
+            if state.workers[streams.worker(worker)].provider_type == provider_type
+            and state.counted_units(self._run, worker) >= run.maximum_units_per_worker
+            and (name := self._name_of(worker)) is not None
+        ]
+
+    def _name_of(self, worker: WorkerId) -> str | None:
+        """Return the provider's name of a worker; None: it was erased."""
+        registered = self._ledger.log.history(streams.worker(worker))[0].envelope.event
+        body = self._ledger.log.payload(registered.name) if isinstance(registered, WorkerRegistered) else None
+        return None if body is None else body.decode()
 
     def secret_for(self, purpose: str) -> str:
         """Return an unguessable text of hexadecimal digits, the same in every process of the run.

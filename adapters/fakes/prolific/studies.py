@@ -20,6 +20,7 @@ MIN_HOURLY_CENTS = 800
 SCREEN_OUT_ACTION = "FIXED_SCREEN_OUT_PAYMENT"
 GATED_ACTIONS = frozenset({SCREEN_OUT_ACTION, "DYNAMIC_PAYMENT"})
 ALLOW, BLOCK = "participant_group_allowlist", "participant_group_blocklist"
+ALLOW_PEOPLE, BLOCK_PEOPLE = "custom_allowlist", "custom_blocklist"
 
 
 class StudyRules:
@@ -181,6 +182,9 @@ class StudyRules:
         if any(one.status in OPEN for one in mine) or 0 <= limit <= len(mine):
             return "you have taken part in this study"
         for one in study.body.filters:
+            is_named = participant in one.selected_values
+            if (one.filter_id == ALLOW_PEOPLE and not is_named) or (one.filter_id == BLOCK_PEOPLE and is_named):
+                return "you are not eligible"
             groups = [self._books.groups[group] for group in one.selected_values if group in self._books.groups]
             is_member = any(participant in group.members for group in groups)
             if (one.filter_id == ALLOW and not is_member) or (one.filter_id == BLOCK and is_member):

@@ -152,7 +152,7 @@ class ConnectProvider(AccountProvider[ConnectClient]):
             internal_name=str(details["internal_name"]),
             url=str(details["url"]),
             places=places,
-            excluded_people=self._blocked,
+            excluded_people=self._excluded_people(),
             excluded_projects=self._project_ids(),
         )
         creation = ProjectCreation(self._client, request)
@@ -259,7 +259,7 @@ class ConnectProvider(AccountProvider[ConnectClient]):
         *earlier, present = self._project_ids()
         if await self._client.projects.status(present) is not ConnectProjectStatus.UNPUBLISHED:
             raise ListFrozenError(FROZEN)
-        lists = project_targeting(self.args, excluded_people=self._blocked, excluded_projects=earlier)
+        lists = project_targeting(self.args, excluded_people=self._excluded_people(), excluded_projects=earlier)
         try:
             await self._client.projects.change(present, ProjectChange(platform_targeting=lists))
         except SiteRefusedError as error:
@@ -307,6 +307,10 @@ class ConnectProvider(AccountProvider[ConnectClient]):
         """
         url = account.values.get("base_url", BASE_URL).rstrip("/")
         return ConnectClient(account.values.get("api_key", ""), random.random, base_url=url)
+
+    def _excluded_people(self) -> list[str]:
+        """Return the workers who would come in vain: blocked ones, and those who have reached the task's maximum."""
+        return list(dict.fromkeys((*self._blocked, *self.resources.workers_at_limit(self.PROVIDER_TYPE))))
 
     def _project_ids(self) -> list[str]:
         """Return the ids of the run's projects, the latest last."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ....core.errors import ConfigError
 from ....core.suggestions import did_you_mean
 from .api.study_request import ALLOW_GROUP_FILTER, StudyFilter
 
 KEY = "mephisto.provider.prolific_eligibility_requirements"
+#: The filter with the ids of people who may not take part.
+BLOCK_FILTER = "custom_blocklist"
 _Fields = Mapping[str, object]
 
 
@@ -38,7 +40,7 @@ _REQUIREMENTS: dict[str, Callable[[_Fields], StudyFilter]] = {
     "AgeRangeEligibilityRequirement": _range_of("age", "min_age", "max_age"),
     "ApprovalNumbersEligibilityRequirement": _range_of("approval_numbers", "minimum_approvals", "maximum_approvals"),
     "ApprovalRateEligibilityRequirement": _range_of("approval_rate", "minimum_approval_rate", "maximum_approval_rate"),
-    "CustomBlacklistEligibilityRequirement": _values_of("custom_blocklist", "black_list"),
+    "CustomBlacklistEligibilityRequirement": _values_of(BLOCK_FILTER, "black_list"),
     "CustomWhitelistEligibilityRequirement": _values_of("custom_allowlist", "white_list"),
     "ParticipantGroupEligibilityRequirement": _values_of(ALLOW_GROUP_FILTER, "id"),
 }
@@ -55,6 +57,16 @@ def read_filters(requirements: Iterable[object]) -> tuple[StudyFilter, ...]:
         ConfigError: one cannot be read.
     """
     return tuple(_read(requirement) for requirement in requirements)
+
+
+def without_people(filters: Sequence[StudyFilter], people: Sequence[str]) -> tuple[StudyFilter, ...]:
+    """Return filters of a study that leave out some people as well; a list of the configuration is extended."""
+    if not people:
+        return tuple(filters)
+    listed = [value for one in filters if one.filter_id == BLOCK_FILTER for value in one.selected_values]
+    others = [one for one in filters if one.filter_id != BLOCK_FILTER]
+    excluded = tuple(dict.fromkeys((*listed, *people)))
+    return (*others, StudyFilter(filter_id=BLOCK_FILTER, selected_values=excluded))
 
 
 def _read(requirement: object) -> StudyFilter:

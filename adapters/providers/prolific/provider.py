@@ -35,7 +35,7 @@ from .observe import ProlificStudyPlaces
 from .payments import prolific_payment
 from .settings import ProlificProviderArgs, ProlificRequesterArgs
 from .study import ARRIVAL_NAMES, StudyCodes, check_settings, page_url, screen_out_cents, study_request, visit_end
-from .workspace import Workspace, find_workspace
+from .workspace import find_workspace
 
 logger = get_logger(__name__)
 
@@ -150,8 +150,9 @@ class ProlificProvider(AccountProvider[ProlificClient]):
                 project_id=await workspace.project_id(),
                 allow_group=await workspace.allow_group_id(),
                 block_group=await workspace.block_group_id(),
+                excluded_people=self.resources.workers_at_limit(self.PROVIDER_TYPE),
             )
-            await _check_pay(workspace, request.reward, request.estimated_completion_time)
+            await workspace.check_pay(request.reward, request.estimated_completion_time)
             creation = StudyCreation(self._client, request)
             await bring_about(creation, was_sent=was_sent)
         except (SiteError, LaunchError) as error:
@@ -366,22 +367,6 @@ def rejection_of(reason: str) -> tuple[RejectionCategory, str]:
     name, colon, rest = reason.partition(":")
     found = RejectionCategory.__members__.get(name.strip().upper()) if colon else None
     return (RejectionCategory.OTHER, reason.strip()) if found is None else (found, rest.strip())
-
-
-async def _check_pay(workspace: Workspace, reward_cents: int, minutes: int) -> None:
-    """Check that the reward is at least the pay that Prolific demands.
-
-    Raises:
-        LaunchError: it is not.
-    """
-    minimum = await workspace.minimum_hourly_cents()
-    hourly = reward_cents * 60 // minutes
-    if hourly < minimum:
-        raise LaunchError(
-            "provider",
-            f"{reward_cents} cents for {minutes} minutes are {hourly} cents an hour, and Prolific demands {minimum}; "
-            "raise task_reward, or lower prolific_estimated_completion_time_in_minutes if the work is shorter",
-        )
 
 
 async def _stop(client: ProlificClient, details: Details) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from omegaconf import DictConfig, OmegaConf
 
 from ....core.abstractions.resources import Resources
@@ -24,7 +26,7 @@ from .api.study_request import (
     SubmissionsConfig,
     arrival_url,
 )
-from .filters import read_filters
+from .filters import read_filters, without_people
 from .settings import CompletionWay
 
 #: The parameters that Prolific's documentation recommends.
@@ -118,6 +120,7 @@ def study_request(
     project_id: str,
     allow_group: str | None,
     block_group: str | None,
+    excluded_people: Sequence[str] = (),
 ) -> StudyRequest:
     """Return the draft of a study with one place.
 
@@ -129,11 +132,12 @@ def study_request(
         project_id: the project of the study.
         allow_group: the participant group that may take part; None: everybody.
         block_group: the participant group that may not; None: there is none.
+        excluded_people: people who may not take part either.
     """
     task, provider = read_task_settings(args.task), args.provider
     groups = ((ALLOW_GROUP_FILTER, allow_group), (BLOCK_GROUP_FILTER, block_group))
     filters = (
-        *read_filters(_requirements(args)),
+        *without_people(read_filters(_requirements(args)), excluded_people),
         *(StudyFilter(filter_id=name, selected_values=(group,)) for name, group in groups if group is not None),
     )
     return StudyRequest(
