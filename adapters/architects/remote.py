@@ -375,7 +375,7 @@ def _secret_of(secret_file: str | None) -> str:
         raise ConfigError(
             f"{SECRET_FILE_KEY} is missing",
             key=SECRET_FILE_KEY,
-            hint="Name your copy of the file that `mephisto-es router serve --secret-file` has written",
+            hint="Name your copy of the file that `mephisto-es router serve --secret-file FILE` has written",
         )
     return read_private_secret(Path(secret_file).expanduser())
 

@@ -11,7 +11,7 @@ from ...events.ids import TaskRunId
 from ..diagnostics.bug_report import write_bundle
 from ..terminal import echo
 from .common.arguments import AsOfOption, LogCommand, as_of_options, log_argument, run_argument
-from .common.output import as_json_option, print_json
+from .common.output import as_json_option, print_json, working
 
 
 @click.command("bundle", cls=LogCommand)
@@ -33,7 +33,7 @@ def bundle_command(database: Path, run: EntityRef, output: Path | None, as_of: A
       mephisto-es bundle mephisto_data 1 -o report.zip
     """
     output = output or Path(f"{run}.zip")
-    with as_of.open(database) as moment:
+    with working("packing and replaying the run", is_quiet=as_json), as_of.open(database) as moment:
         manifest = write_bundle(moment, TaskRunId(run.number), output)
     if as_json:
         print_json(manifest)

@@ -13,7 +13,7 @@ from rich.markup import escape
 from ...projections.queries.diff import Change, ChangeKind, changes
 from ..log.sqlite.as_of import LogAsOf
 from .common.arguments import AsOfOption, TimestampType, log_argument
-from .common.output import as_json_option, console, print_json
+from .common.output import as_json_option, console, print_json, working
 
 
 class LogPlace(msgspec.Struct, frozen=True):
@@ -69,14 +69,14 @@ def diff_command(database: Path, before: AsOfOption, after: AsOfOption, as_json:
       mephisto-es diff mephisto_data 100 120
       mephisto-es diff mephisto_data "2026-01-31 14:00" "2026-01-31 14:05"
     """
-    with before.open(database) as old, after.open(database) as new:
-        found = changes(old.db, new.db)
-        if as_json:
-            print_json(LogDiff(_place(old), _place(new), tuple(found)))
-        else:
-            console().print(f"[bold]seq {old.seq:,} to {new.seq:,}[/]")
-            for text in map(_line, found):
-                console().print(text)
+    with working("comparing", is_quiet=as_json), before.open(database) as old, after.open(database) as new:
+        found = LogDiff(_place(old), _place(new), tuple(changes(old.db, new.db)))
+    if as_json:
+        print_json(found)
+    else:
+        console().print(f"[bold]seq {found.before.seq:,} to {found.after.seq:,}[/]")
+        for text in map(_line, found.changes):
+            console().print(text)
 
 
 def _place(moment: LogAsOf) -> LogPlace:

@@ -32,7 +32,7 @@ from .common.arguments import (
     run_argument,
     script_option,
 )
-from .common.output import ILLEGAL, as_json_option, console, print_json
+from .common.output import ILLEGAL, as_json_option, console, print_json, waiting_for
 from .common.payment_lines import print_advice, print_payments, print_settled
 
 VERIFY = "verify"
@@ -110,7 +110,8 @@ def ledger_command(
         found = pay_ledger(moment, number, with_notes=not pseudonyms)
         faults = [*find_untraced(moment, number), *find_overspending(moment, number)] if check else []
         names = {} if pseudonyms else worker_names(moment.db, (one.worker for one in found.accounts))
-    books = _compare_books(database, number) if asks_provider else None
+    with waiting_for(f"reading the site's books of {run}", is_quiet=as_json or not asks_provider):
+        books = _compare_books(database, number) if asks_provider else None
     if books is not None:
         faults += books.faults
     if as_json:

@@ -21,8 +21,9 @@ from ..log.postgres.copying import copy_from_postgres, copy_to_postgres
 from ..log.sqlite.reader import LogReader
 from ..private_files import make_private_folder
 from ..terminal import echo
+from ..text import count_of
 from .common.arguments import log_argument
-from .common.output import ILLEGAL, as_json_option, print_json
+from .common.output import ILLEGAL, as_json_option, print_json, working
 from .replay import print_report
 
 
@@ -75,10 +76,11 @@ def copy_command(source: str, target: str, as_json: bool) -> None:
         )
     _check_no_password(source if from_server else target)
     path = _file(target if from_server else source)
-    events = copy_from_postgres(source, path, PROJECTIONS) if from_server else 0
-    report = replay(path, PROJECTIONS)
-    if to_server and report.legal:
-        events = copy_to_postgres(path, target)
+    with working("copying and replaying the log", is_quiet=as_json):
+        events = copy_from_postgres(source, path, PROJECTIONS) if from_server else 0
+        report = replay(path, PROJECTIONS)
+        if to_server and report.legal:
+            events = copy_to_postgres(path, target)
     _print(report, path, events, as_json=as_json)
     sys.exit(0 if report.legal else ILLEGAL)
 
@@ -106,13 +108,14 @@ def update_command(database: Path, follow: bool, as_json: bool) -> None:
         make_private_folder(database.parent)
     except OSError as error:
         raise click.UsageError(f"{database.parent} cannot be created: {error.strerror}") from error
-    update_copy(database, PROJECTIONS)
+    with working("copying new events", is_quiet=as_json):
+        update_copy(database, PROJECTIONS)
     with LogReader(database) as log:
         head = log.head()
     if as_json:
         print_json(CopyHead(head.seq, head.chain.hex()))
     else:
-        echo(f"{database}: {head.seq:,} events")
+        echo(f"{database}: {count_of(head.seq, 'event')}")
     if follow:
         if database.name != DATABASE_FILE:
             raise click.UsageError(f"{database} is not in a data folder; name one")
@@ -131,7 +134,7 @@ def _print(report: ReplayReport, path: Path, events: int, *, as_json: bool) -> N
         print_json(CopyReport(events, report))
     else:
         print_report(report, path)
-        echo(f"copied {events:,} event{'s' * (events != 1)}" if events or report.legal else "nothing was copied")
+        echo(f"copied {count_of(events, 'event')}" if events or report.legal else "nothing was copied")
 
 
 def _file(text: str) -> Path:

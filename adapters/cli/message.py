@@ -14,6 +14,7 @@ from ..control.client import open_control
 from ..control.protocol import author_of
 from ..terminal import echo
 from .common.arguments import EntityType, LogCommand, author_option, log_argument, script_option
+from .common.output import waiting_for
 
 
 @click.command("message", cls=LogCommand)
@@ -48,5 +49,6 @@ def message_command(
         async with open_control(database, author_of(author)) as control:
             await control.execute(request)
 
-    trio.run(send)
+    with waiting_for("asking the site to pass the message on"):
+        trio.run(send)
     echo(f"{agent}: {'asked to return the work' if asks_for_return else 'the site passes the message on'}")

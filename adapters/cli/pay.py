@@ -31,7 +31,7 @@ from ..log.sqlite.as_of import open_as_of
 from ..terminal import echo
 from ..text import count_of, format_worker
 from .common.arguments import LogCommand, author_option, log_argument, pseudonyms_option, run_argument, script_option
-from .common.output import ILLEGAL, as_json_option, console, print_json
+from .common.output import ILLEGAL, as_json_option, console, print_json, waiting_for
 from .common.payment_lines import print_advice, print_payments
 from .common.settlements import PaymentDecision, read_decisions, write_payments
 
@@ -181,7 +181,8 @@ def pay_command(
         click.confirm("Pay this?", abort=True)
     confirmed_before = due.confirmed_cents
     if not is_preview:
-        trio.run(_pay, database, due, author_of(author))
+        with waiting_for(_about_paying(due), is_quiet=as_json or not due.payments):
+            trio.run(_pay, database, due, author_of(author))
         due = _due(database, run, pseudonyms=pseudonyms)
     if as_json:
         print_json(PayReport(not is_preview, due.payments, due.ledger))
@@ -240,6 +241,11 @@ async def _pay(database: Path, due: AmountsDue, author: str) -> None:
     shown = tuple(PaymentId(one.payment) for one in due.payments)
     async with open_control(database, author) as control:
         await control.execute(PayRequest(task_run=due.created.task_run, payments=shown))
+
+
+def _about_paying(due: AmountsDue) -> str:
+    said = f"paying: {due.created.provider_type} is asked for {count_of(len(due.payments), 'payment')}"
+    return f"{said}, and an answer that is lost is waited for"
 
 
 def _print_due(due: AmountsDue, *, is_preview: bool) -> None:

@@ -18,7 +18,7 @@ from ..sealing.seal_files import read_text
 from ..sealing.seals import prove
 from ..terminal import echo
 from .common.arguments import EntityType, LogCommand, log_argument
-from .common.output import as_json_option, print_json
+from .common.output import as_json_option, print_json, working
 
 
 class ProveReport(msgspec.Struct, frozen=True):
@@ -64,12 +64,13 @@ def prove_command(database: Path, work: EntityRef, seal_file: Path | None, outpu
       mephisto-es prove mephisto_data agent-31
     """
     is_unit = work.kind == "unit"
-    if is_unit:
-        proof = prove(database, work, read_text(seal_file or _seal_of(database, work)))
-        text, events, proved = _json_of(proof), len(proof.events), len(proof.events)
-    else:
-        receipt = _receipt_of(database, work, seal_file)
-        text, events, proved = _json_of(receipt), len(receipt.events), len(receipt.proofs)
+    with working("reading the log", is_quiet=as_json):
+        if is_unit:
+            proof = prove(database, work, read_text(seal_file or _seal_of(database, work)))
+            text, events, proved = _json_of(proof), len(proof.events), len(proof.events)
+        else:
+            receipt = _receipt_of(database, work, seal_file)
+            text, events, proved = _json_of(receipt), len(receipt.events), len(receipt.proofs)
     target = output or database.with_name(f"{work}.{'proof' if is_unit else 'receipt'}")
     target.write_bytes(text)
     if as_json:

@@ -26,7 +26,7 @@ from ..quality.wording import (
     worker_figures,
 )
 from ..terminal import echo
-from ..text import format_worker, printable
+from ..text import count_of, format_worker, printable
 from .common.arguments import AsOfOption, LogCommand, as_of_options, log_argument, pseudonyms_option, run_argument
 from .common.output import as_json_option, console, print_json, working
 
@@ -88,11 +88,9 @@ def quality_command(
 
 def _print(report: QualityReport, names: Mapping[WorkerId, str]) -> None:
     out = console()
-    workers = count_of_workers(len(report.workers))
-    out.print(
-        f"[bold]{report.run}[/]  {escape(printable(report.task_name))}: {report.pieces:,} pieces of work by {workers}  "
-        f"[dim]seq {report.seq:,}[/]"
-    )
+    task, workers = escape(printable(report.task_name)), count_of_workers(len(report.workers))
+    pieces = count_of(report.pieces, "piece")
+    out.print(f"[bold]{report.run}[/]  {task}: {pieces} of work by {workers}  [dim]seq {report.seq:,}[/]")
     used = {"work"}
     for question in report.questions:
         out.print(f"\n[bold]{escape(printable(question.question))}[/]  {question_head(question)}")

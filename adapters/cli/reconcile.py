@@ -26,7 +26,7 @@ from ..control.protocol import author_of
 from ..terminal import echo
 from ..text import count_of, printable
 from .common.arguments import LogCommand, author_option, log_argument, run_argument, script_option
-from .common.output import ILLEGAL, as_json_option, console, print_json
+from .common.output import ILLEGAL, as_json_option, console, print_json, waiting_for
 
 _STYLES = {
     RoundOutcome.SETTLED: "green",
@@ -121,7 +121,8 @@ def reconcile_command(
     """
     ids = () if listed is None else tuple(dict.fromkeys(line.strip() for line in listed if line.strip()))
     request = ReconcileRequest(task_run=TaskRunId(run.number), takes_in=takes_in, starts_offer=starts_offer, listed=ids)
-    found = trio.run(_reconcile, database, request, author_of(author))
+    with waiting_for(f"asking the site of {run}", is_quiet=as_json):
+        found = trio.run(_reconcile, database, request, author_of(author))
     if as_json:
         print_json(RunRound(str(run), found))
     elif found is None:

@@ -24,7 +24,8 @@ from ...core.operations.control.requests import (
     WithdrawVerdictRequest,
 )
 from ...events.ids import TaskRunId
-from ..composition.rejections import rejection_warnings
+from ..advice import advised
+from ..composition.rejections import bonus_warning, rejection_warnings
 from ..control.protocol import author_of
 from ..control.reviews import record_verdicts
 from ..log.sqlite.as_of import open_as_of
@@ -146,6 +147,7 @@ def review_command(
     selected = read_selection(where)
     proposed = proposed_top_ups(database, TaskRunId(run.number)) if top_up else {}
     decisions = with_top_ups(read_decisions(chosen, database, run, selected, bonus_cents), proposed)
+    _warn_of_bonuses(database, run, decisions)
     if chosen["approve_all"]:
         _record_all(database, run, author, decisions, is_asked=not yes and sys.stdin.isatty())
     elif decisions:
@@ -159,6 +161,15 @@ def review_command(
     if not (decisions or chosen["approve_all"] or ask):
         listed = show_late if late else show_appeals if appeals else partial(show_unreviewed, selected=selected)
         listed(database, run, names=not pseudonyms, as_json=as_json)
+
+
+def _warn_of_bonuses(database: Path, run: EntityRef, decisions: Sequence[ReviewRequest]) -> None:
+    """Say that bonuses will not be paid by the run's provider, if that is so."""
+    if any(isinstance(one, VerdictRequest) and one.bonus_cents for one in decisions):
+        with open_as_of(database) as moment:
+            warning = bonus_warning(moment, TaskRunId(run.number))
+        if warning is not None:
+            echo(advised(warning))
 
 
 def _record_all(

@@ -27,6 +27,7 @@ from ..control.abandoned import how_to_resume
 from ..control.client import open_control
 from ..control.protocol import author_of
 from ..terminal import echo
+from ..text import count_of
 from .common.arguments import LogCommand, author_option, log_argument, run_argument
 from .common.operators import ask_operator
 
@@ -124,7 +125,7 @@ def retry_command(database: Path, run: EntityRef, function: str | None, reason: 
     if function is not None:
         request = RevokeVerdictsRequest(task_run=number, function=function, reason=reason)
         workers = _execute(database, request, author).workers
-        echo(f"{run}: what {function} said against {workers} workers does not count any more")
+        echo(f"{run}: what {function} said against {count_of(workers, 'worker')} does not count any more")
         with closing(MephistoDB(database)) as db:
             if db.get_task_run(number).status != TaskRunStatus.LIVE.value:
                 return

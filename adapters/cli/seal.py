@@ -21,7 +21,7 @@ from ..sealing.seals import seal_log
 from ..sealing.witness_client import Witness
 from ..terminal import echo
 from .common.arguments import LogCommand, log_argument, run_argument
-from .common.output import as_json_option, print_json
+from .common.output import as_json_option, print_json, working
 
 
 class SealReport(msgspec.Struct, frozen=True):
@@ -96,7 +96,8 @@ def seal_command(
         moment.db.get_task_run(TaskRunId(run.number))
     key = _named_key(key_file or database.with_name(KEY_FILE), name)
     target = output or database.with_name(f"{run}.seal")
-    done = seal_log(database, key, None if since is None else read_text(since), witnesses)
+    with working("sealing the log", is_quiet=as_json):
+        done = seal_log(database, key, None if since is None else read_text(since), witnesses)
     kept = _keep_other(target, done.note, is_named=output is not None)
     target.write_text(done.note, encoding="utf-8")
     extension = None

@@ -23,7 +23,10 @@ from ...core.operations.control.requests import (
 from ...core.operations.services.worker_page import page_address, page_token
 from ...events.ids import TaskRunId, UnitId, WorkerId
 from ...events.payment import PaymentOwed
+from ...events.streams import run_of
 from ...projections.queries.worker_names import worker_names
+from ..advice import advised
+from ..composition.rejections import bonus_warning
 from ..control.client import new_key, open_control
 from ..control.protocol import author_of
 from ..control.reviews import content_key
@@ -122,6 +125,7 @@ def worker_command(
         echo(f"{label}: this bonus was given before{by}, and is not given twice; --again gives another one")
     elif bonus:
         echo(f"{label}: bonus of {amount(bonus_cents)}{_unit_of(database, reply.seq)}")
+        _warn_of_bonus(database, reply.seq)
 
 
 def _done(request: AnyRequest) -> str:
@@ -147,6 +151,17 @@ def _unit_of(database: Path, seq: int | None) -> str:
     with LogReader(database) as log:
         events = [recorded.envelope.event for recorded in log.read(seq - 1, seq)]
     return "".join(f" for unit-{event.unit}" for event in events if isinstance(event, PaymentOwed))
+
+
+def _warn_of_bonus(database: Path, seq: int | None) -> None:
+    """Say that a bonus will not be paid by the provider of its run, if that is so."""
+    if seq is None:
+        return
+    with open_as_of(database) as moment, LogReader(database) as log:
+        for stream in {recorded.envelope.stream for recorded in log.read(seq - 1, seq)}:
+            warning = bonus_warning(moment, run_of(stream))
+            if warning is not None:
+                echo(advised(warning))
 
 
 def _requests(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import Field, fields
+from enum import Enum
 from typing import Any
 
 import click
@@ -105,4 +106,6 @@ def _settings(kind: str, name: str) -> list[Setting]:
 def _setting(field: Field[Any], prefix: str) -> Setting:
     needed = field.default == MISSING
     default = field.default_factory() if callable(field.default_factory) else field.default
+    if isinstance(default, Enum):
+        default = default.name  # as configurations have it
     return Setting(f"{prefix}{field.name}", field.metadata.get("help", ""), None if needed else default, needed)

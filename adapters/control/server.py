@@ -218,5 +218,5 @@ def _own_failures(request: Request) -> Iterator[None]:
         logger.exception("a request of the control socket failed unexpectedly", request=kind)
         raise OutcomeUnknownError(
             f"the process that has the log open failed on this request ({type(error).__name__}) and still runs; "
-            "its log says more. `mephisto-es timeline` shows whether anything was recorded"
+            "its log says more. `mephisto-es timeline ID` shows whether anything was recorded"
         ) from error

@@ -13,8 +13,11 @@ from ...core.operations.run.quote import Quote
 from ...projections.mephisto_db.reader import MephistoDB
 from ...projections.queries.runs.durations import Durations, durations_of_task
 from ..terminal import echo
+from ..text import count_of
 from .command import ask_on_terminal
 
+#: Hourly pay below and above which something is likely to be wrong.
+LOW_HOURLY_CENTS, ABSURD_HOURLY_CENTS = 100, 20_000
 _HOUR = 3600
 _MINUTE = 60
 
@@ -70,7 +73,7 @@ def lines_of(quote: Quote, durations: Durations | None) -> Iterator[tuple[str, s
     else:
         more = f", and at most {quote.evaluation_units} for screening and gold" if quote.evaluation_units else ""
         units = (
-            f"{quote.units}"
+            f"{quote.units:,}"
             if quote.least_units is None
             else f"{quote.least_units} to {quote.units}, as labels need them"
         )
@@ -105,6 +108,10 @@ def _hourly_pay(quote: Quote, durations: Durations | None) -> str:
     else:
         hourly = quote.hourly_cents(durations.median_seconds)
         text = f"about {_amount(hourly)}"
+    if hourly is not None and hourly > ABSURD_HOURLY_CENTS and durations is None:
+        text += "; is the reward right? It is in whole units of the currency, not in cents"
+    elif hourly is not None and durations is not None and not LOW_HOURLY_CENTS <= hourly <= ABSURD_HOURLY_CENTS:
+        text += f"; were earlier units done by people? They took {_time(durations.median_seconds)}"
     if not quote.minimum_hourly_cents:
         return text
     minimum = amount(quote.minimum_hourly_cents)
@@ -119,7 +126,7 @@ def _budget(quote: Quote) -> str:
     if quote.covered_units is None:
         return budget
     if quote.all_units is None:
-        return f"{budget} covers {quote.covered_units} units"
+        return f"{budget} covers {count_of(quote.covered_units, 'unit')}"
     return f"{budget} covers {quote.covered_units} of {quote.all_units} units"
 
 
@@ -128,7 +135,7 @@ def _work(quote: Quote, durations: Durations | None) -> str:
         hours = quote.hours(quote.seconds_allowed) or 0.0
         return f"at most {_time(hours * _HOUR)} (a worker has {_time(quote.seconds_allowed)} for a unit)"
     hours = quote.hours(durations.median_seconds) or 0.0
-    measured = f"{durations.count} earlier units took {_time(durations.median_seconds)} (median)"
+    measured = f"{count_of(durations.count, 'earlier unit')} took {_time(durations.median_seconds)} (median)"
     return f"about {_time(hours * _HOUR)}: {measured}"
 
 

@@ -219,7 +219,7 @@ def _decoded_proof(text: str) -> UnitProof | ConsistencyProof | Receipt:
         return msgspec.json.decode(text, type=Receipt)
     with suppress(*unreadable):
         return msgspec.json.decode(text, type=ConsistencyProof)
-    raise SealError("this is not a proof", "`mephisto-es prove` makes one")
+    raise SealError("this is not a proof", "`mephisto-es prove UNIT` makes one")
 
 
 def _rows(database: Path, size: int | None) -> Iterator[ChainRow]:

@@ -47,6 +47,7 @@ class CrowdProvider(HoldsResources, ABC):
             completes it there (`WorkAction.COMPLETE`).
         COMPLETION_PAYS: whether work that is completed at the site is paid for by that, before any review.
         PAID_STAYS: what a reviewer reads who rejects work that the site has paid for already.
+        NO_BONUS: what somebody reads who grants a bonus that the provider cannot pay; empty: it pays bonuses.
         MIRRORS_BLOCKS: whether the site can keep blocked workers away (`mirror_blocks`).
         POLL_SECONDS: the interval at which the reconciler observes the work at the site; None: there is no site to ask,
             and the reconciler does not run.
@@ -67,6 +68,7 @@ class CrowdProvider(HoldsResources, ABC):
     PAID_STAYS: ClassVar[str] = (
         "the provider has approved the work already, and a rejection takes nothing back there: the worker keeps the pay"
     )
+    NO_BONUS: ClassVar[str] = ""
     MIRRORS_BLOCKS: ClassVar[bool] = False
     POLL_SECONDS: ClassVar[float | None] = None
     PIECES_PER_CALL: ClassVar[int] = 200

@@ -123,7 +123,7 @@ def check_verdict(run: TaskRunId, agent: AgentRecord, verdict: Verdict) -> None:
     if agent.status in LATE_STATUSES:
         raise CommandRefusedError(
             f"{name} ended as {agent.status.value!r} without submitting; what it submitted later is accepted with "
-            "`mephisto-es review RUN --accept-late`"
+            f"`mephisto-es review {run} --accept-late {name}`"
         )
     rest = (
         "approved work stays approved, because its worker is owed the pay; until that is paid, the verdict can be "

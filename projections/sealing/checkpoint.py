@@ -119,7 +119,7 @@ def read_proof(text: str) -> EntryProof:
     index, *path = rest.split("\n")
     word, _, number = index.partition(" ")
     if not separator or header != _PROOF_HEADER or word != "index" or not NUMBER.fullmatch(number):
-        raise SealError("this is not a proof", "`mephisto-es prove` makes one")
+        raise SealError("this is not a proof", "`mephisto-es prove UNIT` makes one")
     return EntryProof(int(number), read_path(path), note)
 
 
@@ -134,5 +134,5 @@ def read_path(path: Sequence[str]) -> tuple[bytes, ...]:
     """
     hashes = tuple(map(decoded, path))
     if len(hashes) > MAX_PATH or any(len(one) != HASH_BYTES for one in hashes):
-        raise SealError("this is not a proof", "`mephisto-es prove` makes one")
+        raise SealError("this is not a proof", "`mephisto-es prove UNIT` makes one")
     return hashes

@@ -100,7 +100,7 @@ def read_verifier_key(text: str, kind: int = ED25519) -> VerifierKey:
     key = VerifierKey(name, kind, raw[1:])
     if NAME.fullmatch(name) and len(raw) == 1 + _PUBLIC_BYTES and raw[0] == kind and identity == key.key_id.hex():
         return key
-    whose = "`mephisto-es seal` prints it" if kind == ED25519 else "`mephisto-es witness` prints it"
+    whose = "`mephisto-es seal` prints it" if kind == ED25519 else "`mephisto-es witness FOLDER` prints it"
     wanted = "public key" if kind == ED25519 else "public key of a witness"
     raise SealError(f"this is not a {wanted}", f"It looks like name+0a1b2c3d+{'AQ' if kind == 1 else 'BA'}...; {whose}")
 

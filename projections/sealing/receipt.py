@@ -128,7 +128,7 @@ def make_receipt(
     first = envelopes[0].event if envelopes else None
     if not isinstance(first, agents.AgentAccepted):
         raise SealError(
-            "there is no such work", "Take the id of an agent; `mephisto-es timeline` names those of a unit"
+            "there is no such work", "Take the id of an agent; `mephisto-es timeline UNIT` names those of a unit"
         )
     stream = envelopes[0].stream
     unit = streams.unit(TaskRunId(int(stream.split("/")[1])), first.unit)

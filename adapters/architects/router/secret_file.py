@@ -42,7 +42,7 @@ def read_private_secret(path: Path) -> str:
         raise ConfigError(
             f"the router's secret cannot be read from {path}",
             key=SECRET_FILE_KEY,
-            hint="Copy the file that `mephisto-es router serve --secret-file` has written on the router's machine",
+            hint="Copy the file that `mephisto-es router serve --secret-file FILE` has written on the router's machine",
         ) from error
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise ConfigError(

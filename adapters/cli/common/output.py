@@ -78,6 +78,20 @@ def working(description: str, *, is_quiet: bool = False) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def waiting_for(description: str, *, is_quiet: bool = False) -> Iterator[None]:
+    """Say on standard error that a block waits for somebody else, and for how long if that is a terminal.
+
+    Args:
+        description: the work and whom it waits for, such as "paying: connect is asked".
+        is_quiet: True to show nothing, because JSON is printed for a program.
+    """
+    if not is_quiet and not sys.stderr.isatty():
+        echo(f"{description} ...", err=True)
+    with working(description, is_quiet=is_quiet):
+        yield
+
+
 def format_repeated(*, is_repeated: bool, by: str | None) -> str:
     """Return the end of a line about a request that had been executed before.
 

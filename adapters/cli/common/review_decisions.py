@@ -155,7 +155,8 @@ def _check_bonus(bonus_cents: int, accept_late: Sequence[EntityRef]) -> None:
         click.UsageError: one is; nothing is recorded.
     """
     if bonus_cents and accept_late:
-        raise click.UsageError(advised("--bonus does not go with --accept-late; grant it with `mephisto-es worker`."))
+        hint = "grant it with `mephisto-es worker WORKER --bonus AMOUNT --reason TEXT`"
+        raise click.UsageError(advised(f"--bonus does not go with --accept-late; {hint}."))
 
 
 def _check_answers(dismiss_appeal: Sequence[EntityRef], note: str | None) -> None:

@@ -225,13 +225,13 @@ def _check_copy(copy: LogReader, server_log: PostgresLog) -> None:
     if copy.genesis != server_log.copies_genesis:
         raise UnusableLogError(
             f"{path} is not a copy of the log in {server_log.name}; choose another data folder, "
-            "or copy this log into an empty database with `mephisto-es log copy`"
+            "or copy this log into an empty database with `mephisto-es log copy FILE DATABASE`"
         )
     if end.seq > there.seq:
         raise DamagedLogError(
             there.seq + 1,
             f"{server_log.name} ends at {there.seq}, but {path} has {end.seq} events: the server has lost its tail; "
-            "restore the server, or copy the file into an empty database with `mephisto-es log copy`",
+            "restore the server, or copy the file into an empty database with `mephisto-es log copy FILE DATABASE`",
         )
     if end.seq and list(copy.read(end.seq - 1)) != list(server_log.read(end.seq - 1, end.seq)):
         raise DamagedLogError(end.seq, f"{path} and {server_log.name} have different events here")

@@ -12,10 +12,11 @@ from .assignments import BonusGrant, ReviewLine
 from .client import SITE, ConnectClient
 from .project_request import ProjectRequest
 
-_OTHER_MEANS = "pay them by other means and record it (`mephisto-es pay --settle`)"
+_OTHER_MEANS = "pay them by other means and record it (`mephisto-es pay RUN --settle PAYMENT paid`)"
 #: Said of work that was submitted here, and that Connect shows as unfinished.
 NOT_FINISHED = (
-    f"the worker has not entered the completion code at Connect: ask them to (`mephisto-es message`), or {_OTHER_MEANS}"
+    "the worker has not entered the completion code at Connect: ask them to (`mephisto-es message AGENT TEXT`), or "
+    f"{_OTHER_MEANS}"
 )
 NOT_LISTED = f"Connect does not list the work: the worker returned it, or its time ran out; {_OTHER_MEANS}"
 

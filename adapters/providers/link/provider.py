@@ -52,7 +52,7 @@ class LinkProviderArgs(CrowdProviderArgs):
         default=None, metadata={"help": "Parameter that holds the id of the study at the panel."}
     )
     invitations_only: bool = field(
-        default=False, metadata={"help": "Let in only people with an invitation of `mephisto-es invite`."}
+        default=False, metadata={"help": "Let in only people with an invitation of `mephisto-es invite RUN FILE`."}
     )
     max_people: int = field(default=0, metadata={"help": "People who may be let in; 0: no limit."})
     completion_url: str | None = field(
@@ -74,7 +74,7 @@ class LinkProvider(CrowdProvider):
     ArgsClass: ClassVar[type[CrowdProviderArgs]] = LinkProviderArgs
     ARRIVAL_NOTE: ClassVar[str] = (
         "in the address that people open, each `...` is something of their own: an id that the panel fills in, or an "
-        "invitation that `mephisto-es invite` makes"
+        "invitation that `mephisto-es invite RUN FILE` makes"
     )
 
     @classmethod

@@ -152,7 +152,6 @@ class ProlificProvider(AccountProvider[ProlificClient]):
                 block_group=await workspace.block_group_id(),
                 excluded_people=self.resources.workers_at_limit(self.PROVIDER_TYPE),
             )
-            await workspace.check_pay(request.reward, request.estimated_completion_time)
             creation = StudyCreation(self._client, request)
             await bring_about(creation, was_sent=was_sent)
         except (SiteError, LaunchError) as error:
@@ -325,14 +324,14 @@ class ProlificProvider(AccountProvider[ProlificClient]):
         async with cls.client_of(registered_account(SITE, args.provider.requester_name)) as client:
             workspace = await find_workspace(client, args)
             balance = await client.accounts.balance(workspace.id)
-            rates = await client.accounts.pay_advice(workspace.id, balance.currency_code)
             cost = await client.accounts.calculate_cost_cents(reward_cents, places) if reward_cents and places else None
             return SiteAccount(
                 name=f"workspace {workspace.title!r}",
                 currency=balance.currency_code,
                 available_cents=balance.available_cents,
                 cost_cents=cost,
-                minimum_hourly_cents=None if rates is None else rates.minimum_cents,
+                minimum_hourly_cents=await workspace.minimum_hourly_cents() or None,
+                estimated_minutes=args.provider.prolific_estimated_completion_time_in_minutes,
             )
 
     @classmethod

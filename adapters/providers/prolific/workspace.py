@@ -62,27 +62,6 @@ class Workspace:
             return rates.minimum_cents
         return TERMS[CrowdSite.PROLIFIC].minimum_hourly_cents.get(balance.currency_code, 0)
 
-    async def check_pay(self, reward_cents: int, minutes: int) -> None:
-        """Check that a reward is at least the pay that Prolific demands.
-
-        Args:
-            reward_cents: the reward.
-            minutes: the estimated time of the work.
-
-        Raises:
-            SiteError: the site cannot be asked.
-            LaunchError: it is too low.
-        """
-        minimum = await self.minimum_hourly_cents()
-        hourly = reward_cents * 60 // minutes
-        if hourly < minimum:
-            raise LaunchError(
-                "provider",
-                f"{reward_cents} cents for {minutes} minutes are {hourly} cents an hour, and Prolific demands "
-                f"{minimum}; raise task_reward, or lower prolific_estimated_completion_time_in_minutes if the work is "
-                "shorter",
-            )
-
 
 async def find_workspace(client: ProlificClient, args: DictConfig) -> Workspace:
     """Return the workspace of a run.

@@ -69,6 +69,8 @@ class SonaProvider(AccountProvider[SonaClient]):
         "SONA has granted the credit already, and a rejection does not take it back: ask the pool's staff"
     )
 
+    NO_BONUS: ClassVar[str] = "SONA gives credit and pays no bonus"
+
     @classmethod
     def check_settings(cls, args: DictConfig) -> None:
         """Check everything about a run that can be checked without asking SONA.

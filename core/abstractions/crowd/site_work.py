@@ -103,6 +103,8 @@ class SiteAccount(msgspec.Struct, frozen=True, kw_only=True):
     cost_cents: int | None = None
     #: The least hourly pay that the site accepts, in cents; None: the site does not tell.
     minimum_hourly_cents: int | None = None
+    #: Minutes that the work takes, as the run's configuration tells the site; None: it tells nothing.
+    estimated_minutes: int | None = None
 
 
 def seconds_of(text: str | None) -> float | None:

@@ -35,7 +35,7 @@ _NEW_SERVER = "it applies only if the run's server has to be started again"
 _EFFECTS = (
     ("task.resume_incomplete_run", ""),
     ("task.standby", ""),
-    ("task.budget", f"{_RECORDED}; `mephisto-es extend RUN --budget` changes it"),
+    ("task.budget", f"{_RECORDED}; `mephisto-es extend RUN --budget AMOUNT` changes it"),
     ("task.provider_fee_percent", _RECORDED),
     ("task.bonus_limit", _RECORDED),
     ("task.allowed_concurrent", _RECORDED),

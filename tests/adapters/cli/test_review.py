@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import trio
 from click.testing import CliRunner, Result, _NamedTextIOWrapper
+from msgspec.structs import replace
 
 from mephisto_es.adapters.cli import main as command
 from mephisto_es.adapters.cli.common.pay_sums import PaySum
@@ -20,9 +21,11 @@ from mephisto_es.adapters.log.opening import gate_path
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.lifecycles.agent import AgentStatus
 from mephisto_es.core.operations.configuration.money import amount
+from mephisto_es.core.ports import NewEvent
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events.engagement import SiteWorkStatus
 from mephisto_es.events.streams import run_of
+from mephisto_es.events.task_run import TaskRunCreated
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ...history_search import find_history, most_to_review
@@ -63,6 +66,23 @@ def test_a_rejection_says_what_it_does_not_take_back(tmp_path: Path) -> None:
         "the provider has approved the work already, and a rejection takes nothing back there",
         f"agent-{unpaid}",
     ]
+
+
+def test_a_bonus_that_the_provider_cannot_pay_is_named(tmp_path: Path) -> None:
+    def from_sona(new: NewEvent) -> NewEvent:
+        is_run = isinstance(new.event, TaskRunCreated)
+        return new._replace(event=replace(new.event, provider_type="sona")) if is_run else new
+
+    database = tmp_path / "mephisto.db"
+    with SqliteLog.create_or_open(database, PROJECTIONS) as log:
+        log.commit([replace(one, events=tuple(map(from_sona, one.events))) for one in submitted_history(3, 3)])
+    run, (first, second, *_) = waiting(database)
+    said = "SONA gives credit and pays no bonus: pay it by other means"
+    assert said not in ask("review", database, run, "--approve", f"agent-{first}").stdout
+    assert said in ask("review", database, run, "--approve", f"agent-{second}", "--bonus", "0.10").stdout
+    given = ask("worker", database, "worker-1", "--bonus", "0.10", "--reason", "thank you")
+    assert said in given.stdout
+    assert f"`mephisto-es pay {database} {run} --settle PAYMENT paid`" in given.stdout
 
 
 def ask(*words: str | Path | int, said: str | None = None) -> Result:

@@ -180,6 +180,11 @@ class TestWut:
     def test_one_setting_is_told(self) -> None:
         assert len(run("wut", "architect=local", "port").stdout.splitlines()) == 1
 
+    def test_the_default_of_a_choice_is_written_as_in_a_configuration(self) -> None:
+        words = ("wut", "provider=prolific", "prolific_completion")
+        assert "default: 'SERVER'" in run(*words).stdout
+        assert json.loads(run(*words, "--json").stdout)["settings"][0]["default"] == "SERVER"
+
     @pytest.mark.parametrize("kind", ["blueprint", "architect", "provider", "requester"])
     def test_a_kind_lists_its_names(self, kind: str) -> None:
         assert "mock" in run("wut", kind).stdout.splitlines()

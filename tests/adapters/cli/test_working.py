@@ -24,6 +24,8 @@ VERBS = {
     "doctor {log} -o {copy}": "reading the log",
     "adjudicate {log} 1": "reading the answers",
     "export {log} 1 -o {copy}": "exporting",
+    "bundle {log} 1 -o {copy}": "packing and replaying the run",
+    "diff {log} 1 20": "comparing",
 }
 
 

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
 from mephisto_es.adapters.scripts.launch_quote import LaunchQuote, lines_of
@@ -97,6 +98,22 @@ RATING = Quote(
     budget_cents=1000,
     seconds_allowed=30,
 )
+
+
+@pytest.mark.parametrize(
+    ("reward_cents", "seconds", "said"),
+    [
+        (30_000, None, "; is the reward right? It is in whole units of the currency, not in cents"),
+        (30, 20.0, ""),
+        (30, 0.5, "; were earlier units done by people? They took 0 seconds"),
+        (30, 3_600.0, "; were earlier units done by people? They took 1.0 hours"),
+    ],
+)
+def test_a_pay_that_can_hardly_be_is_asked_about(reward_cents: int, seconds: float | None, said: str) -> None:
+    quote = replace(RATING, reward_cents=reward_cents)
+    durations = None if seconds is None else Durations(count=3, median_seconds=seconds)
+    shown = dict(lines_of(quote, durations))["hourly pay"]
+    assert shown.endswith(said or "about 54.00")
 
 
 def test_earlier_runs_say_how_long_it_takes() -> None:

@@ -138,7 +138,8 @@ async def test_places_follow_the_units(tmp_path: Path, autojump_clock: trio.test
 async def test_a_launch_is_refused_with_the_reason(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
     async with open_site_run("prolific", tmp_path) as run:
         run.prolific.ledger.balance = Decimal(100)
-        with pytest.raises(LaunchError, match=r"raise task_reward, or lower prolific_estimated_completion_time"):
+        # A dry run asks the site for its terms, too.
+        with pytest.raises(ConfigError, match=r"0\.30 for 5 minutes are 3\.60 USD an hour, and the site demands"):
             await run.launch(1, task_reward="0.30")
         assert not run.prolific.ledger.studies
         with pytest.raises(LaunchError, match="publish a study was refused"):
