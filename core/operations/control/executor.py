@@ -28,8 +28,8 @@ from ..services.directory import Directory
 from ..services.missed_work import MissedWork, listed_work
 from ..services.paymaster import Paymaster
 from ..services.reconciler import Reconciler
+from ..services.reconciling.site_books import compare_books
 from ..services.reviewer import Reviewer
-from ..services.site_books import compare_books
 from ..services.verdict_revoker import VerdictRevoker
 from .label_decision import record_label
 from .requests import (

@@ -41,11 +41,11 @@ from ...ports import Ids
 from ..control.round_report import DifferenceReport, RoundOutcome, RoundReport, unknown_work
 from ..logger_core import get_logger
 from .missed_work import MissedPiece
-from .other_means import RunPayments
 from .provider_places import PlaceDirectory, RecordedPlace, ids_of_work, place_of_work
+from .reconciling.other_means import RunPayments
+from .reconciling.site_offer import OfferReconciler
 from .reviewer import rejection_note
 from .site_mirror import SiteMirror
-from .site_offer import OfferReconciler
 
 ACTOR = "reconciler"
 #: Seconds that one action at the site may take before the round goes on without it.

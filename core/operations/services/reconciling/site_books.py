@@ -6,20 +6,20 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ....events import streams
-from ....events.engagement import PAID_THERE_STATUSES, SiteWorkStatus
-from ....events.ids import AgentId, TaskRunId
-from ...abstractions.crowd.site_work import SiteWork
-from ...abstractions.crowd_provider import CrowdProvider
-from ...decisions.worker_rights.pay_for_time import compensation_registration
-from ...errors import CommandRefusedError
-from ...ledger import Ledger
-from ...lifecycles.agent import AgentRecord
-from ...lifecycles.onboarding import OnboardingRecord
-from ...lifecycles.payment import BONUS, PAY, UNPAID_STATUSES, PaymentState, PaymentStatus
-from ..configuration.money import amount
-from ..control.round_report import BooksReport
-from .provider_places import PlaceDirectory
+from .....events import streams
+from .....events.engagement import PAID_THERE_STATUSES, SiteWorkStatus
+from .....events.ids import AgentId, TaskRunId
+from ....abstractions.crowd.site_work import SiteWork
+from ....abstractions.crowd_provider import CrowdProvider
+from ....decisions.worker_rights.pay_for_time import compensation_registration
+from ....errors import CommandRefusedError
+from ....ledger import Ledger
+from ....lifecycles.agent import AgentRecord
+from ....lifecycles.onboarding import OnboardingRecord
+from ....lifecycles.payment import BONUS, PAY, UNPAID_STATUSES, PaymentState, PaymentStatus
+from ...configuration.money import amount
+from ...control.round_report import BooksReport
+from ..provider_places import PlaceDirectory
 
 _PAID = frozenset({PaymentStatus.SENT, PaymentStatus.CONFIRMED})
 _PAYABLE_THERE = PAID_THERE_STATUSES | {SiteWorkStatus.SUBMITTED, SiteWorkStatus.SCREENED_OUT}

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from ....events import streams
-from ....events.engagement import PAID_THERE_STATUSES, ProviderObserved, SiteWorkStatus
-from ....events.ids import AgentId, TaskRunId
-from ....events.payment import PaymentSettledPaid
-from ...abstractions.crowd.differences import SiteDifference
-from ...ledger import Ledger
-from ...lifecycles.agent import AgentRecord, AgentStatus
-from ...lifecycles.onboarding import OnboardingRecord
-from ...lifecycles.payment import BONUS, PAY, UNPAID_STATUSES, PaymentState, PaymentStatus
-from ..configuration.money import amount
-from ..control.round_report import RoundOutcome
+from .....events import streams
+from .....events.engagement import PAID_THERE_STATUSES, ProviderObserved, SiteWorkStatus
+from .....events.ids import AgentId, TaskRunId
+from .....events.payment import PaymentSettledPaid
+from ....abstractions.crowd.differences import SiteDifference
+from ....ledger import Ledger
+from ....lifecycles.agent import AgentRecord, AgentStatus
+from ....lifecycles.onboarding import OnboardingRecord
+from ....lifecycles.payment import BONUS, PAY, UNPAID_STATUSES, PaymentState, PaymentStatus
+from ...configuration.money import amount
+from ...control.round_report import RoundOutcome
 
 #: Statuses of work that is paid here.
 _PAID_HERE = frozenset({AgentStatus.APPROVED, AgentStatus.SOFT_REJECTED})

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from ....events import streams
-from ....events.ids import TaskRunId
-from ....events.task_run import SiteOffer, TaskRunOfferChanged
-from ...abstractions.crowd_provider import CrowdProvider
-from ...command_issuer import CommandIssuer
-from ...commands.task_run import RecordRunEvent
-from ...decisions.task_run import offer_paused_text
-from ...ledger import Ledger
-from ...lifecycles.task_run import TASK_RUN, TaskRunState
-from ...lifecycles.unit import UnitStatus
-from ..logger_core import get_logger
+from .....events import streams
+from .....events.ids import TaskRunId
+from .....events.task_run import SiteOffer, TaskRunOfferChanged
+from ....abstractions.crowd_provider import CrowdProvider
+from ....command_issuer import CommandIssuer
+from ....commands.task_run import RecordRunEvent
+from ....decisions.task_run import offer_paused_text
+from ....ledger import Ledger
+from ....lifecycles.task_run import TASK_RUN, TaskRunState
+from ....lifecycles.unit import UnitStatus
+from ...logger_core import get_logger
 
 logger = get_logger(__name__)
 
