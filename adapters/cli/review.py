@@ -147,7 +147,6 @@ def review_command(
     selected = read_selection(where)
     proposed = proposed_top_ups(database, TaskRunId(run.number)) if top_up else {}
     decisions = with_top_ups(read_decisions(chosen, database, run, selected, bonus_cents), proposed)
-    _warn_of_bonuses(database, run, decisions)
     if chosen["approve_all"]:
         _record_all(database, run, author, decisions, is_asked=not yes and sys.stdin.isatty())
     elif decisions:
@@ -163,11 +162,12 @@ def review_command(
         listed(database, run, names=not pseudonyms, as_json=as_json)
 
 
-def _warn_of_bonuses(database: Path, run: EntityRef, decisions: Sequence[ReviewRequest]) -> None:
-    """Say that bonuses will not be paid by the run's provider, if that is so."""
-    if any(isinstance(one, VerdictRequest) and one.bonus_cents for one in decisions):
+def _warn_of_bonuses(database: Path, decisions: Sequence[ReviewRequest]) -> None:
+    """Say that bonuses will not be paid by the provider of their run, if that is so."""
+    agents = [one.agent for one in decisions if isinstance(one, VerdictRequest) and one.bonus_cents]
+    if agents:
         with open_as_of(database) as moment:
-            warning = bonus_warning(moment, TaskRunId(run.number))
+            warning = bonus_warning(moment, TaskRunId(moment.db.get_agent(agents[0]).task_run_id))
         if warning is not None:
             echo(advised(warning))
 
@@ -186,6 +186,7 @@ def _record_all(
         echo(f"{run}: no unreviewed work matches.")
         return
     echo(f"payable by these verdicts: {pay_sum(database, number, decisions).text}")
+    _warn_of_bonuses(database, decisions)
     if is_asked:
         click.confirm("Approve this?", abort=True)
     recorded: list[ReviewRequest] = []
@@ -212,6 +213,8 @@ def _record(
     Raises:
         CommandRefusedError: one was refused; the others were still tried.
     """
+    if recorded is None:
+        _warn_of_bonuses(database, decisions)
     rejected = [one.agent for one in decisions if isinstance(one, VerdictRequest) and one.verdict is Verdict.REJECTED]
     with open_as_of(database) as moment:
         warnings = rejection_warnings(moment, rejected)

@@ -89,15 +89,14 @@ def seal_command(
     """
     if len(witness_urls) != len(witness_keys):
         raise click.UsageError("each --witness needs a --witness-key: the public key that its people have published")
-    witnesses = [
-        Witness(url, read_verifier_key(text, COSIGNER)) for url, text in zip(witness_urls, witness_keys, strict=True)
-    ]
+    keys = [read_verifier_key(text, COSIGNER) for text in witness_keys]
+    witnesses = [Witness(url, key) for url, key in zip(witness_urls, keys, strict=True)]
     with open_as_of(database) as moment:
         moment.db.get_task_run(TaskRunId(run.number))
-    key = _named_key(key_file or database.with_name(KEY_FILE), name)
+    seal_key = _named_key(key_file or database.with_name(KEY_FILE), name)
     target = output or database.with_name(f"{run}.seal")
     with working("sealing the log", is_quiet=as_json):
-        done = seal_log(database, key, None if since is None else read_text(since), witnesses)
+        done = seal_log(database, seal_key, None if since is None else read_text(since), witnesses)
     kept = _keep_other(target, done.note, is_named=output is not None)
     target.write_text(done.note, encoding="utf-8")
     extension = None
@@ -110,7 +109,7 @@ def seal_command(
         str(target),
         events.size,
         events.root.hex(),
-        key.verifier.text,
+        seal_key.verifier.text,
         str(extension) if extension else None,
         tuple(witness.key.name for witness in witnesses),
         str(kept) if kept else None,
