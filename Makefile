@@ -10,7 +10,7 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-ch
 PYTEST = $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-prolific demo-connect demo-sona demo-postgres test lint coverage matrix docs bench bench-peers desk labels simulate routers uploads pauses notices stale block-races load torture sites datasets hostile powercut mutants simulated-mutants mutation-score proofs damage constraints sbom
+.PHONY: help demo demo-prolific demo-connect demo-sona demo-postgres test lint coverage matrix docs bench bench-peers desk labels simulate routers uploads pauses notices stale block-races load failover torture sites datasets hostile powercut mutants simulated-mutants mutation-score proofs damage constraints sbom
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,6 +90,9 @@ notices: $(VENV)/installed-for-tests ## Kill twenty operators that send notices:
 
 stale: $(VENV)/installed-for-tests ## Stop operators on PostgreSQL for longer than their lease: they write nothing more, for five minutes.
 	$(VENV)/bin/python -m tests.machines.stale
+
+failover: $(VENV)/installed-for-tests ## Kill the primary of three PostgreSQL servers twenty times under two operators with crowds: nothing is lost.
+	$(VENV)/bin/python -m tests.machines.failover
 
 block-races: $(VENV)/installed-for-tests ## Block 1,000 workers at one operator while they ask another one for work, for a few minutes.
 	$(VENV)/bin/python -m tests.machines.races

@@ -49,20 +49,29 @@ class Cluster:
         self.folder = folder
 
     @classmethod
-    def make(cls, programs: Path) -> Cluster:
+    def make(cls, programs: Path, settings: str = SETTINGS) -> Cluster:
         """Make a server with empty tables and start it."""
-        folder = Path(tempfile.mkdtemp(prefix="mephisto-pg-"))
-        cluster = cls(folder)
-        if os.geteuid() == 0:
-            shutil.chown(folder, SERVER_USER)
-        data = str(folder / "data")
-        cluster.run(
-            programs / "initdb", "-D", data, "-U", "es", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"
-        )
-        with (folder / "data" / "postgresql.conf").open("a", encoding="utf-8") as settings:
-            settings.write(f"{SETTINGS}unix_socket_directories = '{folder}'\n")
-        cluster.run(programs / "pg_ctl", "-D", data, "-l", str(folder / "server.log"), "-w", "start")
+        cluster = cls.in_new_folder()
+        options = ("-U", "es", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+        cluster.run(programs / "initdb", "-D", cluster.folder / "data", *options)
+        with (cluster.folder / "data" / "postgresql.conf").open("a", encoding="utf-8") as file:
+            file.write(settings)
+        cluster.start(programs)
         return cluster
+
+    @classmethod
+    def in_new_folder(cls) -> Cluster:
+        """Make the folder of a server, and nothing in it."""
+        cluster = cls(Path(tempfile.mkdtemp(prefix="mephisto-pg-")))
+        if os.geteuid() == 0:
+            shutil.chown(cluster.folder, SERVER_USER)
+        return cluster
+
+    def start(self, programs: Path) -> None:
+        """Start the server, and return when it can be used."""
+        # The socket's folder is no setting: it would be copied to standbys.
+        command = ("-D", self.folder / "data", "-l", self.folder / "server.log", "-o", f"-k {self.folder}")
+        self.run(programs / "pg_ctl", *command, "-w", "start")
 
     def run(self, *command: str | Path) -> None:
         """Run a program of the server, as a user who may: it refuses to be run by root."""

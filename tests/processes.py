@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 from subprocess import PIPE
+from typing import IO
 from urllib.parse import urlsplit
 
 import pytest
@@ -135,13 +136,24 @@ async def kill(process: trio.Process) -> None:
 
 @asynccontextmanager
 async def operator_process(
-    command: list[str], stdin: int | None = None, limit_seconds: float = GIVE_UP_SECONDS
+    command: list[str],
+    stdin: int | None = None,
+    limit_seconds: float = GIVE_UP_SECONDS,
+    stderr: IO[bytes] | None = None,
 ) -> AsyncIterator[OperatorProcess]:
     """A process from the line with the address on until it has ended."""
     with trio.fail_after(limit_seconds):
         async with trio.open_nursery() as nursery:
             process: trio.Process = await nursery.start(
-                partial(trio.run_process, command, stdin=stdin, stdout=PIPE, check=False, deliver_cancel=kill)
+                partial(
+                    trio.run_process,
+                    command,
+                    stdin=stdin,
+                    stdout=PIPE,
+                    stderr=stderr,
+                    check=False,
+                    deliver_cancel=kill,
+                )
             )
             assert process.stdout is not None
             line = b""

@@ -121,10 +121,15 @@ class Machines:
 
     def stop_routers(self, machine: str = "*") -> None:
         """End the routers of a machine, or of all, as when its power is cut."""
-        for folder in self._folder.glob(f"{machine}/{RUNS_FOLDER}/*"):
-            process = RouterProcess.left_by_another(folder)
-            if process is not None and process.works_in(folder):
-                os.kill(process.pid, signal.SIGKILL)
+        stop_routers(self._folder, machine)
+
+
+def stop_routers(folder: Path, machine: str = "*") -> None:
+    """End the routers of machines whose data folders are in a folder."""
+    for run_folder in folder.glob(f"{machine}/{RUNS_FOLDER}/*"):
+        process = RouterProcess.left_by_another(run_folder)
+        if process is not None and process.works_in(run_folder):
+            os.kill(process.pid, signal.SIGKILL)
 
 
 def people(process: OperatorProcess, names: list[str], gate: Gate) -> Crowd:

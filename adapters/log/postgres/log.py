@@ -106,6 +106,11 @@ class PostgresLog:
         """The number of the server's process that places events on behalf of this writer."""
         return self._reader.backend_pid
 
+    @property
+    def reader_connection(self) -> int:
+        """The number of the connection that reads: another one after it was lost, perhaps to another server."""
+        return self._reader.connections
+
     def own(self, operator: str, partition: str, fence: int) -> None:
         """Write to a partition as its owner from now on, and to nothing once the operator has lost what it owned.
 

@@ -68,6 +68,8 @@ class MirroredLog(SqliteLog):
     IS_COPY = True
     server_log: PostgresLog
     _unread: list[RecordedEvent]
+    #: The connection on which the end of the copy was last compared with the server.
+    _checked: int
 
     @classmethod
     def open(cls, address: str, path: Path, projections: Sequence[Projection]) -> MirroredLog:
@@ -87,12 +89,12 @@ class MirroredLog(SqliteLog):
             if schema.is_fresh(path):
                 schema.create_file(path, server_log.pseudonym_key, server_log.created_by)
             with LogReader(path) as reader:
-                _check_copy(reader, server_log)
+                _check_origin(reader, server_log)
             log = cls.create_or_open(path, projections)
         except BaseException:
             server_log.close()
             raise
-        log.server_log, log._unread = server_log, []
+        log.server_log, log._unread, log._checked = server_log, [], 0
         log.epoch = server_log.epoch
         try:
             log._follow({})
@@ -106,6 +108,7 @@ class MirroredLog(SqliteLog):
 
         Raises:
             WriterFencedError: another operator has taken over what this one owned.
+            DamagedLogError: the server has lost events that the copy has.
             LogError: no turn was taken. The log accepts nothing more until it is reopened.
         """
         self._check_open()
@@ -189,13 +192,18 @@ class MirroredLog(SqliteLog):
             payloads: those that need not be fetched.
 
         Raises:
+            DamagedLogError: the server has lost events that the copy has.
             OutcomeUnknownError: the file could not be written.
         """
         copied: list[RecordedEvent] = []
         try:
             is_complete = False
-            while not is_complete and (news := self.server_log.placed(self._head.seq, COPY_EVENTS)):
+            while not is_complete:
+                news = self.server_log.placed(self._head.seq, COPY_EVENTS)
+                self._check_server()
                 is_complete = len(news) < COPY_EVENTS
+                if not news:
+                    break
                 plan = CopyPlan(self._head)
                 for recorded in news:
                     plan.add_copy(recorded.envelope)
@@ -206,6 +214,9 @@ class MirroredLog(SqliteLog):
                 self._finish(plan)
                 self.server_log.saw(plan.head.at)
                 copied += plan.recorded
+        except DamagedLogError as error:
+            self._stopped = error
+            raise
         except (sqlite3.Error, LogError) as error:
             self._stopped = OutcomeUnknownError(
                 f"{self.path} could not be brought up to date ({error}); the server has everything: open the log again"
@@ -213,25 +224,43 @@ class MirroredLog(SqliteLog):
             raise self._stopped from error
         return copied
 
+    def _check_server(self) -> None:
+        """Compare the copy with the server whenever that was connected to again: it may be one that has less.
 
-def _check_copy(copy: LogReader, server_log: PostgresLog) -> None:
-    """Check that a file is a copy of the log on a server, or of its beginning.
+        Raises:
+            DamagedLogError: the server has lost events that the copy has.
+        """
+        while (connection := self.server_log.reader_connection) != self._checked:
+            self._check_end()
+            self._checked = connection
+
+    def _check_end(self) -> None:
+        """Check that the last event of the copy is on the server, at the same position.
+
+        Raises:
+            DamagedLogError: the server has lost events.
+        """
+        end, there, server = self._head, self.server_log.head(), self.server_log.name
+        if end.seq > there.seq:
+            raise DamagedLogError(
+                there.seq + 1,
+                f"{server} ends at {there.seq}, but {self.path} has {end.seq} events: the server has lost its tail; "
+                "restore the server, or copy the file into an empty database with `mephisto-es log copy FILE DATABASE`",
+            )
+        if end.seq and list(self.read(end.seq - 1)) != list(self.server_log.read(end.seq - 1, end.seq)):
+            raise DamagedLogError(
+                end.seq, f"{self.path} and {server} have different events here: the server has lost some"
+            )
+
+
+def _check_origin(copy: LogReader, server_log: PostgresLog) -> None:
+    """Check that a file is a copy of the log on a server.
 
     Raises:
         UnusableLogError: it is not.
-        DamagedLogError: the server has lost events.
     """
-    path, end, there = copy.path, copy.head(), server_log.head()
     if copy.genesis != server_log.copies_genesis:
         raise UnusableLogError(
-            f"{path} is not a copy of the log in {server_log.name}; choose another data folder, "
+            f"{copy.path} is not a copy of the log in {server_log.name}; choose another data folder, "
             "or copy this log into an empty database with `mephisto-es log copy FILE DATABASE`"
         )
-    if end.seq > there.seq:
-        raise DamagedLogError(
-            there.seq + 1,
-            f"{server_log.name} ends at {there.seq}, but {path} has {end.seq} events: the server has lost its tail; "
-            "restore the server, or copy the file into an empty database with `mephisto-es log copy FILE DATABASE`",
-        )
-    if end.seq and list(copy.read(end.seq - 1)) != list(server_log.read(end.seq - 1, end.seq)):
-        raise DamagedLogError(end.seq, f"{path} and {server_log.name} have different events here")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -40,6 +41,8 @@ Connection = psycopg.Connection[TupleRow]
 T = TypeVar("T")
 
 logger = get_logger(__name__)
+# It warns of each connection that is lost, which is said here in our own words.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 
 class Server:
@@ -47,6 +50,7 @@ class Server:
 
     Attributes:
         name: the server and database, for messages. It has neither user nor password.
+        connections: how often it was connected to, listeners apart.
     """
 
     def __init__(self, address: str, patience_seconds: float = PATIENCE_SECONDS) -> None:
@@ -74,6 +78,7 @@ class Server:
         self._closed = threading.Event()
         self._in_use = threading.RLock()
         self._listeners: list[Connection] = []
+        self.connections = 1
         try:
             self._db: Connection | None = self._connect()
         except psycopg.Error as error:
@@ -139,6 +144,7 @@ class Server:
     def _connected(self) -> Connection:
         if self._db is None:
             self._db = self._connect()
+            self.connections += 1
             if self._closed.is_set():
                 # A call that was left behind in a thread, and had the connection made after `close`.
                 self._drop()

@@ -204,6 +204,26 @@ def test_a_server_that_went_back_is_noticed(address: str, path: Path, damage: st
         MirroredLog.open(address, path, VIEWS)
 
 
+def test_a_server_that_has_lost_its_tail_under_a_writer_is_noticed_before_anything_is_written(
+    log: MirroredLog, address: str
+) -> None:
+    log.commit([unit_request(1, 0)])
+    # In the directory, so the partition of the run has lost nothing.
+    log.commit([register(1, "Ada")])
+    as_administrator(address, "DELETE FROM es.feed WHERE pos = (SELECT max(pos) FROM es.feed)")
+    as_administrator(address, f"DELETE FROM es.event WHERE partition = '{DIRECTORY}'")
+    # As after a failover to a standby that has less. Another writer was there before, so it is not shorter.
+    with closing(PostgresLog(address)) as other:
+        other.commit([unit_request(2, 0), unit_request(3, 0), unit_request(4, 0)])
+        other.head()
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    as_administrator(address, f"SELECT pg_terminate_backend(pid, 10000) {others}")
+    with pytest.raises(DamagedLogError, match="different events"):
+        log.begin([PARTITION], (), ())
+    with pytest.raises(LogError, match="accepts nothing more"):
+        log.commit([unit_request(1, 1)])
+
+
 def test_the_environment_says_where_the_log_is(
     address: str, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
