@@ -10,7 +10,7 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-ch
 PYTEST = $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-prolific demo-connect demo-sona demo-postgres test lint coverage matrix docs bench bench-peers desk labels simulate routers uploads pauses notices stale block-races load failover torture sites datasets hostile powercut mutants simulated-mutants mutation-score proofs damage constraints sbom
+.PHONY: help demo demo-prolific demo-connect demo-sona demo-postgres test lint coverage matrix docs bench bench-peers desk labels simulate routers uploads pauses notices stale block-races load failover order torture sites datasets hostile powercut mutants simulated-mutants mutation-score proofs damage constraints sbom
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,11 +94,14 @@ stale: $(VENV)/installed-for-tests ## Stop operators on PostgreSQL for longer th
 failover: $(VENV)/installed-for-tests ## Kill the primary of three PostgreSQL servers twenty times under two operators with crowds: nothing is lost.
 	$(VENV)/bin/python -m tests.machines.failover
 
+order: $(VENV)/installed-for-tests ## Record 10,000 events on four machines whose clocks differ: none stands before its cause, for a minute.
+	$(VENV)/bin/python -m tests.machines.order
+
 block-races: $(VENV)/installed-for-tests ## Block 1,000 workers at one operator while they ask another one for work, for a few minutes.
 	$(VENV)/bin/python -m tests.machines.races
 
-load: $(VENV)/installed-for-tests ## Four operators with 25 workers each on PostgreSQL with a standby: check the log and print ratios.
-	$(VENV)/bin/python -m tests.machines.load 100
+load: $(VENV)/installed-for-tests ## Four operators with 100 workers each on PostgreSQL with a standby: check the log and print ratios.
+	$(VENV)/bin/python -m tests.machines.load
 
 torture: $(VENV)/installed ## Kill the operator again and again while a crowd works, for about ten minutes.
 	$(VENV)/bin/mephisto-es torture --kills 10 --passes 3

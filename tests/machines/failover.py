@@ -33,7 +33,6 @@ from mephisto_es.adapters.crowd.bot import Bot
 from mephisto_es.adapters.crowd.crowd import Crowd
 from mephisto_es.adapters.log.postgres.log import PostgresLog
 from mephisto_es.adapters.log.sqlite.reader import LogReader
-from mephisto_es.core.chain import link
 from mephisto_es.events import streams
 from mephisto_es.events.agent import AgentAccepted, AgentSubmitted
 from mephisto_es.events.envelope import RecordedEvent
@@ -41,7 +40,8 @@ from mephisto_es.events.envelope import RecordedEvent
 from ..postgres import server_programs
 from ..processes import OperatorProcess, operator_process, rating, script_command
 from .demo import stop_routers
-from .standbys import ASYNCHRONOUS, ServerGroup, on, server_group
+from .processes import rest
+from .standbys import ASYNCHRONOUS, ServerGroup, is_whole, server_group
 
 DATABASE = "failover"
 OPERATORS, WORKERS = 2, 12
@@ -127,7 +127,7 @@ class Site:
             while db.execute("SELECT count(*) FROM es.event").fetchone() == first:
                 if time.monotonic() - began_at > GIVE_UP_SECONDS:
                     raise TimeoutError(f"nothing was written within {GIVE_UP_SECONDS:.0f} s of the promotion")
-                time.sleep(_PAUSE_SECONDS)
+                rest(_PAUSE_SECONDS)
         return time.monotonic() - began_at
 
     def judge(self) -> Verdict:
@@ -140,12 +140,12 @@ class Site:
         with closing(PostgresLog(self.address)) as log:
             events = list(log.read())
             while acknowledged - _submissions(events).keys() and time.monotonic() < give_up_at:
-                time.sleep(0.2)
+                rest(0.2)
                 events += log.read(len(events))
             found = _submissions(events)
             copied = sum(_missing(copy, events) for copy in copies)
             partitions = sorted({streams.partition_of(each.envelope.stream) for each in events})
-            broken = [each for each in partitions if not _is_whole(log, each)]
+            broken = [each for each in partitions if not is_whole(log, each)]
         twice = sum(1 for times in found.values() if times > 1)
         return Verdict(len(acknowledged), len(acknowledged - found.keys()), twice, copied, broken)
 
@@ -183,15 +183,6 @@ def _submissions(events: list[RecordedEvent]) -> Counter[str]:
     return Counter(tokens[each.envelope.stream] for each in events if isinstance(each.envelope.event, AgentSubmitted))
 
 
-def _is_whole(log: PostgresLog, partition: str) -> bool:
-    chain = log.genesis(partition)
-    for expected, row in enumerate(log.raw(partition), 1):
-        chain = link(chain, row.seq, row.epoch, row.data)
-        if (row.seq, row.chain) != (expected, chain):
-            return False
-    return True
-
-
 async def fail_over(group: ServerGroup, folder: Path, kills: int) -> tuple[Verdict, list[float]]:
     """Kill the primary again and again; return the findings, and how long after each promotion work continued."""
     site, waits = Site(group, folder, kills), list[float]()
@@ -227,25 +218,20 @@ async def lose(group: ServerGroup, folder: Path) -> tuple[Verdict, list[int | No
         return await trio.to_thread.run_sync(site.judge), codes
 
 
-def make_database(group: ServerGroup) -> None:
-    with on(group.primary) as db:
-        db.execute(f"CREATE DATABASE {DATABASE}".encode())
-
-
 def main(kills: int) -> int:
     """Play the failovers and the control; return the exit code."""
     programs = server_programs()
     with tempfile.TemporaryDirectory(prefix="mephisto-failover-") as name:
         folder = Path(name)
         with server_group(programs, standbys=2) as group:
-            make_database(group)
+            group.create_database(DATABASE)
             group.wait_for_standbys()
             verdict, waits = trio.run(fail_over, group, folder / "synchronous", kills)
         say(kills=kills, **verdict._asdict())
         ordered = sorted(round(wait, 2) for wait in waits)
         say(seconds_to_resume=ordered, median=statistics.median(ordered), highest=ordered[-1])
         with server_group(programs, standbys=1, settings=ASYNCHRONOUS) as group:
-            make_database(group)
+            group.create_database(DATABASE)
             control, codes = trio.run(lose, group, folder / "asynchronous")
         say(control_without_synchronous_standby=control.lost_from_copies, exit_codes_of_operators=codes)
     is_kept = not (verdict.lost or verdict.twice or verdict.lost_from_copies or verdict.broken)

@@ -1,22 +1,29 @@
-"""Puts four operators with 25 workers each on one server with a synchronous standby, and checks and measures the log.
+"""Puts four operators with 100 workers each on a server with a synchronous standby, and checks and measures the log.
 
-`python -m tests.machines.load [UNITS]`, where each worker does that many units. The exit code says whether the log is
-whole: no gap, every chain intact, everything that was acknowledged there once. Ratios are printed, each from rounds
-that alternate within one run; they tell nothing if the machine has fewer cores than operators.
+`python -m tests.machines.load [SECONDS]`, for which each measurement lasts. Each operator is a process of its own,
+whose workers take about two seconds for a step. The exit code says whether the log is whole: no gap, every chain
+intact, everything that was acknowledged there once.
+
+Ratios come from rounds that alternate, and have a bar. They tell something only while nothing else runs on the machine.
+The cost of a commit stands beside them, because on one disk the standby and the primary wait for each other.
 """
 
 from __future__ import annotations
 
 import json
+import math
+import os
+import random
 import statistics
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import psycopg
 import trio
@@ -28,9 +35,7 @@ from mephisto_es.adapters.log.commit_thread import commit_in_thread, run_writer
 from mephisto_es.adapters.log.postgres.log import PostgresLog
 from mephisto_es.adapters.log.postgres.mirrored import MirroredLog
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
-from mephisto_es.core.chain import link
 from mephisto_es.core.ledger import Ledger
-from mephisto_es.core.operations.operator import Operator
 from mephisto_es.core.operations.services.directory import Directory
 from mephisto_es.core.ports import AppendRequest, NewEvent
 from mephisto_es.events import streams
@@ -40,75 +45,93 @@ from mephisto_es.events.ids import TaskRunId, WorkerId
 from mephisto_es.events.streams import partition_of_run
 
 from ..core.operations.operator_harness import HarnessTaskState, ask, config, items
-from ..postgres import Cluster, server_programs
+from ..postgres import server_programs
+from .processes import at_once, meet
 from .races import operator_on
+from .standbys import ASYNCHRONOUS, ServerGroup, is_whole, server_group
 
-OPERATORS, WORKERS = 4, 25
+DATABASE = "load"
+OPERATORS, WORKERS = 4, 100
+#: Seconds between two steps of a worker, on average.
+STEP_SECONDS = 2.0
 #: Callers of one operator where it is compared with a file, and the commands of each.
 CALLERS, COMMANDS = 64, 20
 #: Rounds of each comparison, and the commits of a writer in each.
-ROUNDS, COMMITS = 3, 200
+ROUNDS, COMMITS = 3, 300
+#: Commits whose cost is measured.
+SAMPLES = 100
 
 
-@contextmanager
-def synchronous_standby(cluster: Cluster, programs: Path) -> Iterator[None]:
-    """Give a server a standby that every commit waits for."""
-    folder = cluster.folder / "standby"
-    source = ("-h", str(cluster.folder), "-U", "es", "-R", "-X", "stream", "--no-sync", "-c", "fast")
-    # Some systems link only a few programs from a folder on the PATH.
-    cluster.run((programs / "initdb").resolve().parent / "pg_basebackup", "-D", folder, *source)
-    with (folder / "postgresql.conf").open("a", encoding="utf-8") as settings:
-        settings.write(f"unix_socket_directories = '{folder}'\n")
-    cluster.run(programs / "pg_ctl", "-D", folder, "-l", str(folder / "server.log"), "-w", "start")
-    try:
-        with psycopg.connect(cluster.address("postgres"), autocommit=True) as db:
-            db.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
-            db.execute("SELECT pg_reload_conf()")
-            while db.execute("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'").fetchone() is None:
-                db.execute("SELECT pg_sleep(0.1)")
-        yield
-    finally:
-        with psycopg.connect(cluster.address("postgres"), autocommit=True) as db:
-            db.execute("ALTER SYSTEM RESET synchronous_standby_names")
-            db.execute("SELECT pg_reload_conf()")
-        cluster.run(programs / "pg_ctl", "-D", folder, "-m", "immediate", "-w", "stop")
+class Work(NamedTuple):
+    """The work of one operator's crowd."""
+
+    #: How long workers waited for their pages, in seconds.
+    waits: list[float]
+    submissions: int
+    #: CPU seconds of the operator and its crowd, those of the servers, and the seconds that passed.
+    cpu: float
+    servers_cpu: float
+    wall: float
 
 
-async def work(router: MemoryRouter, name: str, units: int, waits: list[float]) -> None:
-    """Do units, and note how long each was waited for."""
-    for visit in range(units):
+async def work(router: MemoryRouter, name: str, until: float, work: Work, done: list[int]) -> None:
+    """Do units until the time is over, and note how long each was waited for."""
+    rng, visit = random.Random(name), 0
+    await trio.sleep(rng.uniform(0, 2 * STEP_SECONDS))
+    while time.perf_counter() < until:
         asked_at = time.perf_counter()
         page = await ask(router, name, visit)
-        waits.append(time.perf_counter() - asked_at)
+        work.waits.append(time.perf_counter() - asked_at)
+        await trio.sleep(rng.uniform(0.5, 1.5) * STEP_SECONDS)
         router.submit_task(page["agent_id"], {"answer": visit})
+        done.append(visit)
+        visit += 1
+        await trio.sleep(rng.uniform(0.5, 1.5) * STEP_SECONDS)
 
 
-async def drive(operator: Operator, task: str, units: int, waits: list[float]) -> None:
-    """Launch a run for the workers of one operator, and return when all its work is done."""
-    shared = HarnessTaskState(data=items(WORKERS * units))
-    run = await operator.launch_task_run_or_die(config(task_name=task), shared)
-    router = MemoryArchitect.routers[operator.get_running_task_runs()[run].task_run]
-    async with trio.open_nursery() as nursery:
-        for number in range(WORKERS):
-            nursery.start_soon(work, router, f"{task} {number}", units, waits)
-    await operator.runs.wait_until_ended(TaskRunId(int(run)))
-    assert router.unacknowledged == 0
+async def drive(group: ServerGroup, folder: Path, task: str, seconds: float) -> Work:
+    """Launch a run of an operator, and let its workers work for some seconds."""
+    async with operator_on(group.address(DATABASE), folder) as operator:
+        units = math.ceil(WORKERS * (seconds / STEP_SECONDS + 1))
+        run = await operator.launch_task_run_or_die(config(task_name=task), HarnessTaskState(data=items(units)))
+        router = MemoryArchitect.routers[operator.get_running_task_runs()[run].task_run]
+        found, done = Work([], 0, 0, 0, 0), list[int]()
+        await trio.to_thread.run_sync(meet)
+        began_at, used, servers_used = time.perf_counter(), time.process_time(), group.cpu_seconds()
+        async with trio.open_nursery() as nursery:
+            for number in range(WORKERS):
+                nursery.start_soon(work, router, f"{task} {number}", began_at + seconds, found, done)
+        cpu, servers_cpu = time.process_time() - used, group.cpu_seconds() - servers_used
+        found = Work(found.waits, len(done), cpu, servers_cpu, time.perf_counter() - began_at)
+        while router.unacknowledged:  # noqa: ASYNC110 - the router has no event for it
+            await trio.sleep(0.05)
+        return found
 
 
-async def drive_together(address: str, folder: Path, operators: int, units: int) -> list[float]:
-    """Let some operators drive a run each; return how long their workers waited."""
-    waits = list[float]()
-
-    async def operate(number: int) -> None:
-        own = folder / f"{operators}-{number}"
-        own.mkdir()
-        async with operator_on(address, own) as operator:
-            await drive(operator, f"task {number} of {operators}", units, waits)
-
-    async with trio.open_nursery() as nursery:
-        for number in range(operators):
-            nursery.start_soon(operate, number)
-    return waits
+def drive_together(group: ServerGroup, folder: Path, operators: int, seconds: float) -> Work:
+    """Let some operators drive a run each; return the work of all."""
+    names = [f"{operators}-{number}" for number in range(operators)]
+    for name in names:
+        (folder / name).mkdir()
+    calls = [partial(trio.run, drive, group, folder / name, f"{folder.name} {name}", seconds) for name in names]
+    found = at_once(calls)
+    together = Work(
+        [wait for one in found for wait in one.waits],
+        sum(one.submissions for one in found),
+        sum(one.cpu for one in found),
+        max(one.servers_cpu for one in found),
+        max(one.wall for one in found),
+    )
+    say(
+        operators=operators,
+        submissions=together.submissions,
+        p50_ms=_ms(statistics.median(together.waits)),
+        p99_ms=_ms(percentile(together.waits)),
+        wall_s=round(together.wall, 1),
+        cpu_s_operators_and_crowds=round(together.cpu, 1),
+        cpu_s_servers=round(together.servers_cpu, 1),
+    )
+    return together
 
 
 def problems_of(address: str, submissions: int) -> list[str]:
@@ -118,37 +141,33 @@ def problems_of(address: str, submissions: int) -> list[str]:
         events = list(log.read())
         if [recorded.seq for recorded in events] != list(range(1, len(events) + 1)):
             found.append("the common order has gaps")
-        for partition in {streams.partition_of(recorded.envelope.stream) for recorded in events}:
-            rows, chain = list(log.raw(partition)), log.genesis(partition)
-            if [row.seq for row in rows] != list(range(1, len(rows) + 1)):
-                found.append(f"{partition} has gaps")
-            for row in rows:
-                chain = link(chain, row.seq, row.epoch, row.data)
-                if chain != row.chain:
-                    found.append(f"the chain of {partition} is broken at {row.seq}")
-                    break
+        for partition in sorted({streams.partition_of(recorded.envelope.stream) for recorded in events}):
+            if not is_whole(log, partition):
+                found.append(f"{partition} has a gap or a broken chain")
         completed = Counter(one.envelope.stream for one in events if isinstance(one.envelope.event, AgentSubmitted))
         if len(completed) != submissions or set(completed.values()) != {1}:
             found.append(f"{submissions} submissions were acknowledged, and {completed.total()} are recorded")
     return found
 
 
-def rate_of_writers(address: str, round_number: int, *, is_shared: bool) -> float:
+def write(address: str, run: TaskRunId, number: int) -> float:
+    """Commit again and again; return the seconds that this took."""
+    with closing(PostgresLog(address)) as log:
+        meet()
+        started_at = time.perf_counter()
+        for each in range(COMMITS):
+            worker = WorkerId(number * COMMITS + each + 1)
+            event = NewEvent(streams.engagement(run, worker), WorkerArrived(worker=worker))
+            log.begin([partition_of_run(run)], (), ())
+            log.commit([AppendRequest(command=f"{run} {worker}", actor="load", at=1, events=(event,))])
+        return time.perf_counter() - started_at
+
+
+def rate_of_writers(address: str, first_run: int, *, is_shared: bool) -> float:
     """Return the commits in a second of several writers, in one partition or in one each."""
-
-    def write(number: int) -> None:
-        run = TaskRunId(1000 * (round_number + 1) + (0 if is_shared else number + 1))
-        with closing(PostgresLog(address)) as log:
-            for each in range(COMMITS):
-                worker = WorkerId(number * COMMITS + each + 1)
-                event = NewEvent(streams.engagement(run, worker), WorkerArrived(worker=worker))
-                log.begin([partition_of_run(run)], (), ())
-                log.commit([AppendRequest(command=f"{run} {worker}", actor="load", at=1, events=(event,))])
-
-    started_at = time.perf_counter()
-    with ThreadPoolExecutor(OPERATORS) as threads:
-        list(threads.map(write, range(OPERATORS)))
-    return OPERATORS * COMMITS / (time.perf_counter() - started_at)
+    runs = [TaskRunId(first_run + (0 if is_shared else number)) for number in range(OPERATORS)]
+    seconds = at_once([partial(write, address, run, number) for number, run in enumerate(runs)])
+    return OPERATORS * COMMITS / max(seconds)
 
 
 async def rate_of_callers(log: SqliteLog, reserve: Callable[[str, int, int], int]) -> tuple[float, float]:
@@ -171,8 +190,8 @@ async def rate_of_callers(log: SqliteLog, reserve: Callable[[str, int, int], int
     return CALLERS * COMMANDS / seconds, used / (CALLERS * COMMANDS)
 
 
-def compare_with_file(cluster: Cluster, folder: Path) -> dict[str, float]:
-    """Return how a log on a server without a standby compares with a file."""
+def compare_with_file(group: ServerGroup, folder: Path) -> tuple[list[float], list[float]]:
+    """Return how a log on a server without a standby compares with a file: its rates, and its cost in CPU."""
     rates, costs = list[float](), list[float]()
     for number in range(ROUNDS):
         last_ids = Counter[str]()
@@ -183,11 +202,40 @@ def compare_with_file(cluster: Cluster, folder: Path) -> dict[str, float]:
 
         with SqliteLog.create_or_open(folder / f"file-{number}.db") as file:
             file_rate, file_cost = trio.run(rate_of_callers, file, reserve)
-        with MirroredLog.open(cluster.new_database(), folder / f"copy-{number}.db", ()) as copy:
+        database = f"{DATABASE}_{number}"
+        group.create_database(database)
+        with MirroredLog.open(group.address(database), folder / f"copy-{number}.db", ()) as copy:
             rate, cost = trio.run(rate_of_callers, copy, copy.server_log.reserve)
+        say(commands_per_s_in_file=round(file_rate), on_server=round(rate))
         rates.append(rate / file_rate)
         costs.append(cost / file_cost)
-    return {"rate": statistics.median(rates), "cpu": statistics.median(costs)}
+    return rates, costs
+
+
+def say_cost_of_commits(group: ServerGroup) -> None:
+    """Print how long a flush of the disk takes, and a commit with and without waiting for the standby."""
+    found = dict[str, float]()
+    with (group.primary.folder / "flushed").open("wb", buffering=0) as file:
+        found["disk_flush"] = _median_ms(lambda: (file.write(b"x" * 512), os.fdatasync(file.fileno())))
+    with psycopg.connect(group.primary.address(DATABASE), autocommit=True) as db:
+        db.execute("CREATE TABLE IF NOT EXISTS load (n int)")
+        for name, wait in (("commit_here", "local"), ("commit_on_both", "on")):
+            db.execute(f"SET synchronous_commit = {wait}".encode())
+            found[name] = _median_ms(lambda: db.execute("INSERT INTO load VALUES (1)"))
+    say(median_ms_of_one=found)
+
+
+def _median_ms(act: Callable[[], object]) -> float:
+    times = list[float]()
+    for _ in range(SAMPLES):
+        began_at = time.perf_counter()
+        act()
+        times.append(time.perf_counter() - began_at)
+    return _ms(statistics.median(times))
+
+
+def _ms(seconds: float) -> float:
+    return round(1000 * seconds, 2)
 
 
 def percentile(waits: list[float]) -> float:
@@ -199,31 +247,54 @@ def say(**facts: object) -> None:
     print(json.dumps(facts), flush=True)  # noqa: T201 - this is a program
 
 
-def main(units: int) -> int:
+def say_bar(what: str, ratios: list[float], bar: str, holds: bool) -> None:
+    say(**{what: round(statistics.median(ratios), 2)}, lowest=min(ratios), highest=max(ratios), bar=bar, holds=holds)
+
+
+def measure_operators(group: ServerGroup, folder: Path, seconds: float) -> list[str]:
+    """Compare four operators with one, and print that; return what is wrong with their log."""
+    ratios, submissions = list[float](), 0
+    for number in range(ROUNDS):
+        (folder / f"round-{number}").mkdir()
+        say_cost_of_commits(group)
+        alone = drive_together(group, folder / f"round-{number}", 1, seconds)
+        together = drive_together(group, folder / f"round-{number}", OPERATORS, seconds)
+        ratios.append(percentile(together.waits) / percentile(alone.waits))
+        submissions += alone.submissions + together.submissions
+    say_bar("p99 of four operators to one", ratios, "median at most 3", statistics.median(ratios) <= 3)
+    problems = problems_of(group.address(DATABASE), submissions)
+    say(submissions=submissions, problems=problems)
+    return problems
+
+
+def measure_partitions(group: ServerGroup) -> None:
+    """Compare writers of one partition each with writers of a shared one."""
+    ratios = list[float]()
+    for number in range(1, ROUNDS + 1):
+        own = rate_of_writers(group.address(DATABASE), 2000 * number, is_shared=False)
+        shared = rate_of_writers(group.address(DATABASE), 2000 * number + 1000, is_shared=True)
+        say(commits_per_s_in_own_partitions=round(own), in_a_shared_one=round(shared))
+        ratios.append(own / shared)
+    holds = min(ratios) >= 1.5 and statistics.median(ratios) >= 2.5
+    say_bar("own partitions to a shared one", ratios, "each at least 1.5, median 2.5", holds)
+
+
+def main(seconds: float) -> int:
     """Check and measure on servers of its own; return the exit code."""
     programs = server_programs()
-    cluster = Cluster.make(programs)
-    try:
-        with tempfile.TemporaryDirectory(prefix="mephisto-load-") as name:
-            folder = Path(name)
-            with synchronous_standby(cluster, programs):
-                address = cluster.new_database()
-                alone = trio.run(drive_together, address, folder, 1, units)
-                together = trio.run(drive_together, address, folder, OPERATORS, units)
-                problems = problems_of(address, len(alone) + len(together))
-                say(submissions=len(alone) + len(together), problems=problems)
-                say(p99_seconds_alone=percentile(alone), p99_of_four_to_one=percentile(together) / percentile(alone))
-                ratios = [
-                    rate_of_writers(address, number, is_shared=False)
-                    / rate_of_writers(address, number + ROUNDS, is_shared=True)
-                    for number in range(ROUNDS)
-                ]
-                say(own_to_shared_partition=statistics.median(ratios), lowest=min(ratios))
-            say(server_to_file=compare_with_file(cluster, folder))
-    finally:
-        cluster.stop(programs)
+    with tempfile.TemporaryDirectory(prefix="mephisto-load-") as name:
+        folder = Path(name)
+        with server_group(programs, standbys=1) as group:
+            group.create_database(DATABASE)
+            group.wait_for_standbys()
+            problems = measure_operators(group, folder, seconds)
+            measure_partitions(group)
+        with server_group(programs, standbys=0, settings=ASYNCHRONOUS) as group:
+            rates, costs = compare_with_file(group, folder)
+        say_bar("rate on a server to that in a file", rates, "median at least 0.2", statistics.median(rates) >= 0.2)
+        say_bar("CPU on a server to that for a file", costs, "median at most 3", statistics.median(costs) <= 3)
     return 1 if problems else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 4))
+    sys.exit(main(float(sys.argv[1]) if len(sys.argv) > 1 else 20))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,7 +12,11 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from mephisto_es.adapters.log.postgres.log import PostgresLog
+from mephisto_es.core.chain import link
+
 from ..postgres import Cluster
+from .processes import rest
 
 #: What a group of servers needs to lose nothing: each commit is on two of them. A standby that has lost its primary
 #: tries again soon, because the next one waits for it.
@@ -84,6 +87,15 @@ class ServerGroup:
         hosts = ",".join(str(server.folder) for server in (self.primary, *self.standbys, *self.dead))
         return f"postgresql://es@/{database}?host={hosts}"
 
+    def create_database(self, name: str) -> None:
+        """Create a database."""
+        with on(self.primary) as db:
+            db.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time of all servers so far."""
+        return sum(_cpu_seconds(_postmaster(server)) for server in (self.primary, *self.standbys))
+
     def wait_for_standbys(self, how: tuple[str, ...] = ("quorum", "sync")) -> None:
         """Wait until all standbys have what the primary has, and follow it."""
         with on(self.primary) as db:
@@ -94,18 +106,18 @@ class ServerGroup:
                 ).fetchone()
                 if row == (len(self.standbys),):
                     return
-                time.sleep(_PAUSE_SECONDS)
+                rest(_PAUSE_SECONDS)
 
     def kill_primary(self) -> None:
         """End the primary and all its processes at once, as when its machine dies."""
-        postmaster = int((self.primary.folder / "data" / "postmaster.pid").read_text().split()[0])
+        postmaster = _postmaster(self.primary)
         os.kill(postmaster, signal.SIGSTOP)
         doomed = [*_children(postmaster), postmaster]
         for pid in doomed:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         while any(_is_alive(pid) for pid in doomed):
-            time.sleep(_PAUSE_SECONDS)
+            rest(_PAUSE_SECONDS)
         self.dead.append(self.primary)
 
     def promote(self) -> Cluster:
@@ -133,7 +145,7 @@ class ServerGroup:
             self._reload(server)
         with on(self.primary) as db:
             while db.execute("SELECT 1 FROM pg_stat_replication").fetchone() is not None:
-                time.sleep(_PAUSE_SECONDS)
+                rest(_PAUSE_SECONDS)
 
     def stop(self) -> None:
         """Stop all servers, and delete their data."""
@@ -167,22 +179,44 @@ def _received(server: Cluster) -> int:
             assert row is not None
             if row[1] == 0:
                 return int(str(row[0]))
-            time.sleep(_PAUSE_SECONDS)
+            rest(_PAUSE_SECONDS)
+
+
+def is_whole(log: PostgresLog, partition: str) -> bool:
+    """Return whether a partition has no gap, and an intact chain."""
+    chain = log.genesis(partition)
+    for expected, row in enumerate(log.raw(partition), 1):
+        chain = link(chain, row.seq, row.epoch, row.data)
+        if (row.seq, row.chain) != (expected, chain):
+            return False
+    return True
+
+
+def _postmaster(server: Cluster) -> int:
+    return int((server.folder / "data" / "postmaster.pid").read_text().split()[0])
+
+
+def _cpu_seconds(postmaster: int) -> float:
+    """Return the CPU time of a server: of its processes, and of those that have ended."""
+    ticks = sum(map(int, _stat(postmaster)[11:15]))
+    ticks += sum(int(value) for child in _children(postmaster) for value in _stat(child)[11:13])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _stat(pid: int) -> list[str]:
+    """Return what the kernel says of a process, from its status on; nothing if there is none."""
+    try:
+        # The name of the program, in parentheses, may have spaces in it.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
 
 
 def _children(parent: int) -> list[int]:
-    found = list[int]()
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            # The name of the program, in parentheses, may have spaces in it.
-            if int(stat.read_text().rpartition(")")[2].split()[1]) == parent:
-                found.append(int(stat.parent.name))
-    return found
+    pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+    return [pid for pid in pids if _stat(pid)[1:2] == [str(parent)]]
 
 
 def _is_alive(pid: int) -> bool:
     """Return whether a process runs; one that has ended may stay as a zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
+    return _stat(pid)[:1] not in ([], ["Z"], ["X"])
