@@ -30,11 +30,16 @@ _DEFAULTS = {
     "target_session_attrs": "read-write",
     "tcp_user_timeout": "10000",
 }
-#: A writer that is stopped within a turn loses its locks, and with them the turn.
+#: A writer that is stopped within a turn loses its locks, and with them the turn. Queries read a few rows by a key, of
+#: tables that only grow; the planner, which knows them as they were a minute ago, would read them whole.
 _SETTINGS = """
     SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;
     SET idle_in_transaction_session_timeout = '10s';
-    SET client_min_messages = 'warning'
+    SET client_min_messages = 'warning';
+    SET enable_seqscan = off;
+    SET enable_hashjoin = off;
+    SET enable_mergejoin = off;
+    SET jit = off
 """
 
 Connection = psycopg.Connection[TupleRow]

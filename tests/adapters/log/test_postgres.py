@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from mephisto_es.adapters.log.commit_thread import commit_in_thread
 from mephisto_es.adapters.log.memory import MemoryLog
-from mephisto_es.adapters.log.postgres import owning
+from mephisto_es.adapters.log.postgres import owning, reading
 from mephisto_es.adapters.log.postgres.log import PostgresLog
 from mephisto_es.adapters.log.postgres.owning import Lease
 from mephisto_es.adapters.log.postgres.server import Connection, Server
@@ -361,6 +361,26 @@ def test_a_place_in_the_common_order_never_changes(address: str) -> None:
         assert commands_of(second) == ["unit-1-0"]
         second.commit([register(3, "Ada")])  # earlier, by its time, and later in the order
         assert commands_of(first) == ["unit-1-0", "register-3"]
+
+
+def test_nothing_that_a_commit_needs_reads_the_log_as_a_whole(address: str) -> None:
+    with closing(PostgresLog(address)) as log, closing(Server(address)) as server:
+        for number in range(1, 4):
+            log.commit([unit_request(number, 0)])
+        seen = {PARTITION: log.head()}
+
+        def count_whole_reads(db: Connection) -> object:
+            with db.transaction(force_rollback=True):
+                reading.common_head(db)
+                reading.placed(db, 2, 1000)
+                db.execute(*reading.news_query(seen))
+                found = db.execute(
+                    "SELECT sum(seq_scan) FROM pg_stat_xact_user_tables WHERE relname IN ('event', 'feed')"
+                )
+                return found.fetchone()
+
+        assert server.call(count_whole_reads) == (0,)
+        assert server.call(lambda db: db.execute("SHOW jit").fetchone()) == ("off",)
 
 
 def test_equal_commands_have_equal_bytes_in_every_log(address: str) -> None:
