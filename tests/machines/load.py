@@ -216,7 +216,12 @@ def say_cost_of_commits(group: ServerGroup) -> None:
     """Print how long a flush of the disk takes, and a commit with and without waiting for the standby."""
     found = dict[str, float]()
     with (group.primary.folder / "flushed").open("wb", buffering=0) as file:
-        found["disk_flush"] = _median_ms(lambda: (file.write(b"x" * 512), os.fdatasync(file.fileno())))
+
+        def flush() -> None:
+            file.write(b"x" * 512)
+            os.fdatasync(file.fileno())
+
+        found["disk_flush"] = _median_ms(flush)
     with psycopg.connect(group.primary.address(DATABASE), autocommit=True) as db:
         db.execute("CREATE TABLE IF NOT EXISTS load (n int)")
         for name, wait in (("commit_here", "local"), ("commit_on_both", "on")):
