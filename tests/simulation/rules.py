@@ -28,7 +28,15 @@ from mephisto_es.events.agent import (
 from mephisto_es.events.base import Event
 from mephisto_es.events.engagement import AllWorkEnded, WorkEnded, WorkStarted
 from mephisto_es.events.ids import AgentId, AssignmentId, TaskRunId, UnitId, WorkerId
-from mephisto_es.events.onboarding import OnboardingStarted, OnboardingUpdateReceived
+from mephisto_es.events.onboarding import (
+    OnboardingDisconnected,
+    OnboardingFailed,
+    OnboardingPassed,
+    OnboardingReturned,
+    OnboardingStarted,
+    OnboardingTimedOut,
+    OnboardingUpdateReceived,
+)
 from mephisto_es.events.payment import (
     PaymentConfirmed,
     PaymentFailed,
@@ -50,6 +58,13 @@ from .crowd import PageRecord
 from .invariants import StoredLog
 
 _Ends = (AgentDisconnected, AgentExpired, AgentReturned, AgentTimedOut, AgentSubmitted, AgentCompletedAlone)
+_OnboardingEnds = (
+    OnboardingDisconnected,
+    OnboardingFailed,
+    OnboardingPassed,
+    OnboardingReturned,
+    OnboardingTimedOut,
+)
 _Verdicts = (AgentApproved, AgentSoftRejected, AgentRejected)
 #: Outcomes of work that does not count against a worker's maximum.
 _UNCOUNTED = ("returned", "expired", "disconnect", "timeout", "partner disconnect")
@@ -64,12 +79,15 @@ def check_rules(log: StoredLog, page_record: PageRecord) -> None:
         assert row.chain == chain, f"seq {row.seq}: the chain does not cover position, writer and event"
     given = {token for tokens in page_record.agents.values() for token in tokens}
     books: dict[TaskRunId, _Book] = defaultdict(_Book)
-    updates: set[tuple[str, str]] = set()
+    #: The live updates from the page of each agent; None once it has ended, when nobody looks for repeats any more.
+    updates: dict[str, set[str] | None] = {}
     for seq, envelope in log.read():
         stream, event = envelope.stream, envelope.event
         try:
             if isinstance(event, AgentAccepted | OnboardingStarted):
                 given.discard(event.token)
+            if isinstance(event, (*_Ends, *_OnboardingEnds)):
+                updates[stream] = None
             if isinstance(event, WorkerErased):
                 worker = WorkerId(int(stream.rpartition("/")[2]))
                 at_work = [
@@ -77,8 +95,10 @@ def check_rules(log: StoredLog, page_record: PageRecord) -> None:
                 ]
                 assert not at_work, f"worker-{worker} was erased while at work in {at_work}"
             elif isinstance(event, AgentUpdateReceived | OnboardingUpdateReceived):
-                assert (stream, event.update_id) not in updates, f"{stream} sent {event.update_id} twice"
-                updates.add((stream, event.update_id))
+                known = updates.setdefault(stream, set())
+                if known is not None:
+                    assert event.update_id not in known, f"{stream} sent {event.update_id} twice"
+                    known.add(event.update_id)
             elif isinstance(event, TaskRunCreated):
                 books[event.task_run].open(event)
             elif stream.split("/")[0] in {"agent", "unit", "engagement", "payment", "task_run"}:

@@ -71,6 +71,19 @@ def test_reviewers_who_differ_decide_nothing_until_somebody_adjudicates(asked: S
     assert status(asked) is AgentStatus.SOFT_REJECTED
 
 
+def test_the_note_of_a_second_opinion_is_kept(asked: SmallRun) -> None:
+    command = ReviewWork(
+        task_run=RUN,
+        agent=AGENT,
+        verdict=Verdict.REJECTED,
+        note=DATA,
+        reviewer=BOB,
+        pay_payment=ids.PaymentId(1),
+        bonus_payment=ids.PaymentId(2),
+    )
+    assert asked.execute(command) == [AgentOpinionGiven(opinion=Opinion.REJECT, reviewer=BOB, note=DATA)]
+
+
 @pytest.mark.parametrize("reviewer", [None, "operator"])
 def test_scripts_wait_for_nobody(asked: SmallRun, reviewer: str | None) -> None:
     review(asked, Verdict.REJECTED, reviewer)

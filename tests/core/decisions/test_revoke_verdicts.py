@@ -20,6 +20,7 @@ from mephisto_es.core.commands.admission import (
 from mephisto_es.core.commands.directory import EraseWorker, GrantQualification
 from mephisto_es.core.commands.review import ReviewWork, Verdict
 from mephisto_es.core.decisions.evaluate_worker import GOLD, SCREENING
+from mephisto_es.core.decisions.worker_rights.revoke_verdicts import REVOCABLE
 from mephisto_es.core.lifecycles.engagement import ON_SUBMITTED
 from mephisto_es.events import ids, streams
 from mephisto_es.events.engagement import VerdictsRevoked, WorkerAssessed, WorkerRefused
@@ -136,6 +137,22 @@ def test_a_wrong_gold_unit_is_not_counted_any_more(run: SmallRun) -> None:
         QualificationRevoked(qualification=GOLDS.disqualified, reason=REASON),
         QualificationChanged(qualification=GOLDS.wrong, value=0),
     ]
+
+
+def test_the_count_of_wrong_gold_units_is_never_below_nothing(run: SmallRun) -> None:
+    run.qualification(GOLDS.wrong, "wrong")
+    evaluated(run, GOLD)
+    assert run.state.workers[streams.worker(WORKER)].qualifications[GOLDS.wrong] == 1
+    run.execute(
+        GrantQualification(
+            worker=WORKER, qualification_name="wrong", value=0, new_qualification=ids.QualificationId(99)
+        )
+    )
+    assert only(run.execute(revoke(ON_SUBMITTED)), QualificationChanged).value == 0
+
+
+def test_the_functions_that_give_verdicts_on_workers() -> None:
+    assert set(REVOCABLE) == {"validate_onboarding", "on_unit_submitted", "worker_can_do_unit", "worker_qualifies"}
 
 
 @pytest.mark.parametrize("kind", [SCREENING, GOLD])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from mephisto_es.core.commands.agent import AgentDeparture, EndAgent
+from mephisto_es.core.commands.agent import AgentDeparture, EndAgent, ReleaseWork
 from mephisto_es.core.commands.task_run import (
     AssignmentPlan,
     CompleteRun,
@@ -273,6 +273,24 @@ def test_an_assignment_is_repeated_for_those_whose_partner_left_by_itself(
     run.assign(2, agent=2, concurrent=True)
     run.execute(EndAgent(task_run=RUN, agent=ids.AgentId(1), departure=departure, concurrent=True))
     assert wants_repeat(run.state, RUN, FIRST, max_repeats=1) is is_repeated
+
+
+@pytest.mark.parametrize("is_too_late", [True, False])
+def test_an_assignment_whose_code_failed_is_repeated_if_its_units_are_not_offered_again(
+    run: SmallRun, is_too_late: bool
+) -> None:
+    run.offer(1, units=2)
+    agents = (ids.AgentId(1), ids.AgentId(2))
+    for agent in agents:
+        run.assign(int(agent), agent=int(agent), concurrent=True)
+    failure = CallbackFailed(
+        function="run_assignment", error="raised ValueError", location="run_task.py:12", assignment=FIRST, agents=agents
+    )
+    run.execute(RecordCallbackFailure(task_run=RUN, failure=failure))
+    if is_too_late:
+        run.submit(2)
+    run.execute(ReleaseWork(task_run=RUN, agents=agents, reason="the code failed", concurrent=True))
+    assert wants_repeat(run.state, RUN, FIRST, max_repeats=1) is is_too_late
 
 
 def test_an_assignment_for_one_worker_is_not_repeated(run: SmallRun) -> None:

@@ -49,6 +49,8 @@ def test_a_refused_change_and_one_that_never_happened_change_nothing() -> None:
     known = after(intended(ANNA), answered(Answer.REFUSED, "frozen"))
     assert (known.is_open, known.members, known.refused, known.reason) == (False, nobody(), these(ANNA), "frozen")
     assert after(intended(ANNA), answered(Answer.REFUSED, "frozen"), intended(BERT)).refused == nobody()
+    known = after(intended(ANNA), answered(Answer.REFUSED, "frozen"), intended(BERT))
+    assert (known.answer, known.reason) == (Answer.NOT_SENT, "")
     known = after(intended(ANNA), answered(Answer.NOT_SENT))
     assert (known.is_open, known.members, known.refused) == (False, nobody(), nobody())
 

@@ -93,7 +93,7 @@ def _keyword_arguments(node: NodeOrLeaf) -> list[NodeOrLeaf]:
 
 
 def _has_only_an_effect(statement: NodeOrLeaf) -> bool:
-    if statement.get_first_leaf() == "assert_never":
+    if statement.get_first_leaf().value == "assert_never":
         return False
     if statement.type == "expr_stmt" and isinstance(statement, BaseNode):
         sign = statement.children[1]
