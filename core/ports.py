@@ -147,6 +147,19 @@ class EventLog(Protocol):
     def holds_erased(self) -> bool:
         """True while erased values may still be in the log's files, because a reader has them open."""
 
+    def unconfirmed(self, position: int, patience_seconds: float, /) -> tuple[str, ...]:
+        """Return copies of the log elsewhere that may still have what was erased up to a position.
+
+        Blocks while there are some, in which time those that follow the log confirm that they have deleted it.
+
+        Args:
+            position: the position.
+            patience_seconds: how long to wait.
+
+        Raises:
+            LogError: it cannot be found out.
+        """
+
     def begin(self, partitions: Sequence[str], beside: Sequence[str], commands: Sequence[str], /) -> Turn:
         """Take a turn: keep other writers out of some partitions until the next `commit` has returned or failed.
 

@@ -30,7 +30,9 @@ def erase_command(database: Path, worker: EntityRef, reason: str, author: str | 
 
     The events stay, without the personal values: the hash chain still verifies, and `replay` reports them as erased.
     This works while a run is live, if the worker is not at work. The journal of a server that runs is not touched:
-    erase the worker again when the run has ended. Copies elsewhere are not reached. If it was interrupted, repeat it:
+    erase the worker again when the run has ended. Copies elsewhere are not reached, except those of a log on
+    a PostgreSQL server: they delete the values when they are brought up to date, and those that have not confirmed it
+    within a moment are named. If it was interrupted, repeat it:
     what is left is deleted, at the latest by the next command on this log.
 
     \b
@@ -65,5 +67,7 @@ def _print(done: ErasureReport) -> None:
     )
     for path in done.left:
         echo(f"✗ {path} still contains the worker's name or submissions; delete or recreate it")
+    for copy in done.unconfirmed:
+        echo(f"not confirmed by the copy at {copy}, which deletes them when it is brought up to date")
     if done.held_by_reader:
         echo("✗ a program has the log open for reading: end it; the next command on this log then deletes the rest")

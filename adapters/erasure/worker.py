@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from ...core.command_issuer import CommandIssuer
@@ -23,9 +24,19 @@ from ...events.worker import WorkerErased, WorkerRegistered
 from .files import Traces, clear_journals, delete_uploads, files_with_traces, router_folder
 from .unfinished import begin_erasure, end_erasure
 
+#: Seconds in which copies that follow the log elsewhere delete what was erased.
+PATIENCE_SECONDS = 5.0
+
 
 async def erase_worker(
-    database: Path, ledger: Ledger, ids: Ids, worker: WorkerId, reason: str, author: str
+    database: Path,
+    ledger: Ledger,
+    ids: Ids,
+    worker: WorkerId,
+    reason: str,
+    author: str,
+    *,
+    patience_seconds: float = PATIENCE_SECONDS,
 ) -> ErasureReport:
     """Delete a worker's name and everything they sent, and record that.
 
@@ -40,6 +51,7 @@ async def erase_worker(
         worker: the worker.
         reason: recorded in the log, so it names nobody.
         author: who asked for it.
+        patience_seconds: how long to wait until copies of the log elsewhere have deleted the values.
 
     Raises:
         UnknownEntityError: there is no such worker.
@@ -54,6 +66,7 @@ async def erase_worker(
     begin_erasure(database)
     seq = before or (await CommandIssuer(ledger, ids, author).issue(command)).events[-1].seq
     values_remain = ledger.log.holds_erased
+    unconfirmed = await ledger.offload(partial(ledger.log.unconfirmed, seq, patience_seconds))
     end_erasure(database, values_remain=values_remain)
     return ErasureReport(
         worker=worker,
@@ -63,6 +76,7 @@ async def erase_worker(
         left=tuple(map(str, files_with_traces(database, traces))),
         held_by_reader=values_remain,
         repeated=before is not None,
+        unconfirmed=unconfirmed,
     )
 
 

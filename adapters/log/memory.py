@@ -45,6 +45,10 @@ class MemoryLog:
         """False: there are no files."""
         return False
 
+    def unconfirmed(self, _position: int, _patience_seconds: float, /) -> tuple[str, ...]:
+        """Return nothing: there are no copies that are kept up to date."""
+        return ()
+
     @property
     def pseudonym_key(self) -> bytes:
         """The key of all pseudonyms; not a secret."""

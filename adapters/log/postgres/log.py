@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from functools import partial
 
-from psycopg import DatabaseError, errors
+from psycopg import DatabaseError, Error, errors
 
 from ....core.chain import ChainRow, genesis
-from ....core.errors import OutcomeUnknownError, UnusableLogError
+from ....core.errors import LogError, OutcomeUnknownError, UnusableLogError
 from ....core.ports import AppendRequest, Head, Outcome, Payload, Turn
 from ....events.base import PayloadRef
 from ....events.envelope import RecordedEvent
@@ -21,6 +23,7 @@ from .plan import PartitionPlan
 from .server import Server
 
 _ADD_PARTITIONS = "INSERT INTO es.partition (partition) SELECT unnest(%s::text[]) ON CONFLICT DO NOTHING"
+_CONFIRM = "SELECT es.confirm(%s, %s)"
 _RESERVE = "SELECT es.reserve(%s, %s, %s)"
 
 
@@ -237,6 +240,38 @@ class PostgresLog:
     def payloads(self, sha256s: Sequence[str]) -> list[Payload]:
         """Return the payloads with some commitments, as far as they were not erased."""
         return self._reader.call(lambda db: reading.payloads(db, sha256s)) if sha256s else []
+
+    def confirm(self, copy: str, position: int) -> None:
+        """Record that a copy of the log has deleted what was erased up to a position of the common order.
+
+        Args:
+            copy: the machine and path of the copy.
+            position: the position.
+        """
+        self._reader.call(lambda db: db.execute(_CONFIRM, (copy, position)))
+
+    def unconfirmed(self, position: int, patience_seconds: float, /) -> tuple[str, ...]:
+        """Return the copies that have not confirmed that they deleted what was erased up to a position.
+
+        Args:
+            position: the position.
+            patience_seconds: how long to wait until all have.
+
+        Raises:
+            LogError: the server cannot be reached.
+        """
+        give_up_at = time.monotonic() + patience_seconds
+        try:
+            with closing(self._server.listener()) as db:
+                while found := reading.unconfirmed(db, position):
+                    left = give_up_at - time.monotonic()
+                    if left <= 0:
+                        break
+                    for _ in db.notifies(timeout=left, stop_after=1):
+                        pass
+                return found
+        except Error as error:
+            raise LogError(f"{self.name} did not say which copies have deleted what was erased") from error
 
     def take_news(self) -> tuple[RecordedEvent, ...]:
         """Return what a commit without a turn has read of others."""

@@ -7,6 +7,7 @@ and, at the latest with the next turn, everything that others wrote.
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -70,6 +71,8 @@ class MirroredLog(SqliteLog):
     _unread: list[RecordedEvent]
     #: The connection on which the end of the copy was last compared with the server.
     _checked: int
+    #: True while the server has not been told that the copy has deleted what was erased.
+    _owes_word: bool
 
     @classmethod
     def open(cls, address: str, path: Path, projections: Sequence[Projection]) -> MirroredLog:
@@ -94,7 +97,7 @@ class MirroredLog(SqliteLog):
         except BaseException:
             server_log.close()
             raise
-        log.server_log, log._unread, log._checked = server_log, [], 0
+        log.server_log, log._unread, log._checked, log._owes_word = server_log, [], 0, True
         log.epoch = server_log.epoch
         try:
             log._follow({})
@@ -169,6 +172,24 @@ class MirroredLog(SqliteLog):
         finally:
             self.server_log.close()
 
+    def unconfirmed(self, position: int, patience_seconds: float, /) -> tuple[str, ...]:
+        """Return the copies that have not confirmed that they deleted what was erased up to a position.
+
+        This one is among them while a reader keeps its old pages.
+
+        Args:
+            position: the position.
+            patience_seconds: how long to wait until all have.
+
+        Raises:
+            LogError: the server cannot be reached.
+        """
+        return self.server_log.unconfirmed(position, patience_seconds)
+
+    @property
+    def _place(self) -> str:
+        return f"{socket.gethostname()}:{self.path.resolve()}"
+
     def _check_open(self) -> None:
         if self._stopped is not None:
             raise LogError(f"the log accepts nothing more: {self._stopped}") from self._stopped
@@ -212,8 +233,12 @@ class MirroredLog(SqliteLog):
                 plan.payloads += self.server_log.payloads(sorted(wanted - payloads.keys()))
                 self._write(plan)
                 self._finish(plan)
+                self._owes_word = self._owes_word or bool(plan.forgotten or plan.withdrawn)
                 self.server_log.saw(plan.head.at)
                 copied += plan.recorded
+            if self._owes_word and not self.holds_erased:
+                self.server_log.confirm(self._place, self._head.seq)
+                self._owes_word = False
         except DamagedLogError as error:
             self._stopped = error
             raise

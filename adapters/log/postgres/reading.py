@@ -54,6 +54,7 @@ _PAGE = """
 """
 _SEALED = "SELECT sha256, salt, body, subject FROM es.payload WHERE sha256 = ANY(%s)"
 _PAYLOAD = "SELECT body FROM es.payload WHERE sha256 = %s"
+_UNCONFIRMED = "SELECT copy FROM es.copy WHERE pos < %s ORDER BY copy"
 _META = "SELECT pseudonym_key, created_by FROM es.meta"
 
 
@@ -156,6 +157,11 @@ def payloads(db: Connection, sha256s: Sequence[str]) -> list[Payload]:
         Payload(PayloadRef(sha256, len(body)), bytes(salt), bytes(body), None if subject is None else WorkerId(subject))
         for sha256, salt, body, subject in found
     ]
+
+
+def unconfirmed(db: Connection, position: int) -> tuple[str, ...]:
+    """Return the copies that have not said that they deleted what was erased up to a position."""
+    return tuple(copy for (copy,) in db.execute(_UNCONFIRMED, (position,)))
 
 
 def placed(db: Connection, after: int, limit: int) -> tuple[RecordedEvent, ...]:

@@ -1,4 +1,4 @@
--- The log in PostgreSQL, version 2. Installed once, in one transaction; es.meta holds the version.
+-- The log in PostgreSQL, version 3. Installed once, in one transaction; es.meta holds the version.
 --
 -- Every key begins with the partition, and an append locks the rows of its partitions in the order of their names. So
 -- positions have no gaps, and whoever sees an event sees all that came before it in its partition. There is no sequence,
@@ -63,6 +63,12 @@ CREATE TABLE es.feed (
   seq       bigint NOT NULL,
   n         bigint NOT NULL CHECK (n > 0),
   UNIQUE (partition, seq));
+
+-- The copies of the log in files, and how far each has deleted what was erased, by its own word.
+CREATE TABLE es.copy (
+  copy     text COLLATE "C" PRIMARY KEY,
+  pos      bigint NOT NULL,
+  heard_at timestamptz NOT NULL);
 
 -- Append rows after the given heads of partitions, under the given fences. Return true if they were written now, and
 -- false if these very rows are there already, which is how a writer learns what became of a COMMIT without an answer.
@@ -223,4 +229,11 @@ $$;
 CREATE FUNCTION es.reserve(wanted text, used bigint, n bigint) RETURNS bigint LANGUAGE sql AS $$
   INSERT INTO es.ids VALUES (wanted, used + n)
   ON CONFLICT (category) DO UPDATE SET last = greatest(es.ids.last, used) + n RETURNING last
+$$;
+
+-- Record that a copy has deleted what was erased up to a position, and notify whoever waits for that.
+CREATE FUNCTION es.confirm(who text, upto bigint) RETURNS void LANGUAGE sql AS $$
+  INSERT INTO es.copy VALUES (who, upto, clock_timestamp())
+  ON CONFLICT (copy) DO UPDATE SET pos = greatest(es.copy.pos, upto), heard_at = clock_timestamp();
+  SELECT pg_notify('es', '');
 $$;

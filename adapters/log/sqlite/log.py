@@ -50,8 +50,7 @@ class SqliteLog:
 
     Attributes:
         path: the file.
-        lock_attempts: how often SQLite waits for a foreign lock before nothing more can be written; may be lowered
-            during a commit.
+        lock_attempts: how often SQLite waits for a foreign lock; may be lowered during a commit.
         epoch: the number of this writer: 1, 2, 3 ...
         erasures: a number that is another one before and after each commit that erases something.
     """
@@ -74,8 +73,7 @@ class SqliteLog:
         self.erasures = 0
         self._snapshot = snapshots.WaitingSnapshot()
         if has_wal(path):
-            # A writer that was killed may have left erased values there.
-            self._empty_wal()
+            self._empty_wal()  # a writer that was killed may have left erased values there
         db.execute(_NEXT_EPOCH)
         self.epoch: int = db.execute("SELECT epoch FROM writer").fetchone()[0]
         self._reader = LogReader(path)
@@ -100,13 +98,11 @@ class SqliteLog:
             pseudonym_key: the secret key of a new log, 32 bytes; random by default.
 
         Raises:
-            UnusableLogError: the file is something else, has another format, changed tables or foreign triggers, is
-                locked, or is in a folder that cannot be written to. Nothing was changed.
+            UnusableLogError: it is no log of this format, is locked, or cannot be written to. Nothing was changed.
             DamagedLogError: events are missing or changed. Nothing was changed.
         """
         path = Path(path)
-        fresh = schema.is_fresh(path)
-        lock = WriterLock(path)
+        fresh, lock = schema.is_fresh(path), WriterLock(path)
         try:
             check_before_writing(path, fresh=fresh, is_copy=cls.IS_COPY)
             if fresh:
@@ -152,6 +148,10 @@ class SqliteLog:
     def holds_erased(self) -> bool:
         """True while erased values may still be in the `-wal` file, because a reader has it open."""
         return self._wal_holds_forgotten
+
+    def unconfirmed(self, _position: int, _patience_seconds: float, /) -> tuple[str, ...]:
+        """Return nothing: there are no copies that are kept up to date."""
+        return ()
 
     def begin(self, _partitions: Sequence[str], _beside: Sequence[str], commands: Sequence[str], /) -> Turn:
         """Return the events of those commands that were executed before; the whole file is locked already."""

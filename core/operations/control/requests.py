@@ -344,14 +344,13 @@ AnyRequest = (
 
 
 class ErasureReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Report of an erasure."""
+    """Report of an erasure: `uploads` are the uploaded files that were deleted."""
 
     worker: WorkerId
     #: Position of the event that says so.
     seq: int
     #: Number of names, submissions, updates and notes that were deleted.
     payloads: int
-    #: Uploaded files that were deleted.
     uploads: tuple[str, ...]
     #: Files below the data folder that still contain the worker's name or submissions.
     left: tuple[str, ...]
@@ -359,6 +358,8 @@ class ErasureReport(msgspec.Struct, frozen=True, kw_only=True):
     held_by_reader: bool
     #: True if the worker had been erased before: only remains were deleted.
     repeated: bool = False
+    #: Copies of the log on other machines, or in other folders, that have not confirmed that they deleted the values.
+    unconfirmed: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:

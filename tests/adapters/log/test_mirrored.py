@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from socket import gethostname
 
 import psycopg
 import pytest
+import trio
 from click.testing import CliRunner
 from msgspec.structs import replace
 
 from mephisto_es.adapters.cli.main import main
+from mephisto_es.adapters.composition.clock_and_ids import SystemClock, SystemIds
 from mephisto_es.adapters.composition.log_choice import LOG_VARIABLE, open_log
+from mephisto_es.adapters.erasure.worker import erase_worker
 from mephisto_es.adapters.log.audit.replay import replay
+from mephisto_es.adapters.log.commit_thread import commit_in_thread, run_writer
 from mephisto_es.adapters.log.postgres.log import PostgresLog
 from mephisto_es.adapters.log.postgres.mirrored import MirroredLog
 from mephisto_es.adapters.log.sqlite import schema
@@ -21,6 +26,8 @@ from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.adapters.log.sqlite.open_checks import IN_POSTGRES
 from mephisto_es.adapters.log.sqlite.reader import LogReader
 from mephisto_es.core.errors import DamagedLogError, LogError, UnusableLogError, WriterFencedError
+from mephisto_es.core.ledger import Ledger
+from mephisto_es.core.operations.services.directory import Directory
 from mephisto_es.events.envelope import RecordedEvent
 from mephisto_es.events.streams import DIRECTORY, partition_of_run
 from mephisto_es.events.worker import WorkerBlocked
@@ -165,6 +172,33 @@ def test_no_byte_of_an_erased_worker_stays_in_the_tables_or_the_copy(address: st
     assert b"Augusta" not in b"".join(file.read_bytes() for file in path.parent.iterdir())
     with psycopg.connect(address) as db:
         assert db.execute("SELECT count(*) FROM es.payload").fetchone() == (0,)
+
+
+async def test_an_erasure_names_the_copies_that_have_not_deleted_the_values(
+    address: str, path: Path, tmp_path: Path
+) -> None:
+    others = [tmp_path / "another.db", tmp_path / "live.db"]
+    MirroredLog.open(address, others[0], VIEWS).close()
+    with MirroredLog.open(address, path, VIEWS) as log, MirroredLog.open(address, others[1], VIEWS) as live:
+        ledger = Ledger(log, SystemClock(), commit_in_thread)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(run_writer, ledger)
+            ids = SystemIds(ledger.state.highest_ids(), epoch=log.epoch)
+            ada = await Directory(ledger, ids).new_worker("Augusta Ada King", "mock")
+            live.begin((), (), ())
+            live.commit(())
+            erased = await erase_worker(path, ledger, ids, ada, "asked to", "grace", patience_seconds=0)
+            assert erased.unconfirmed == tuple(f"{gethostname()}:{other.resolve()}" for other in others)
+            live.begin((), (), ())
+            assert log.unconfirmed(erased.seq, 0) == erased.unconfirmed[:1]
+            async with trio.open_nursery() as waiting:
+                # Whoever waits is notified.
+                waiting.start_soon(trio.to_thread.run_sync, log.unconfirmed, erased.seq, 60)
+                MirroredLog.open(address, others[0], VIEWS).close()
+            again = await erase_worker(path, ledger, ids, ada, "asked to", "grace", patience_seconds=0)
+            assert (again.repeated, again.unconfirmed) == (True, ())
+            nursery.cancel_scope.cancel()
+    assert b"Augusta" not in b"".join(file.read_bytes() for file in others)
 
 
 def test_a_copy_is_not_written_to_as_if_it_were_the_log(address: str, path: Path) -> None:
