@@ -35,6 +35,7 @@ from .common.arguments import (
     pseudonyms_option,
     run_argument,
 )
+from .common.label_files import read_label_file
 from .common.output import as_json_option, console, format_repeated, print_json, working
 from .common.work_lines import shown_json
 
@@ -81,6 +82,14 @@ class ItemDecisions(msgspec.Struct, frozen=True, kw_only=True):
     decisions: tuple[NewDecision, ...]
 
 
+class FileDecisions(msgspec.Struct, frozen=True, kw_only=True):
+    """The decisions of a file."""
+
+    run: str
+    #: Those about an item that were recorded before come first, item by item.
+    items: tuple[ItemDecisions, ...]
+
+
 @click.command("adjudicate", cls=LogCommand)
 @log_argument
 @run_argument
@@ -90,6 +99,13 @@ class ItemDecisions(msgspec.Struct, frozen=True, kw_only=True):
 )
 @click.option("--take-back", "taken_back", multiple=True, metavar="QUESTION", help="Take the decision back.")
 @click.option("--note", help="Why; recorded with each decision.")
+@click.option(
+    "--decisions",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Record the decisions of a CSV file (columns assignment, question, answer, and if wanted note).",
+)
 @click.option("--question", metavar="QUESTION", help="List the items on which answers to this question differ.")
 @author_option
 @pseudonyms_option
@@ -101,6 +117,7 @@ def adjudicate_command(
     labels: Sequence[str],
     taken_back: Sequence[str],
     note: str | None,
+    file: Path | None,
     question: str | None,
     author: str | None,
     pseudonyms: bool,
@@ -110,7 +127,8 @@ def adjudicate_command(
 
     A decision is recorded with its author and the work that was looked at. It is the label of the item in exports and
     figures from then on, and judges nobody's work. Deciding again revises it. Without --label, the answers to
-    ASSIGNMENT are shown. The input data of ASSIGNMENT is shown in any case, long data cut.
+    ASSIGNMENT are shown. The input data of ASSIGNMENT is shown in any case, long data cut. For many items, write the
+    decisions to a file: the answers of the run are read once for all of them.
 
     \b
     Examples:
@@ -118,13 +136,14 @@ def adjudicate_command(
       mephisto-es adjudicate mephisto_data 1 assignment-12
       mephisto-es adjudicate mephisto_data 1 assignment-12 --label sentiment=negative --note "ironic"
       mephisto-es adjudicate mephisto_data 1 assignment-12 --take-back sentiment
+      mephisto-es adjudicate mephisto_data 1 --decisions decided.csv
     """
-    if (labels or taken_back) and assignment is None:
-        raise click.UsageError("--label and --take-back need an ASSIGNMENT.")
-    if note and not (labels or taken_back):
-        raise click.UsageError("--note goes with --label and --take-back.")
-    if question is not None and assignment is not None:
-        raise click.UsageError("--question lists items; leave out the ASSIGNMENT.")
+    if file is not None:
+        if assignment is not None or any((labels, taken_back, note, question)):
+            raise click.UsageError("--decisions goes with no ASSIGNMENT and none of the other decisions.")
+        _record_file(database, run, file, author_of(author), as_json=as_json)
+        return
+    _check_options(assignment, [*labels, *taken_back], note, question)
     with open_as_of(database) as moment:
         with working("reading the answers", is_quiet=as_json):
             answers = RunAnswers(moment, TaskRunId(run.number))
@@ -143,8 +162,7 @@ def adjudicate_command(
         before = [_recorded_before(name, questions) for name, _, request in requests if request is None]
         new = [request for *_, request in requests if request is not None]
         if not as_json:
-            for one in before:
-                echo(f"{_decided(item, one)}  (recorded before)")
+            _print_recorded_before(item, before)
         done = trio.run(_record, database, author_of(author), new, not as_json)
         if as_json:
             print_json(ItemDecisions(run=str(run), item=item, decisions=(*before, *done)))
@@ -152,6 +170,51 @@ def adjudicate_command(
         print_json(AnswersAboutItem(run=str(run), item=item, inputs=inputs, questions=questions))
     else:
         _print_item(item, questions, names)
+
+
+def _check_options(
+    assignment: EntityRef | None, decided: Sequence[str], note: str | None, question: str | None
+) -> None:
+    """Refuse options that do not go together.
+
+    Raises:
+        UsageError: they do not.
+    """
+    if decided and assignment is None:
+        raise click.UsageError("--label and --take-back need an ASSIGNMENT.")
+    if note and not decided:
+        raise click.UsageError("--note goes with --label and --take-back.")
+    if question is not None and assignment is not None:
+        raise click.UsageError("--question lists items; leave out the ASSIGNMENT.")
+
+
+def _record_file(database: Path, run: EntityRef, file: Path, author: str, *, as_json: bool) -> None:
+    """Check all decisions of a file, and record them.
+
+    Raises:
+        ConfigError: one cannot be meant; nothing was recorded.
+        CommandRefusedError: one was refused; those after it were not tried.
+    """
+    written = read_label_file(file)
+    before: dict[AssignmentId, list[NewDecision]] = {one.item: [] for one in written}
+    new: list[LabelRequest] = []
+    with open_as_of(database) as moment, working("reading the answers", is_quiet=as_json):
+        answers = RunAnswers(moment, TaskRunId(run.number))
+        for one in written:
+            request = answers.request(one.item, one.question, one.answer, one.note)
+            if request is None:
+                before[one.item].append(_recorded_before(one.question, answers.about(one.item)))
+            else:
+                new.append(request)
+    if not as_json:
+        for item, decided in before.items():
+            _print_recorded_before(item, decided)
+    done = trio.run(_record, database, author, new, not as_json)
+    for request, decision in zip(new, done, strict=True):
+        before[request.assignment].append(decision)
+    if as_json:
+        items = (ItemDecisions(run=str(run), item=item, decisions=tuple(found)) for item, found in before.items())
+        print_json(FileDecisions(run=str(run), items=tuple(items)))
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -165,6 +228,11 @@ def _recorded_before(name: str, questions: Iterable[ItemQuestion]) -> NewDecisio
     """Return the decision on a question that is in the log."""
     label = next(one.decision.label for one in questions if one.question == name and one.decision is not None)
     return NewDecision(question=name, label=label, repeated=True)
+
+
+def _print_recorded_before(item: AssignmentId, decisions: Iterable[NewDecision]) -> None:
+    for one in decisions:
+        echo(f"{_decided(item, one)}  (recorded before)")
 
 
 async def _record(database: Path, author: str, requests: Iterable[LabelRequest], is_shown: bool) -> list[NewDecision]:

@@ -44,6 +44,7 @@ SHAPES = {
         "adapters.cli.adjudicate:Disagreements",
         "adapters.cli.adjudicate:AnswersAboutItem",
         "adapters.cli.adjudicate:ItemDecisions",
+        "adapters.cli.adjudicate:FileDecisions",
     ),
     "backup": _of("projections.audit.report:ReplayReport"),
     "blockers": _of("projections.queries.runs.blockers:OpenReport"),

@@ -76,6 +76,9 @@ class RunAnswers:
         self.run = run
         self._last = as_of.latest(1)
         self._pieces = [piece for piece in read_work(as_of, run) if piece.unit_index >= 0]
+        self._by_item: dict[AssignmentId, list[SubmittedWork]] = {}
+        for piece in self._pieces:
+            self._by_item.setdefault(piece.item, []).append(piece)
         self._questions = {one.name: one for one in questions_of(self._pieces)}
         self._items = frozenset(AssignmentId(item) for (item,) in as_of.db.execute(_ITEMS, (run,)).fetchall())
         self._decisions: LabelDecisions = label_decisions(as_of, run)
@@ -138,7 +141,7 @@ class RunAnswers:
         """
         if item not in self._items:
             raise UnknownEntityError(f"assignment {item} of run-{self.run}")
-        pieces = [piece for piece in self._pieces if piece.item == item]
+        pieces = self._by_item.get(item, [])
         names = dict.fromkeys(name for piece in pieces for name in piece.answers)
         return tuple(self._item_question(name, pieces) for name in names)
 

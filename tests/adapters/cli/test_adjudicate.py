@@ -90,6 +90,32 @@ def test_answers_and_decisions_are_one_object_for_programs(database: Path) -> No
     assert label["decision"]["is_taken_back"]
 
 
+def test_a_file_of_decisions_is_checked_first_and_recorded_once(database: Path, tmp_path: Path) -> None:
+    file, head = tmp_path / "decided.csv", "assignment,question,answer,note\n"
+
+    def decide(text: str, *words: str) -> Result:
+        file.write_text(text)
+        return adjudicate(database, "--decisions", str(file), *words)
+
+    for wrong, said in (
+        ("two,label,dog,\n", "line 2 of decided.csv: 'two' is not an assignment"),
+        ("2,,dog,\n", "line 2 of decided.csv: the question is missing"),
+        ("2,label,dog,\n2,label,cat,\n", "'label' of assignment-2 is decided twice"),
+        ("2,label,dog,\n99,label,dog,\n", "assignment 99 of run-1"),
+        ("2,label,dog,\n3,lable,dog,\n", "Did you mean 'label'?"),
+    ):
+        refused = decide(head + wrong)
+        assert refused.exit_code != 0
+        assert said in refused.stderr, refused.output
+    assert "decided: 0" in adjudicate(database, "--question", "label").stdout
+    good = f"{head}assignment-2,label,dog,look at the ears\n3,label,cat,\n4,label,,\n"
+    assert decide(good).stdout == "assignment-2: label is dog\nassignment-3: label is cat\n"
+    assert decide(good).stdout.count("(recorded before)") == 2
+    found = assert_fits("adjudicate", decide(good, "--json").stdout)
+    assert [(one["item"], one["decisions"][0]["label"]) for one in found["items"]] == [(2, "dog"), (3, "cat")]
+    assert decide(good, "--note", "x").exit_code == 2
+
+
 def test_a_decision_is_recorded_once_and_revised(database: Path) -> None:
     assert "recorded before" not in adjudicate(database, "2", "--label", "label=dog").stdout
     assert "label is dog  (recorded before)" in adjudicate(database, "2", "--label", "label=dog").stdout
