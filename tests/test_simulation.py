@@ -83,6 +83,11 @@ def test_a_callback_that_failed_is_asked_again_if_the_work_ends_during_a_pause(t
     simulate(24, tmp_path, on_disk=True, routers=2, has_uploads=True)
 
 
+def test_an_erasure_waits_for_another_one_of_the_same_worker(tmp_path: Path) -> None:
+    """It looked for the event of the other one in the log, where it was not yet."""
+    simulate(5910052, tmp_path, has_requester=True, routers=2)
+
+
 def test_rare_branches_are_reached(tmp_path: Path) -> None:
     """Seeds that reach all of them today come first; others follow if a change elsewhere has moved something."""
     left = set(RARE)

@@ -58,6 +58,8 @@ async def erase_worker(
         CommandRefusedError: the worker is at work, or a server that has stopped holds work of theirs.
     """
     command = EraseWorker(worker=worker, reason=reason)
+    # The state may be ahead of the log: another erasure of the worker may be on its way to the disk.
+    await ledger.wait_durable(streams.worker(worker))
     before = _erased_at(ledger, worker)
     if before is None:
         ledger.state.check(decide_erase_worker(ledger.state, command))
