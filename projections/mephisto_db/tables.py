@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -128,18 +129,19 @@ def index(db: sqlite_utils.Database) -> None:
             db.table(table.name).create_index(columns)
 
 
-def _info(table: Table, column: str) -> msgspec.inspect.Type:
-    field = next(field for field in msgspec.structs.fields(table.row) if field.name == column)
-    return msgspec.inspect.type_info(field.type)
+@cache
+def _types(row: type[rows.Row]) -> Mapping[str, msgspec.inspect.Type]:
+    """Return the type of each column; finding out takes a while, and tables are created for each audit."""
+    return {field.name: msgspec.inspect.type_info(field.type) for field in msgspec.structs.fields(row)}
 
 
 def _nullable(table: Table, column: str) -> bool:
-    return isinstance(_info(table, column), msgspec.inspect.UnionType)
+    return isinstance(_types(table.row)[column], msgspec.inspect.UnionType)
 
 
 def _affinity(table: Table, column: str) -> type:
     """Return the Python type from which sqlite-utils derives the declared type of the column."""
-    info = _info(table, column)
+    info = _types(table.row)[column]
     if isinstance(info, msgspec.inspect.UnionType):
         info = next(member for member in info.types if not isinstance(member, msgspec.inspect.NoneType))
     match info:
