@@ -6,7 +6,7 @@ a file without its content, names of files or not. A rename is one step: the old
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -30,6 +30,8 @@ class Survival(Enum):
     BEGINNING = "beginning"
     #: Some changes, in no order, each of which may be torn.
     SOME = "some"
+    #: All changes, but one sector of each file is missing: nothing but its content tells.
+    HOLES = "holes"
 
 
 @dataclass
@@ -86,10 +88,12 @@ class Disk:
 
     Args:
         folder: the folder, which was empty at first.
+        forgets: tells the files whose content the disk claims to have synced, and has not.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, forgets: Callable[[Path], bool] = lambda _: False) -> None:
         self._folder = folder
+        self._forgets = forgets
         self._live: dict[Path, File] = {}
         self._namings: list[Naming] = []
 
@@ -177,7 +181,9 @@ class Disk:
         file.size = change.offset if change.data is None else max(file.size, end)
 
     def _sync(self, call: Call) -> None:
-        self.sync(Path(descriptor(call.arguments)[1]), call.began)
+        path = Path(descriptor(call.arguments)[1])
+        if not self._forgets(path):
+            self.sync(path, call.began)
 
     def _rename(self, call: Call) -> None:
         names = strings(call.arguments)
@@ -204,6 +210,7 @@ def surviving(random: Random, survival: Survival, changes: Sequence[C]) -> Itera
             is_left = {
                 Survival.NOTHING: False,
                 Survival.EVERYTHING: True,
+                Survival.HOLES: True,
                 Survival.BEGINNING: number <= beginning,
                 Survival.SOME: random.random() < 0.5,
             }[survival]
@@ -214,6 +221,9 @@ def surviving(random: Random, survival: Survival, changes: Sequence[C]) -> Itera
 
 def torn(random: Random, survival: Survival, changes: Iterable[Change]) -> Iterator[Change]:
     """Yield changes of one file, of which those that were not synced may have reached the disk in part."""
+    if survival is Survival.HOLES:
+        yield from _with_a_hole(random, tuple(changes))
+        return
     for change in changes:
         if change.is_synced or not change.data or survival in (Survival.NOTHING, Survival.EVERYTHING):
             yield change
@@ -221,19 +231,34 @@ def torn(random: Random, survival: Survival, changes: Iterable[Change]) -> Itera
             end = random.choice((len(change.data), random.randint(0, len(change.data))))
             yield Change(change.offset, change.data[:end], change.ended)
         else:
-            yield Change(change.offset, _some_sectors(random, change), change.ended)
+            missing = [sector for sector in _sectors(change) if random.random() < 0.5] if random.random() < 0.5 else []
+            yield Change(change.offset, _without(change, missing), change.ended)
 
 
-def _some_sectors(random: Random, change: Change) -> bytes:
+def _with_a_hole(random: Random, changes: Sequence[Change]) -> Iterator[Change]:
+    """Yield changes of one file; a sector of those that were not synced is missing."""
+    sectors = [
+        (change, sector) for change in changes if not change.is_synced and change.data for sector in _sectors(change)
+    ]
+    torn_one, missing = random.choice(sectors) if sectors else (None, 0)
+    for change in changes:
+        if change is torn_one:
+            yield Change(change.offset, _without(change, [missing]), change.ended)
+        else:
+            yield change
+
+
+def _sectors(change: Change) -> range:
+    """Return the sectors that a write touches."""
+    end = change.offset + len(change.data or b"")
+    return range(change.offset // SECTOR_BYTES, (end - 1) // SECTOR_BYTES + 1)
+
+
+def _without(change: Change, missing: Iterable[int]) -> bytes:
     """Return the data of a write of which some sectors are missing: the file has its size, but zeros there."""
-    assert change.data is not None
-    data = bytearray(change.data)
-    if random.random() < 0.5:
-        return change.data
-    first = change.offset // SECTOR_BYTES
-    for sector in range(first, (change.offset + len(data) - 1) // SECTOR_BYTES + 1):
-        if random.random() < 0.5:
-            begin = max(0, sector * SECTOR_BYTES - change.offset)
-            end = min(len(data), (sector + 1) * SECTOR_BYTES - change.offset)
-            data[begin:end] = bytes(end - begin)
+    data = bytearray(change.data or b"")
+    for sector in missing:
+        begin = max(0, sector * SECTOR_BYTES - change.offset)
+        end = min(len(data), (sector + 1) * SECTOR_BYTES - change.offset)
+        data[begin:end] = bytes(end - begin)
     return bytes(data)

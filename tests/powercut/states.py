@@ -17,14 +17,23 @@ from pathlib import Path
 from random import Random
 
 import msgspec
+import trio
 
 from mephisto_es.adapters.architects.router.python.errors import StartError
 from mephisto_es.adapters.architects.router.python.journal.journal import Journal
 from mephisto_es.adapters.architects.router.python.journal.journal_contents import read_contents
+from mephisto_es.adapters.composition.clock_and_ids import SystemClock
+from mephisto_es.adapters.composition.ledger import make_log, open_ledger
 from mephisto_es.adapters.log.anchor import last_anchor
 from mephisto_es.adapters.log.audit.replay import replay
+from mephisto_es.adapters.log.commit_thread import commit_in_thread
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
+from mephisto_es.adapters.log.state_file import read_state, state_path
 from mephisto_es.core.errors import LogError
+from mephisto_es.core.ledger import Ledger
+from mephisto_es.core.operations.services.directory import Directory
+from mephisto_es.core.state.decision_state import DecisionState
+from mephisto_es.projections.audit.report import FindingKind
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ..adapters.log.support import RosterProjection
@@ -53,19 +62,40 @@ def record(module: str, folder: Path, arguments: Sequence[str]) -> list[Call]:
         return list(read_calls(lines))
 
 
-def faults_of(calls: Sequence[Call], folder: Path, check: Check, random: Random, states: int) -> list[str]:
-    """Cut the power so many times, at moments spread over a record, and return what is wrong afterwards."""
+def faults_of(
+    calls: Sequence[Call],
+    folder: Path,
+    check: Check,
+    random: Random,
+    states: int,
+    forgets: Callable[[Path], bool] = lambda _: False,
+    survivals: Sequence[Survival] = tuple(Survival),
+    focus: str = "",
+) -> list[str]:
+    """Cut the power so many times, at moments spread over a record, and return what is wrong afterwards.
+
+    Args:
+        calls: the record.
+        folder: the folder of the record.
+        check: checks what is left.
+        random: chooses the moments, and what survives.
+        states: the number of power cuts.
+        forgets: tells the files whose syncs the disk only pretends to do.
+        survivals: how much of what was not synced may survive.
+        focus: how the name of a file begins; every second cut comes while it is written to.
+    """
     work = folder / "work"
     changing = [number for number, call in enumerate(calls) if str(work) in call.opened or is_in(call, work)]
-    moments = sorted(random.choices(changing, k=states))
-    disk, told, done = Disk(work), list[str](), 0
+    focused = [number for number in changing if escaped(f"/{focus}") in calls[number].arguments]
+    moments = sorted(random.choices(changing, k=states // 2) + random.choices(focused, k=states - states // 2))
+    disk, told, done = Disk(work, forgets), list[str](), 0
     faults: list[str] = []
     for moment in moments:
         for call in calls[done : moment + 1]:
             disk.apply(call)
             told += said_in(call)
         done = moment + 1
-        survival = random.choice(list(Survival))
+        survival = random.choice(survivals)
         with tempfile.TemporaryDirectory(dir=folder) as left:
             disk.cut(random, survival, Path(left))
             faults += [f"call {moment}, {survival.value}: {fault}" for fault in check(Path(left), told)]
@@ -155,3 +185,76 @@ def check_run(left: Path, told: list[str]) -> Iterator[str]:
         yield f"what is left cannot be opened: {error}"
         return
     yield from (f"{said} was answered and is lost" for said in told if said.encode() not in found)
+
+
+def check_kept_state(left: Path, told: list[str]) -> Iterator[str]:
+    """Open a log with the state that is kept beside it; the newest state that was kept is used."""
+    path, durable, kept_seq = left / "data" / LOG, _newest(told, "log"), _newest(told, "state")
+    if durable:
+        try:
+            with SqliteLog.create_or_open(path, PROJECTIONS) as log:
+                kept = read_state(path, log)
+                if kept_seq and (kept is None or kept.seq < kept_seq):
+                    yield f"the state was kept at event {kept_seq}, and is lost"
+                if log.head().seq < durable:
+                    yield f"event {durable} was durable, and is lost"
+        except LogError as error:
+            yield f"the log cannot be opened: {error}"
+            return
+        yield from (finding.sentence for finding in replay(path, PROJECTIONS).findings)
+    yield from check_belief(left, told)
+
+
+def check_belief(left: Path, told: list[str]) -> Iterator[str]:
+    """Open a log as each command does; whatever is kept beside it, its state is that of its events.
+
+    A disk that forgets what it claims to have synced may leave a log that is refused, or torn lines of its anchor.
+    """
+    path = left / "data" / LOG
+    path.parent.mkdir(exist_ok=True)
+    try:
+        yield from trio.run(_disbelieved, path, _newest(told, "log") + 1)
+        findings = replay(path, PROJECTIONS).findings
+        yield from (finding.sentence for finding in findings if finding.kind is not FindingKind.ANCHOR)
+    except LogError as error:
+        if is_accepted(path):
+            yield f"with what is kept beside it the log cannot be opened: {error}"
+
+
+async def _disbelieved(path: Path, reached: int) -> list[str]:
+    """Open a log twice, and return how its state differs from that of its events.
+
+    In between, a log that has lost events gets others, until it is as long as it was.
+    """
+    make_log(path)
+    found: list[str] = []
+    for part in range(2):
+        async with open_ledger(path) as (ledger, ids, _):
+            found += differences(ledger.state, Ledger(ledger.log, SystemClock(), ledger.offload).state)
+            missing = max(1, reached - ledger.log.head().seq)
+            async with trio.open_nursery() as nursery:
+                for number in range(missing):
+                    nursery.start_soon(Directory(ledger, ids).new_project, f"project {number} of part {part}")
+    return found
+
+
+def differences(state: DecisionState, other: DecisionState) -> list[str]:
+    """Return the parts in which two states differ."""
+    parts = vars(state).keys() - {"_folds"}
+    return [f"{part} is not that of the events" for part in sorted(parts) if vars(state)[part] != vars(other)[part]]
+
+
+def is_accepted(path: Path) -> bool:
+    """Return whether a log can be opened for writing, and folded, by itself."""
+    state_path(path).unlink(missing_ok=True)
+    try:
+        with SqliteLog.create_or_open(path, PROJECTIONS) as log:
+            Ledger(log, SystemClock(), commit_in_thread)
+    except LogError:
+        return False
+    return True
+
+
+def _newest(told: Iterable[str], word: str) -> int:
+    """Return the last position that was told with a word; 0 if there is none."""
+    return max((int(said.partition(" ")[2]) for said in told if said.startswith(f"{word} ")), default=0)
