@@ -12,6 +12,9 @@ import { MalformedJsonError } from "./errors.js";
 /** Deeper data is refused: whatever reads it behind the router has a limited stack. */
 const MAX_NESTING = 200;
 
+/** Codes of characters. A bit makes a bracket the brace of the same side, and nothing else a brace. */
+const [QUOTE, BACKSLASH, OPENING, CLOSING, AS_BRACE] = [0x22, 0x5c, 0x7b, 0x7d, 0x20];
+
 // One escape of a JSON string: a pair of surrogates, half of a pair (captured), or any other.
 const ESCAPE = /\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|[^])/g;
 
@@ -60,7 +63,9 @@ export function rawObject(members) {
 export function strictJson(content, maxNesting = MAX_NESTING) {
   if (typeof content !== "string" && !isUtf8(content)) throw new MalformedJsonError("the text is not UTF-8");
   const text = content.toString().replace(/^\ufeff/, "");
-  check(parse(text), maxNesting);
+  // First: to build a million arrays inside each other takes much longer, and a hundred megabytes.
+  if (isNestedDeeper(text, maxNesting)) throw new MalformedJsonError("the data is nested too deeply");
+  checkNumbers(parse(text));
   return wholeCharacters(text.replace(/[\r\n]+/g, " ").trim());
 }
 
@@ -202,16 +207,34 @@ function parse(text) {
 }
 
 /**
- * @param {unknown} value
- * @param {number} levels how many may be below it
+ * Return whether a text, if it is JSON, has more arrays and objects inside each other than `levels`.
+ *
+ * @param {string} text
+ * @param {number} levels
  */
-function check(value, levels) {
+function isNestedDeeper(text, levels) {
+  if (levels === Infinity) return false;
+  let depth = 0;
+  let isInString = false;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) isInString = !isInString;
+    else if (isInString) at += code === BACKSLASH ? 1 : 0;
+    else if ((code | AS_BRACE) === OPENING) {
+      depth += 1;
+      if (depth > levels) return true;
+    } else if ((code | AS_BRACE) === CLOSING) depth -= 1;
+  }
+  return false;
+}
+
+/** @param {unknown} value */
+function checkNumbers(value) {
   if (typeof value === "number" && !Number.isFinite(value)) throw new MalformedJsonError("a number is out of range");
   if (typeof value !== "object" || value === null) return;
-  if (levels === 0) throw new MalformedJsonError("the data is nested too deeply");
   // Without lists of the values: they take thirty times as long.
-  if (Array.isArray(value)) for (const part of value) check(part, levels - 1);
-  else for (const name in value) check(/** @type {Record<string, unknown>} */ (value)[name], levels - 1);
+  if (Array.isArray(value)) for (const part of value) checkNumbers(part);
+  else for (const name in value) checkNumbers(/** @type {Record<string, unknown>} */ (value)[name]);
 }
 
 /** @param {string} text */

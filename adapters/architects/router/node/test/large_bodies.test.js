@@ -45,3 +45,12 @@ test("a body that is too much for the thread is refused, and the next one is rea
   await assert.rejects(bodies.read(body([]), unknown), TypeError);
   assert.equal((await bodies.read(body([]), readSubmitTask)).final_data, "[]");
 });
+
+test("arrays inside each other are refused before they are built, and brackets in a text are none", () => {
+  const tooDeep = { constructor: MalformedJsonError, message: "the data is nested too deeply" };
+  assert.throws(() => strictJson("[".repeat(1e6)), tooDeep);
+  assert.throws(() => strictJson(`${'[{"a":'.repeat(100)}[1]${"}]".repeat(100)}`), tooDeep);
+  for (const text of [`${'[{"a":'.repeat(100)}1${"}]".repeat(100)}`, `["${'[{\\"'.repeat(300)}", "\\\\", "{"]`]) {
+    assert.equal(strictJson(text), text);
+  }
+});

@@ -117,6 +117,9 @@ class UploadedForm:
 
     async def discard(self) -> None:
         """Remove the files; this is also done if the caller is being cancelled."""
+        if not self._writers:
+            # Many forms of strangers may end at once, and each thread that is started holds up the event loop.
+            return
         with anyio.CancelScope(shield=True):
             await _in_thread(self._discard)
 
