@@ -122,7 +122,7 @@ datasets: $(VENV)/installed-for-tests ## Export the examples and load them with 
 	$(VENV)/bin/python -m tests.exported_datasets
 
 SECONDS ?= 60
-hostile: $(VENV)/installed-for-tests ## Serve honest workers next to hostile clients of all kinds, SECONDS=60 for each router.
+hostile: $(VENV)/installed-for-tests ## Serve honest workers with hostile clients of all kinds and without, SECONDS=60 each for each router.
 	HOSTILE_SECONDS=$(SECONDS) $(VENV)/bin/python -m pytest -s -q tests/adapters/architects/router/test_hostile_clients.py
 
 STATES ?= 1000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from subprocess import PIPE
@@ -24,7 +24,7 @@ _END_SECONDS = 20
 class Program:
     """A program of ours in a process of its own."""
 
-    def __init__(self, pid: int, to: SendStream, answers: AsyncIterator[bytes]) -> None:
+    def __init__(self, pid: int, to: SendStream, answers: AsyncGenerator[bytes]) -> None:
         self.pid = pid
         self._to = to
         self._answers = answers
@@ -46,10 +46,12 @@ async def program(path: Path, *arguments: str, python: str = sys.executable) -> 
     process = await trio.lowlevel.open_process([python, str(path), *arguments], stdin=PIPE, stdout=PIPE)
     if process.stdin is None or process.stdout is None:
         raise TypeError("a program is spoken to through pipes")
+    answers = lines_of(process.stdout)
     try:
-        yield Program(process.pid, process.stdin, lines_of(process.stdout))
+        yield Program(process.pid, process.stdin, answers)
     finally:
         with trio.CancelScope(shield=True):
+            await answers.aclose()
             await process.stdin.aclose()
             with trio.move_on_after(_END_SECONDS):
                 await process.wait()
@@ -59,7 +61,7 @@ async def program(path: Path, *arguments: str, python: str = sys.executable) -> 
             await process.stdout.aclose()
 
 
-async def lines_of(stream: ReceiveStream) -> AsyncIterator[bytes]:
+async def lines_of(stream: ReceiveStream) -> AsyncGenerator[bytes]:
     """The lines of a stream, until it ends."""
     rest = b""
     async for some in stream:

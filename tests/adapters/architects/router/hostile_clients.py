@@ -21,6 +21,8 @@ SLOW_SECONDS = 0.05
 MIB = 2**20
 #: Sockets or connections that one client holds open.
 HELD = 30
+#: Names of what is counted besides the kinds. Nearly every request has a connection of its own.
+CONNECTIONS, PACKETS = "connections", "packets"
 
 Attack = Callable[["HostileClient"], Awaitable[None]]
 
@@ -29,7 +31,7 @@ class HostileClient:
     """One hostile client.
 
     Attributes:
-        counts: what all clients did, by kind.
+        counts: what all clients did: attacks of each kind, connections and packets.
     """
 
     def __init__(self, port: int, number: int, token: str, counts: Counter[str]) -> None:
@@ -57,6 +59,7 @@ class HostileClient:
     async def connect(self) -> trio.SocketStream:
         """Open a connection."""
         stream = await trio.open_tcp_stream("127.0.0.1", self._port)
+        self.counts[CONNECTIONS] += 1
         self._streams.append(stream)
         return stream
 
@@ -93,6 +96,7 @@ class HostileClient:
     async def say(self, stream: trio.SocketStream, packet: Mapping[str, object]) -> None:
         """Send a packet on a WebSocket."""
         await stream.send_all(frame(msgspec.json.encode(packet)))
+        self.counts[PACKETS] += 1
 
 
 def frame(payload: bytes, opcode: int = 1) -> bytes:
