@@ -124,10 +124,10 @@ class _OperatorRuns:
         fill_registries()
         await self._operator.end_run(run, reason, author, at_once=at_once)
 
-    async def retry(self, run: TaskRunId, reason: str) -> bool:
+    async def retry(self, run: TaskRunId, reason: str, author: str) -> bool:
         """Ask the code of a live run again; return False if it has not failed.
 
         Raises:
-            CommandRefusedError: it is not live here.
+            CommandRefusedError: it is not live.
         """
-        return await self._operator.runs.retry(run, reason)
+        return await self._operator.retry_run(run, reason, author)

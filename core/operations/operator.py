@@ -244,6 +244,13 @@ class Operator:
         if self.run_status(task_run) is not TaskRunStatus.COMPLETED:
             raise CommandRefusedError(f"run {task_run} was paused before it could end; its timeline says why")
 
+    async def retry_run(self, task_run: TaskRunId, reason: str, author: str) -> bool:
+        """Ask the code of a live run again, here or at its operator on another machine. See `DrivenRuns.retry`."""
+        has_failed: bool | None = None
+        if not self.runs.is_running(task_run):
+            has_failed = await self._elsewhere.retry(task_run, reason, author)
+        return await self.runs.retry(task_run, reason) if has_failed is None else has_failed
+
     async def end_incomplete_run(self, task_run: TaskRunId, reason: str, author: str, *, at_once: bool = False) -> None:
         """End a run of an earlier process, and return when it is completed.
 

@@ -97,7 +97,7 @@ class RunControl(Protocol):
     def outages(self, run: TaskRunId) -> tuple[Outage, ...]:
         """Return which routers of a live run are out of reach."""
 
-    async def retry(self, run: TaskRunId, reason: str) -> bool:
+    async def retry(self, run: TaskRunId, reason: str, author: str) -> bool:
         """Ask a live run's code again about everybody whom it failed on; return False if it has not failed."""
 
 
@@ -165,7 +165,7 @@ class RequestExecutor:
             case PauseRequest() | EndRequest():
                 return Reply(repeated=True)
             case RetryRequest():
-                has_failed = await self._runs.retry(request.task_run, f"asked to by {author}")
+                has_failed = await self._runs.retry(request.task_run, f"asked to by {author}", author)
                 return Reply(repeated=not has_failed)
             case RefusalsRequest():
                 run = request.task_run

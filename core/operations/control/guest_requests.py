@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ....events.envelope import RecordedEvent
-from ....events.task_run import TaskRunDraining, TaskRunPaused, TaskRunStopping
+from ....events.task_run import TaskRunAdmissionResumed, TaskRunDraining, TaskRunPaused, TaskRunStopping
 from ...command_issuer import OPERATOR
 from ..logger_core import get_logger
 
@@ -26,8 +26,15 @@ class DrivenRun(Protocol):
         """Leave the run now."""
 
 
-def follow_requests(run: DrivenRun, events: Sequence[RecordedEvent]) -> None:
-    """Do what durable events of a run ask of its driver.
+class AskedCode(Protocol):
+    """The code of a run; see `LiveTaskRun`."""
+
+    def retry_soon(self, reason: str) -> None:
+        """Ask the code again about everybody whom it failed on."""
+
+
+def follow_requests(run: DrivenRun, code: AskedCode, events: Sequence[RecordedEvent]) -> None:
+    """Do what durable events of a run ask of its driver, and of its code.
 
     Here the driver acts first and records it then, so it finds itself asked for what it does already. The author tells
     a request from its own decision to stop, which asks for nothing.
@@ -43,3 +50,5 @@ def follow_requests(run: DrivenRun, events: Sequence[RecordedEvent]) -> None:
                 run.pause(reason, author=author)
             case TaskRunStopping(reason=reason, at_once=at_once):
                 run.stop(reason, at_once=at_once, author=author)
+            case TaskRunAdmissionResumed(reason=reason):
+                code.retry_soon(reason)

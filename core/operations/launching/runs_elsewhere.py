@@ -1,7 +1,8 @@
-"""Asks the operators of runs that are driven on other machines to pause or end them.
+"""Asks the operators of runs that are driven on other machines to pause or end them, or to ask their code again.
 
-The request is an event of the run: that it drains, is paused or stops. Its operator follows the log, acts on the
-request, and gives the run back once that is done. Whoever asked waits for this as long as the operator is heard of.
+The request is an event of the run: that it drains, is paused or stops, or that newcomers get work again. Its operator
+follows the log and acts on the request. It gives a run back that it has paused or ended; whoever asked waits for this
+as long as the operator is heard of.
 """
 
 from __future__ import annotations
@@ -103,6 +104,24 @@ class RunsElsewhere:
         await self._record.stop(run, reason, author, at_once=at_once)
         self._check_asked(run, holder, (_S.STOPPING, *ENDED_RUN_STATUSES))
         return await self._wait(run, holder)
+
+    async def retry(self, run: TaskRunId, reason: str, author: str) -> bool | None:
+        """Have newcomers of a run get work again, and its code asked about everybody whom it failed on.
+
+        Args:
+            run: the run.
+            reason: recorded in the log, as is the author.
+            author: who asked for it.
+
+        Returns:
+            None if no other operator drives it; False if no code had failed.
+
+        Raises:
+            CommandRefusedError: it has ended, or has no server yet.
+        """
+        if await self._owners.holder(run) is None:
+            return None
+        return await self._record.resume_admission(run, reason, author)
 
     def _status(self, run: TaskRunId) -> TaskRunStatus:
         return self._ledger.state.task_runs[streams.task_run(run)].status

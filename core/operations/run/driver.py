@@ -389,7 +389,7 @@ class LiveRunDriver:
         if ours:
             live_run.on_committed(ours)
             self._timeout.on_committed(ours)
-            follow_requests(self, ours)
+            follow_requests(self, live_run, ours)
             self._changed.notify()
         elif any(isinstance(one.envelope.event, WorkerBlocked) for one in events):
             self._changed.notify()

@@ -70,6 +70,10 @@ class LiveTaskRun:
         self.task_launcher.on_committed(events)
         self.site.notify()
 
+    def retry_soon(self, reason: str) -> None:
+        """Give work to newcomers again, and ask the run's code about everybody whom it failed on."""
+        self.context.nursery.start_soon(self.worker_pool.retry, reason)
+
     async def leave(self, pause_seconds: float | None) -> None:
         """Close the channels, once they have sent what is queued.
 

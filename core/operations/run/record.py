@@ -104,6 +104,15 @@ class RunRecord:
         await self.record_event(run, TaskRunRecovering(reason=reason))
         await self._issuer.issue(ResumeAdmission(task_run=run, reason=reason))
 
+    async def resume_admission(self, run: TaskRunId, reason: str, author: str) -> bool:
+        """Record that newcomers get work again; return False if no code has failed since it last succeeded.
+
+        Raises:
+            CommandRefusedError: the run has ended, or has no server yet.
+        """
+        resume = ResumeAdmission(task_run=run, reason=reason)
+        return bool((await self._issuer.issue(resume, actor=author)).events)
+
     async def stop(self, run: TaskRunId, reason: str, author: str = OPERATOR, *, at_once: bool = False) -> None:
         """Record that a run gives out no more work; does nothing if it is not live."""
         await self._issuer.issue(StopRun(task_run=run, reason=reason, at_once=at_once), actor=author)

@@ -369,6 +369,33 @@ async def test_a_live_run_is_extended_from_another_machine(tmp_path: Path) -> No
         await until(ada, lambda: ada.statuses("unit") == {"launched": 3})
 
 
+async def test_the_code_of_a_run_is_asked_again_from_another_machine(tmp_path: Path) -> None:
+    asked, is_broken = 0, True
+
+    def judge(_unit: object) -> None:
+        nonlocal asked
+        asked += 1
+        if is_broken:
+            raise RuntimeError("no network")
+
+    async with two_operators(tmp_path) as (ada, bob), trio.open_nursery() as nursery:
+        shared = HarnessTaskState(data=items(4), on_unit_submitted=judge)
+        run = await ada.launch(shared, task_name="one")
+        nursery.start_soon(follow, ada)
+        router, state = ada.router(run), ada.operator.ledger.state.task_runs
+        for number, name in enumerate(("Grace", "Ada", "Alan"), start=1):
+            router.submit_task((await ask(router, name))["agent_id"], {"answer": 1})
+            await until(ada, lambda at=number: asked == at)  # type: ignore[misc]
+        await until(ada, lambda: state[f"task_run/{run.task_run}"].admission_paused_by is not None)
+        is_broken = False
+        await bob.operator.ledger.refresh()
+        assert await bob.operator.retry_run(run.task_run, "repaired", "user/bob") is True
+        await until(ada, lambda: asked == 6)
+        assert (await ask(router, "Mary"))["agent_id"] is not None
+        assert await bob.operator.retry_run(run.task_run, "again", "user/bob") is False
+        nursery.cancel_scope.cancel()
+
+
 async def follow(harness: OperatorHarness) -> None:
     """Read what others write, as the notices of a server have an operator do."""
     while True:
