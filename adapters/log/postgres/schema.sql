@@ -1,8 +1,8 @@
 -- The log in PostgreSQL, version 3. Installed once, in one transaction; es.meta holds the version.
 --
 -- Every key begins with the partition, and an append locks the rows of its partitions in the order of their names. So
--- positions have no gaps, and whoever sees an event sees all that came before it in its partition. There is no sequence,
--- no trigger and no advisory lock.
+-- positions have no gaps, and whoever sees an event sees all that came before it in its partition. There is no sequence
+-- and no trigger.
 
 CREATE SCHEMA es;
 
@@ -144,7 +144,8 @@ BEGIN
   IF NOT FOUND THEN
     RETURN 0;
   END IF;
-  PERFORM 1 FROM es.meta FOR UPDATE;
+  -- Not a row: who has waited for it mostly finds nothing left to do, and would still write, and wait for the standby.
+  PERFORM pg_advisory_xact_lock(hashtext('es.place'));
   base := coalesce((SELECT f.pos + f.n FROM es.feed f ORDER BY f.pos DESC LIMIT 1), 1);
   WITH news AS (
     SELECT e.partition, e.seq, e.at, e.command, e.ordinal
