@@ -249,7 +249,7 @@ class Operator:
         has_failed: bool | None = None
         if not self.runs.is_running(task_run):
             has_failed = await self._elsewhere.retry(task_run, reason, author)
-        return await self.runs.retry(task_run, reason) if has_failed is None else has_failed
+        return await self.runs.retry(task_run, reason, author) if has_failed is None else has_failed
 
     async def end_incomplete_run(self, task_run: TaskRunId, reason: str, author: str, *, at_once: bool = False) -> None:
         """End a run of an earlier process, and return when it is completed.

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import trio
 
 from ....events.ids import TaskRunId
+from ...command_issuer import OPERATOR
 from ...errors import CommandRefusedError, LaunchError
 from ...ports import Outage
 from ...signal import Signal
@@ -160,8 +161,13 @@ class DrivenRuns:
         driver.stop(reason, at_once=at_once, author=author)
         await self._wait_for(driver)
 
-    async def retry(self, run: TaskRunId, reason: str) -> bool:
+    async def retry(self, run: TaskRunId, reason: str, author: str = OPERATOR) -> bool:
         """Give work to newcomers of a live run again, and ask its code about everybody whom it failed on.
+
+        Args:
+            run: the run.
+            reason: recorded in the log.
+            author: who asked for it.
 
         Returns:
             False if no code had failed.
@@ -171,6 +177,7 @@ class DrivenRuns:
         """
         if run not in self.live:
             raise CommandRefusedError(f"run {run} is not live: resume it, and its code is asked again")
+        logger.info("the code of the run is asked again", run=run, author=author)
         return await self.live[run].worker_pool.retry(reason)
 
     def _driver_of(self, run: TaskRunId) -> LiveRunDriver:
