@@ -20,8 +20,9 @@ from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.decisions import end_work as ending
 from mephisto_es.core.decisions import review, settlement
 from mephisto_es.core.decisions.settlement import Attempts, ByLooking, NextStep
+from mephisto_es.core.lifecycles.engagement import EngagementState
 from mephisto_es.core.lifecycles.task_run import TaskRunStatus
-from mephisto_es.core.lifecycles.unit import UnitStatus
+from mephisto_es.core.lifecycles.unit import UnitState, UnitStatus
 from mephisto_es.core.operations import uploads
 from mephisto_es.core.operations.client_io_handler import ClientIOHandler
 from mephisto_es.core.operations.logger_core import set_mephisto_log_level
@@ -32,7 +33,8 @@ from mephisto_es.core.operations.task_launcher import TaskLauncher
 from mephisto_es.core.state.decision_state import DecisionState
 
 from .simulation.faults import DiskFault
-from .simulation.simulate import ViolationError, simulate
+from .simulation.outcome import ViolationError
+from .simulation.simulate import simulate
 
 ROOT = Path(__file__).resolve().parents[1]
 #: With somebody who reviews, pays and so on, and without.
@@ -116,8 +118,15 @@ def test_fresh_seeds(has_requester: bool, on_disk: bool, tmp_path: Path) -> None
     first = SystemRandom().randrange(SEEDS)
     seeds = range(first, first + FRESH_SEEDS[has_requester])
     for seed in seeds:
-        routers, has_uploads = 1 + seed % 2, seed % 3 == 0
-        simulate(seed, tmp_path, has_requester=has_requester, on_disk=on_disk, routers=routers, has_uploads=has_uploads)
+        simulate(
+            seed,
+            tmp_path,
+            has_requester=has_requester,
+            on_disk=on_disk,
+            routers=1 + seed % 2,
+            has_uploads=seed % 3 == 0,
+            has_quality=seed % 7 == 0,
+        )
 
 
 def test_updates_follow_a_page_to_a_router_that_connects_after_it(tmp_path: Path) -> None:
@@ -192,6 +201,11 @@ def _at_once(rule: ByLooking, attempts: Attempts, now: float) -> NextStep:
 _by_looking = settlement._by_looking
 
 
+def _is_unreviewed(unit: UnitState, _engagement: EngagementState) -> bool:
+    """Leave reviewed work out."""
+    return unit.status is UnitStatus.COMPLETED
+
+
 def _covers_everything(*_: object, **__: object) -> None:
     """Let any amount through."""
 
@@ -201,7 +215,13 @@ def _covers_everything(*_: object, **__: object) -> None:
     [
         (settlement, "_by_looking", _at_once, "paid", 23),
         (review, "check_budget", _covers_everything, "over its budget", 0),
-        (submission_callbacks, "_is_to_be_told", lambda unit: unit.status is UnitStatus.COMPLETED, "told of unit", 39),
+        (
+            submission_callbacks,
+            "_is_to_be_told",
+            lambda unit, _: unit.status is UnitStatus.COMPLETED,
+            "told of unit",
+            39,
+        ),
     ],
     ids=["paid again while in doubt", "budget not checked", "reviewed work not told of"],
 )

@@ -262,7 +262,7 @@ class Operator:
             CommandRefusedError: the run has ended, or never had a server.
             ConfigError, LaunchError: as `launch_task_run_or_die`.
         """
-        plan = plan_run(stored_config(self._incomplete.creation_of(task_run)), None, resumes=True)
+        plan = plan_run(stored_config(self._incomplete.creation_of(task_run)), None, resumes=True, ends=True)
         await self._launch(plan, task_run, ending=RunEnding(reason, author, at_once))
         await self.runs.wait_until_ended(task_run)
 

@@ -1,7 +1,8 @@
 """Many simulations, one after the other: `python -m tests.simulation [COUNT] [FIRST SEED]`.
 
 Somebody reviews, pays, blocks and so on in every second seed. Of eight, two have their log on a simulated disk, and
-four have two routers. In every third one workers upload files.
+four have two routers. In every third one workers upload files. In every seventh one items get answers until their
+labels are sure, and workers are screened or get gold units.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ import click
 from mephisto_es.core.operations.logger_core import set_mephisto_log_level
 
 from .invariants import INVARIANTS
-from .simulate import ViolationError, simulate
+from .outcome import ViolationError
+from .simulate import simulate
 
 #: Fresh seeds are taken below this.
 SEEDS = 2**48
@@ -36,12 +38,17 @@ class Scene(TypedDict):
     on_disk: bool
     routers: int
     has_uploads: bool
+    has_quality: bool
 
 
 def scene_of(seed: int) -> Scene:
     """Return the parts that the simulation of a seed has."""
     return Scene(
-        has_requester=seed % 2 == 0, on_disk=seed // 2 % 4 == 0, routers=1 + seed // 4 % 2, has_uploads=seed % 3 == 0
+        has_requester=seed % 2 == 0,
+        on_disk=seed // 2 % 4 == 0,
+        routers=1 + seed // 4 % 2,
+        has_uploads=seed % 3 == 0,
+        has_quality=seed % 7 == 0,
     )
 
 
@@ -57,6 +64,7 @@ def main() -> int:
     began = time.monotonic()
     faults: Counter[str] = Counter()
     requests: Counter[str] = Counter()
+    judged: Counter[str] = Counter()
     events = lives = violations = done = 0
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(first, first + given.count):
@@ -69,7 +77,7 @@ def main() -> int:
                     break
             else:
                 events, lives, faults = events + simulated.head.seq, lives + simulated.lives, faults + simulated.faults
-                requests += simulated.requested
+                requests, judged = requests + simulated.requested, judged + simulated.judged
             done += 1
             if done % REPORT_EVERY == 0:
                 click.echo(f"{done} seeds, {violations} violations")
@@ -80,9 +88,11 @@ def main() -> int:
     click.echo(f"{events} events, {lives} operators")
     click.echo("faults: " + ", ".join(f"{fault} {count}" for fault, count in sorted(faults.items())))
     click.echo("requester: " + ", ".join(f"{kind} {count}" for kind, count in sorted(requests.items())))
+    click.echo("quality: " + ", ".join(f"{kind} {count}" for kind, count in sorted(judged.items())))
     for invariant in INVARIANTS:
         click.echo(f"held: {invariant}" if not violations else f"checked: {invariant}")
     return 1 if violations else 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

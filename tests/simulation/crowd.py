@@ -21,6 +21,7 @@ from mephisto_es.events.engagement import RefusalReason
 
 from .faults import BUSY, Router, RouterAwayError
 from .job import LINES, JobPlan
+from .quality import ANSWER, chosen_label
 
 #: The way from a page to its router, there or back.
 WAY_SECONDS = (0.0, 0.5)
@@ -262,7 +263,9 @@ class Visit:
         return True
 
     async def _submit(self, token: str) -> None:
-        work = {"by": self.registration, "click": self.chance.getrandbits(32)}
+        work: Json = {"by": self.registration, "click": self.chance.getrandbits(32)}
+        if self.person.job.quality is not None:
+            work[ANSWER] = chosen_label(self.chance)
         files = self.person.some_files()
         await self.person.tell(lambda router: router.submit_task(token, work, files))
 

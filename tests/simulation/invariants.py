@@ -43,7 +43,7 @@ from mephisto_es.projections.engine import rebuild
 from .crowd import PageRecord
 from .faults import QuickProjection, Router
 from .job import Environment, JobPlan
-from .requester import Requests
+from .office import Requests
 
 #: A log that nobody writes to any more.
 StoredLog = MemoryLog | LogReader
@@ -63,6 +63,7 @@ INVARIANTS = (
     "the script is told of each submission, and its answer is recorded once",
     "every request of the requester is executed once, and every verdict, block and erasure is what was asked for last",
     "no payment is made twice or missing, the site's books equal the log's, and no budget is exceeded",
+    "items get as many answers as their rule says, and who fails a screening or gold units gets no more work",
     "every run ends completed, nothing open in it, its server released, its router's outbox empty",
 )
 
@@ -123,6 +124,8 @@ def check_pages(
     erased: set[str] = set()
     short: set[TaskRunId] = set()
     readmitted: Counter[WorkerId] = Counter()
+    #: Work that evaluated its worker when its verdict was revoked, and that had been reviewed: it is not judged again.
+    unjudged: set[UnitId] = set()
     for recorded in log.read():
         state.apply(recorded.envelope)
         event = recorded.envelope.event
@@ -138,10 +141,13 @@ def check_pages(
             assert token in page_record.left, f"the page of {token} was there, and was taken for gone"
         elif isinstance(event, TaskRunStopping) and event.reason == OUT_OF_BUDGET:
             short.add(streams.run_of(recorded.envelope.stream))
+        elif isinstance(event, VerdictsRevoked):
+            run = streams.run_of(recorded.envelope.stream)
+            unjudged.update(state.agents[streams.agent(run, agent)].unit for agent in event.agents)
+            if event.callback == VALIDATE_ONBOARDING:
+                readmitted[state.engagements[recorded.envelope.stream].worker] += 1
         elif isinstance(event, UnitCompleted):
             completed.append(state.units[recorded.envelope.stream].unit)
-        elif isinstance(event, VerdictsRevoked) and event.callback == VALIDATE_ONBOARDING:
-            readmitted[state.engagements[recorded.envelope.stream].worker] += 1
     accepted = Counter(
         (token, _plain(work))
         for router in environment.all_routers
@@ -152,7 +158,7 @@ def check_pages(
     _check_outboxes(environment, submitted)
     _check_agents(state, page_record, told, readmitted, is_ordered=environment.router_count == 1)
     _check_ends(state, environment, runs, told, short)
-    _check_told(state, completed, environment, told)
+    _check_told(state, completed, environment, told, unjudged)
     return erased
 
 
@@ -235,14 +241,18 @@ def _check_ends(
             expected = min(expected, len(index.assignments))
         assert len(index.assignments) == expected, f"{job.name} has {len(index.assignments)} assignments"
         units = [state.units[streams.unit(run, unit)] for units in index.units_of.values() for unit in units]
-        assert len(units) == expected * job.seats
+        ordinary = sum(unit.index >= 0 for unit in units)
+        if job.label_plan is None:
+            assert ordinary == expected * job.seats, f"{job.name} has {ordinary} units for {expected} items"
         assert not [unit for unit in units if unit.status in OPEN_UNIT_STATUSES]
         resources = [server for stream, server in state.resources.items() if stream.startswith(f"resource/{run}/")]
         assert resources
         assert all(server.status is ResourceStatus.RELEASED for server in resources), f"{job.name} has left a server"
 
 
-def _check_told(state: DecisionState, completed: list[UnitId], environment: Environment, told: Requests) -> None:
+def _check_told(
+    state: DecisionState, completed: list[UnitId], environment: Environment, told: Requests, unjudged: set[UnitId]
+) -> None:
     recorded = Counter(
         unit
         for engagement in state.engagements.values()
@@ -253,9 +263,12 @@ def _check_told(state: DecisionState, completed: list[UnitId], environment: Envi
     left = {agent.unit for agent in state.agents.values() if agent.was_left}
     # Nobody waits for code that failed in a run that a person ends.
     ended = {unit for run in told.ended for units in state.runs[run].units_of.values() for unit in units}
+    for stream, engagement in state.engagements.items():
+        undecided = None if streams.run_of(stream) in told.ended else engagement.undecided()
+        assert undecided is None, f"{stream} waited for the judgement of unit {undecided} to the end"
     for unit in set(completed) - left:
         assert environment.told.get(unit, 0) >= 1, f"the script was never told of unit {unit}"
-        expected = {0, 1} if unit in ended else {1}
+        expected = {0, 1} if unit in ended | unjudged else {1}
         assert recorded[unit] in expected, f"that the script was told of unit {unit} is recorded {recorded[unit]} times"
 
 

@@ -28,13 +28,21 @@ from mephisto_es.core.abstractions.blueprint import AssignmentData, SharedTaskSt
 from mephisto_es.core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
 from mephisto_es.core.abstractions.mixins import OnboardingRequired, OnboardingRequiredArgs
 from mephisto_es.core.abstractions.resources import Details
+from mephisto_es.core.abstractions.screen_task_required import (
+    ScreenTaskRequired,
+    ScreenTaskRequiredArgs,
+    ScreenTaskSharedState,
+)
 from mephisto_es.core.abstractions.shared_task_state import OnboardingSharedState
 from mephisto_es.core.abstractions.task_runner import TaskRunner
+from mephisto_es.core.abstractions.use_gold_unit import GoldUnitSharedState, UseGoldUnit, UseGoldUnitArgs
+from mephisto_es.core.commands.labels import LabelPlan
 from mephisto_es.core.operations.hydra_config import MephistoConfig
 from mephisto_es.core.operations.registry import register_mephisto_abstraction
 
 from .channel import UnreliableChannel
 from .faults import Router
+from .quality import QualityPlan, gold_factory, judged, needs_gold
 from .site import PROVIDER_TYPES
 from .uploads import FileTransfers
 
@@ -65,6 +73,8 @@ class JobPlan:
     provider_type: str = "simulated"
     budget_cents: int | None = None
     fee_percent: int = 0
+    #: None: every item gets the same number of answers, and no unit evaluates its worker.
+    quality: QualityPlan | None = None
 
     @classmethod
     def drawn(cls, chance: Random, name: str) -> JobPlan:
@@ -90,9 +100,22 @@ class JobPlan:
             fee_percent=chance.choice([0, 33]),
         )
 
+    def with_quality(self, chance: Random) -> JobPlan:
+        """Return the job, a little smaller, with ways to find out who works well, and how many answers items get."""
+        budget = None if self.budget_cents is None else 3 * self.budget_cents
+        quality = QualityPlan.drawn(chance, is_chat=self.is_chat)
+        return replace(self, quality=quality, assignments=min(self.assignments, 2), budget_cents=budget)
+
+    @property
+    def label_plan(self) -> LabelPlan | None:
+        """The answers by which items get further units."""
+        return None if self.quality is None else self.quality.label_plan
+
     @property
     def seats(self) -> int:
-        """Units of an assignment."""
+        """Units of an assignment at first."""
+        if self.label_plan is not None:
+            return self.label_plan.rule.least
         return 2 if self.is_chat else 1
 
 
@@ -129,14 +152,14 @@ ENVIRONMENT: ContextVar[Environment] = ContextVar("ENVIRONMENT")
 
 
 @dataclass
-class SimulatedArgs(OnboardingRequiredArgs, BlueprintArgs):
+class SimulatedArgs(OnboardingRequiredArgs, ScreenTaskRequiredArgs, UseGoldUnitArgs, BlueprintArgs):
     """Settings of the blueprint."""
 
     is_chat: bool = False
 
 
 @dataclass
-class SimulatedState(OnboardingSharedState):
+class SimulatedState(OnboardingSharedState, ScreenTaskSharedState, GoldUnitSharedState):
     """The script's part."""
 
     plan: JobPlan | None = None
@@ -157,6 +180,11 @@ class Pair(TaskRunner):
     """Two who talk: whatever one says goes to the other."""
 
     is_concurrent = True
+
+    async def run_unit(self, unit: Unit, agent: Agent) -> None:
+        """Let somebody who is evaluated talk to nobody."""
+        await self._pass_on(agent, [])
+        await agent.observe({"task_data": {"task_done": True}})
 
     async def run_assignment(self, assignment: Assignment, agents: Sequence[Agent]) -> None:
         async with trio.open_nursery() as nursery:
@@ -186,7 +214,7 @@ async def say_and_hear(agent: OnboardingAgent) -> None:
 
 
 @register_mephisto_abstraction()
-class SimulatedBlueprint(OnboardingRequired):
+class SimulatedBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
     """Solo work or pair chats."""
 
     BLUEPRINT_TYPE: ClassVar[str] = "simulated"
@@ -198,6 +226,11 @@ class SimulatedBlueprint(OnboardingRequired):
         plan = plan_of(self.shared_state)
         items = [item_of(plan, number) for number in range(plan.assignments)]
         return one_by_one(items) if plan.streams_data else items
+
+    @property
+    def label_plan(self) -> LabelPlan | None:
+        # A run that is only ended gets nothing from its script.
+        return None if self.shared_state.plan is None else self.shared_state.plan.label_plan
 
     def build_page(self, static_dir: Path) -> None:
         """There is no page."""
@@ -287,17 +320,23 @@ def shared_state(plan: JobPlan, environment: Environment) -> SimulatedState:
         await trio.sleep(0.5)
         return (worker.worker_id + unit.unit_id) % 3 != 0
 
-    async def submitted(unit: Unit) -> None:
+    async def submitted(unit: Unit) -> bool | None:
         environment.told[unit.unit_id] = environment.told.get(unit.unit_id, 0) + 1
         await trio.sleep(0.5)
         environment.maybe_fail()
+        return judged(unit)
 
-    return SimulatedState(
+    state = SimulatedState(
         plan=plan,
         validate_onboarding=validate,
         worker_can_do_unit=can_do if plan.asks_callback else None,
         on_unit_submitted=submitted,
     )
+    if plan.quality is not None:
+        state.screening_data_factory = plan.quality.screening_data
+        state.get_gold_for_worker = gold_factory(environment.maybe_fail)
+        state.worker_needs_gold = needs_gold
+    return state
 
 
 def config(plan: JobPlan) -> DictConfig:
@@ -312,6 +351,8 @@ def config(plan: JobPlan) -> DictConfig:
     cfg.task.allowed_concurrent = plan.allowed_concurrent
     cfg.task.maximum_units_per_worker = plan.maximum_units
     cfg.task.max_num_concurrent_units = plan.concurrent_units
+    if plan.quality is not None:
+        plan.quality.configure(cfg, plan.name)
     return cfg
 
 

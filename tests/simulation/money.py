@@ -16,7 +16,7 @@ from mephisto_es.events.ids import AgentId, TaskRunId
 from mephisto_es.events.payment import PaymentOwed
 
 from .invariants import StoredLog
-from .requester import Requests
+from .office import Requests
 from .site import Entry, Site
 
 REWARD_CENTS = 10

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from random import Random
 
 import trio
 
 from mephisto_es.core.commands.review import Verdict
-from mephisto_es.core.errors import CommandRefusedError, LogError, MephistoError
+from mephisto_es.core.decisions.labels.assess_labels import units_of
+from mephisto_es.core.errors import CommandRefusedError, LogError
 from mephisto_es.core.lifecycles.agent import AgentRecord, AgentStatus
 from mephisto_es.core.lifecycles.payment import UNPAID_STATUSES, PaymentState, PaymentStatus
 from mephisto_es.core.lifecycles.task_run import ENDED_RUN_STATUSES
-from mephisto_es.core.lifecycles.unit import UnitStatus
+from mephisto_es.core.lifecycles.unit import DONE_UNIT_STATUSES, UnitStatus
 from mephisto_es.core.lifecycles.worker import WorkerStatus
-from mephisto_es.core.operations.control.executor import RequestExecutor
 from mephisto_es.core.operations.control.requests import (
     AcceptLateRequest,
     AnyRequest,
@@ -27,6 +25,7 @@ from mephisto_es.core.operations.control.requests import (
     EndRequest,
     EraseRequest,
     ExtendRequest,
+    LabelRequest,
     OpinionRequest,
     PauseRequest,
     PayRequest,
@@ -41,9 +40,11 @@ from mephisto_es.core.operations.control.requests import (
 )
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import streams
-from mephisto_es.events.ids import TaskRunId, WorkerId
+from mephisto_es.events.ids import TaskRunId
 
 from .job import JobPlan, item_of
+from .office import LostError, Office, Requests
+from .quality import ANSWER, CLASSES
 from .site import Site, SiteAwayError
 
 #: Seconds between two requests.
@@ -54,63 +55,6 @@ BUDGET_STEP_CENTS = 60
 BONUS_CENTS = 7
 PAUSE_REASON = "lunch"
 AUTHORS = ("user/requester", "user/second")
-
-
-class LostError(Exception):
-    """The operator died before it answered; nobody knows if it did what was asked."""
-
-
-@dataclass(frozen=True)
-class Office:
-    """The operator that lives now, as far as people can reach it."""
-
-    executor: RequestExecutor
-    state: DecisionState
-    nursery: trio.Nursery
-
-    async def ask(self, request: AnyRequest, key: str, author: str) -> Reply:
-        """Make a request of the operator's process.
-
-        Raises:
-            LostError: the process ended first.
-            MephistoError: it was refused.
-            SiteAwayError: the site was, and what became of the request shows later.
-        """
-        answered = trio.Event()
-        outcome: list[Reply | Exception] = []
-
-        async def execute() -> None:
-            try:
-                outcome.append(await self.executor.execute(request, author, key))
-            except (MephistoError, SiteAwayError) as error:
-                outcome.append(error)
-            finally:
-                answered.set()
-
-        self.nursery.start_soon(execute)
-        await answered.wait()
-        if not outcome:
-            raise LostError
-        if isinstance(outcome[0], Exception):
-            raise outcome[0]
-        return outcome[0]
-
-
-@dataclass
-class Requests:
-    """Everything that the requester was told had been done, to be compared with the log."""
-
-    #: The last verdict on each agent; None: it was taken back.
-    verdicts: dict[tuple[int, int], Verdict | None] = field(default_factory=dict)
-    #: Bonuses by key: worker and cents.
-    bonuses: dict[str, tuple[WorkerId, int]] = field(default_factory=dict)
-    erased: set[WorkerId] = field(default_factory=set)
-    #: Items that were added to each run.
-    added: dict[TaskRunId, int] = field(default_factory=dict)
-    #: Runs that were to end before all was done.
-    ended: set[TaskRunId] = field(default_factory=set)
-    #: How often each kind of request was made and not refused.
-    done: Counter[str] = field(default_factory=Counter)
 
 
 class Requester:
@@ -200,6 +144,7 @@ class Requester:
             (1, self._add_item),
             (1, self._retry),
             (1, self._revoke_verdicts),
+            *([(3, self._decide_label)] if self._job_of(run).quality is not None else []),
         ]
         if self._chance.random() < 0.01:
             choices = [(1, self._end)]
@@ -300,8 +245,33 @@ class Requester:
 
     async def _revoke_verdicts(self, _: DecisionState, run: TaskRunId) -> None:
         """Find the function of the script that was wrong about workers."""
-        function = self._chance.choice(["validate_onboarding", "worker_can_do_unit"])
+        functions = ["validate_onboarding", "worker_can_do_unit"]
+        if self._job_of(run).quality is not None:
+            functions += ["on_unit_submitted", "worker_qualifies"]
+        function = self._chance.choice(functions)
         await self._ask(RevokeVerdictsRequest(task_run=run, function=function, reason="it was wrong"))
+
+    async def _decide_label(self, state: DecisionState, run: TaskRunId) -> None:
+        """Decide what an item's label is, or take such a decision back."""
+        done = [
+            unit
+            for assignment in state.runs[run].assignments
+            for unit in units_of(state, run, assignment)
+            if unit.status in DONE_UNIT_STATUSES
+        ]
+        if done:
+            unit = self._chance.choice(done)
+            decided = state.assignments[streams.assignment(run, unit.assignment)].label_of(ANSWER)
+            takes_back = decided is not None and not decided.is_taken_back
+            request = LabelRequest(
+                task_run=run,
+                assignment=unit.assignment,
+                question=ANSWER,
+                label=None if takes_back else f'"{CLASSES[0]}"',
+                units=(unit.unit,),
+                after=0 if decided is None else decided.decisions,
+            )
+            await self._ask(request)
 
     async def _end(self, _: DecisionState, run: TaskRunId) -> None:
         self.told.ended.add(run)
@@ -320,7 +290,7 @@ class Requester:
         return False
 
     async def _add_item(self, _: DecisionState, run: TaskRunId) -> None:
-        job = next(job for job, number in self._jobs.items() if number == run)
+        job = self._job_of(run)
         if job.streams_data or run in self.told.added or run in self.told.ended:
             return
         if (
@@ -379,6 +349,9 @@ class Requester:
     def _key(self, kind: str) -> str:
         self._number += 1
         return f"{kind}-{self._number}"
+
+    def _job_of(self, run: TaskRunId) -> JobPlan:
+        return next(job for job, number in self._jobs.items() if number == run)
 
     def _runs(self) -> list[TaskRunId]:
         return [TaskRunId(run) for run in self._jobs.values()]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -22,7 +21,7 @@ from mephisto_es.core.ledger import Ledger
 from mephisto_es.core.lifecycles.task_run import ENDED_RUN_STATUSES
 from mephisto_es.core.operations.operator import Operator
 from mephisto_es.core.payloads import RUNS_FOLDER
-from mephisto_es.core.ports import Head, Ids
+from mephisto_es.core.ports import Ids
 from mephisto_es.core.state.state_snapshot import KeptState, StateSnapshot, restored
 from mephisto_es.events import streams
 from mephisto_es.events.envelope import RecordedEvent
@@ -34,7 +33,10 @@ from .faults import DiskFault, FaultyLog, PowerCutError, Router, SeededIds, Step
 from .invariants import check_ledger, check_log, check_pages, check_uploads, check_view
 from .job import ENVIRONMENT, Environment, JobPlan, config, shared_state
 from .money import check_money, check_requests
-from .requester import PAUSE_REASON, Office, Requester, Requests
+from .office import Office, Requests
+from .outcome import Simulated, ViolationError, described
+from .quality_rules import check_quality
+from .requester import PAUSE_REASON, Requester
 from .rules import check_rules
 from .scheduling import SpinGuard, deterministic, nothing_installed
 from .site import SITE, Site
@@ -60,28 +62,6 @@ KEPT_EVERY = 15
 LONGEST_SECONDS = 4 * 3600.0
 
 
-class ViolationError(AssertionError):
-    """An invariant did not hold; names the seed that shows it."""
-
-    def __init__(self, seed: int, what: str) -> None:
-        self.seed = seed
-        super().__init__(f"seed {seed}: {what}")
-
-
-@dataclass
-class Simulated:
-    """The result of a simulation."""
-
-    seed: int
-    head: Head
-    seconds: float
-    lives: int
-    requests: int
-    faults: Counter[str] = field(default_factory=Counter)
-    #: Requests of the requester that were executed, and what the site did, by kind.
-    requested: Counter[str] = field(default_factory=Counter)
-
-
 def simulate(
     seed: int,
     folder: Path,
@@ -90,6 +70,7 @@ def simulate(
     on_disk: bool = False,
     routers: int = 1,
     has_uploads: bool = False,
+    has_quality: bool = False,
 ) -> Simulated:
     """Run one simulation and check everything that must hold.
 
@@ -100,20 +81,23 @@ def simulate(
         on_disk: whether the log is the product's, in a file on a simulated disk.
         routers: how many routers a run has; pages move between them.
         has_uploads: whether workers upload files.
+        has_quality: whether items get answers until their labels are sure, and units evaluate their workers.
 
     Raises:
-        Violation: something did not hold.
+        ViolationError: something did not hold.
     """
     transfers = FileTransfers(Random(f"{seed} files")) if has_uploads else None
     environment = Environment(transfers, routers)
     folder = Path(mkdtemp(dir=folder)) if has_uploads else folder
-    simulation = Simulation(seed, folder, environment, has_requester=has_requester, on_disk=on_disk)
+    simulation = Simulation(
+        seed, folder, environment, has_requester=has_requester, on_disk=on_disk, has_quality=has_quality
+    )
     with nothing_installed(), deterministic(seed), simulation.disk.in_use(), closing(simulation.disk):
         try:
             clock = trio.testing.MockClock(autojump_threshold=0)
             trio.run(simulation.run, clock=clock, instruments=[SpinGuard(clock, simulation.spin)])
         except* Exception as group:
-            raise ViolationError(seed, "; ".join(_described(error) for error in _leaves(group))) from group
+            raise ViolationError(seed, described(group)) from group
         return simulation.outcome()
 
 
@@ -121,7 +105,14 @@ class Simulation:
     """The state of one simulation."""
 
     def __init__(
-        self, seed: int, folder: Path, environment: Environment, *, has_requester: bool, on_disk: bool
+        self,
+        seed: int,
+        folder: Path,
+        environment: Environment,
+        *,
+        has_requester: bool,
+        on_disk: bool,
+        has_quality: bool,
     ) -> None:
         self.seed = seed
         self._folder = folder
@@ -140,7 +131,9 @@ class Simulation:
         money_chance = Random(chance.getrandbits(64))
         if has_requester:
             self.jobs = [job.with_money(money_chance) for job in self.jobs]
-        self.people = dict(zip(self.jobs, people, strict=True))
+        if has_quality:
+            self.jobs = [self.jobs[0].with_quality(Random(f"{seed} quality"))]
+        self.people = dict(zip(self.jobs, people, strict=False))
         self._opened = {job: trio.Event() for job in self.jobs}
         self._run_of: dict[JobPlan, int] = {}
         self.site = Site(Random(money_chance.getrandbits(64)))
@@ -152,6 +145,7 @@ class Simulation:
         self._seconds = 0.0
         self.page_record = PageRecord()
         self.faults: Counter[str] = Counter()
+        self._judged: Counter[str] = Counter()
 
     async def run(self) -> None:
         """Live as many operators as it takes, and check what came of it."""
@@ -186,6 +180,7 @@ class Simulation:
             if self._requester is not None:
                 check_money(log, self.site)
             check_rules(log, self.page_record)
+            self._judged = check_quality(log, self._run_of, told)
 
     def outcome(self) -> Simulated:
         """Return the result."""
@@ -194,7 +189,14 @@ class Simulation:
         if self.environment.transfers is not None:
             faults += self.environment.transfers.done
         return Simulated(
-            self.seed, self.disk.log.head(), self._seconds, self._lives, self.page_record.requests, faults, requested
+            self.seed,
+            self.disk.log.head(),
+            self._seconds,
+            self._lives,
+            self.page_record.requests,
+            faults,
+            requested,
+            self._judged,
         )
 
     def spin(self) -> None:
@@ -365,15 +367,3 @@ class Simulation:
         """Describe the units, for finding out why a simulation does not end."""
         rows = self.disk.log.connect().execute("SELECT task_run_id || ' ' || status, count(*) FROM units GROUP BY 1")
         return dict(rows.fetchall())
-
-
-def _described(error: Exception) -> str:
-    return str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
-
-
-def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error

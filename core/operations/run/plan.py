@@ -104,13 +104,16 @@ def stored_notify_args(config: str) -> NotifyArgs:
     return cast("NotifyArgs", OmegaConf.to_object(args))
 
 
-def plan_run(config: DictConfig, shared_state: SharedTaskState | None, *, resumes: bool = False) -> RunPlan:
+def plan_run(
+    config: DictConfig, shared_state: SharedTaskState | None, *, resumes: bool = False, ends: bool = False
+) -> RunPlan:
     """Check a configuration as far as it can be checked before anything exists.
 
     Args:
         config: the `mephisto` section of a configuration.
         shared_state: the state that the script passes; None if it passes none.
         resumes: True to resume a run, whose server may exist already.
+        ends: True to resume it only to end it: it takes no work, so it needs neither data nor the script's callbacks.
 
     Raises:
         ConfigError: a setting is wrong; the error names it, and a remedy.
@@ -132,7 +135,8 @@ def plan_run(config: DictConfig, shared_state: SharedTaskState | None, *, resume
     _check_json(shared_state)
     if not resumes:
         _check_budget(settings)
-    blueprint_class.assert_task_args(config, shared_state)
+    if not ends:
+        blueprint_class.assert_task_args(config, shared_state)
     provider_class.assert_task_args(config, shared_state)
     if not resumes:
         architect_class.assert_task_args(config, shared_state)

@@ -22,7 +22,7 @@ from ...command_issuer import CommandIssuer
 from ...commands.admission import GoldQualifications, RecordEvaluation, ScreeningQualifications
 from ...errors import UserCodeError
 from ...ledger import Ledger
-from ...lifecycles.engagement import ON_SUBMITTED
+from ...lifecycles.engagement import ON_SUBMITTED, EngagementState
 from ...lifecycles.unit import DONE_UNIT_STATUSES, UnitState, UnitStatus
 from ...ports import Ids
 from ...signal import Signal
@@ -79,11 +79,11 @@ class SubmissionCallbacks:
             return
         state = self._ledger.state
         for stream, unit in state.units.items():
-            if not _is_to_be_told(unit) or streams.run_of(stream) != self._run:
+            if unit.status not in DONE_UNIT_STATUSES or streams.run_of(stream) != self._run:
                 continue
             if unit.worker is not None and self._was_submitted(unit):
                 engagement = state.engagements[streams.engagement(self._run, unit.worker)]
-                if (ON_SUBMITTED, unit.unit) not in engagement.answers:
+                if _is_to_be_told(unit, engagement) and (ON_SUBMITTED, unit.unit) not in engagement.answers:
                     self._failed[unit.unit] = unit.worker
         self._context.nursery.start_soon(self.retry)
 
@@ -236,10 +236,10 @@ class SubmissionCallbacks:
         return None if golds is None else GoldQualifications(*(names[name] for name in golds.qualifications))
 
 
-def _is_to_be_told(unit: UnitState) -> bool:
+def _is_to_be_told(unit: UnitState, engagement: EngagementState) -> bool:
     """Return whether the launch script hears of a unit's submission, if it has not yet.
 
-    A person may have reviewed ordinary work before the script could be asked. An evaluation that was reviewed is not
-    judged any more.
+    A person may have reviewed the work before the script could be asked. Its worker gets no work until an evaluation is
+    judged; one that does not evaluate the worker any more is not judged.
     """
-    return unit.status in DONE_UNIT_STATUSES if unit.index >= 0 else unit.status is UnitStatus.COMPLETED
+    return unit.index >= 0 or engagement.undecided() == unit.unit
