@@ -52,14 +52,15 @@ def test_rare_judgements_are_reached(tmp_path: Path) -> None:
 
 #: Seeds that showed a fault of the product once in work that is judged, and the fault.
 FOUND = {
-    1022: "a run with screening or gold units could not be ended without its script",
-    104: "somebody's evaluation was reviewed before the script could judge it",
+    62: "work was kept that arrived after its worker was erased",
+    100: "a run with screening or gold units could not be ended without its script",
+    144: "somebody's evaluation was reviewed before the script could judge it",
 }
 
 
 @pytest.mark.parametrize("seed", FOUND, ids=FOUND.values())
 def test_a_seed_that_showed_a_fault_shows_none(seed: int, tmp_path: Path) -> None:
-    simulate(seed, tmp_path, has_quality=True, routers=1 + seed % 2)
+    simulate(seed, tmp_path, has_quality=True)
 
 
 def _one_more(state: DecisionState, command: AssessLabels, item: ItemAnswers) -> Iterator[NewEvent]:

@@ -18,12 +18,12 @@ from ...events.engagement import AllWorkEnded, WorkEnded
 from ...events.ids import AgentId, AssignmentId, TaskRunId
 from ...events.unit import UnitCompleted, UnitExpired, UnitReleased
 from ..commands.agent import AgentDeparture, EndAgent, EndOnboarding, ReleaseWork, ReturnUnit, SubmitUnit
-from ..errors import CommandRefusedError
 from ..lifecycles.agent import AGENT, AT_WORK_STATUSES, AgentRecord, AgentStatus
 from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES
 from ..lifecycles.task_run import GIVING_RUN_STATUSES
 from ..ports import NewEvent
 from ..state.decision_state import DecisionState
+from .worker_rights.consent import check_kept, check_not_withdrawn
 
 
 def decide_submit_unit(state: DecisionState, command: SubmitUnit) -> list[NewEvent]:
@@ -32,13 +32,13 @@ def decide_submit_unit(state: DecisionState, command: SubmitUnit) -> list[NewEve
     Raises:
         UnknownEntityError: there is no such agent.
         IllegalStepError: the agent has not started.
+        CommandRefusedError: the worker was erased, or has withdrawn the consent.
     """
     run = command.task_run
     stream = streams.agent(run, command.agent)
     agent = state.agents[stream]
-    engagement = state.engagements.get(streams.engagement(run, agent.worker))
-    if engagement is not None and engagement.has_withdrawn:
-        raise CommandRefusedError(f"worker-{agent.worker} has withdrawn the consent to run {run}: nothing is kept")
+    # What a site knows of the work has none of the worker's words.
+    (check_not_withdrawn if command.from_site else check_kept)(state, run, agent.worker)
     if AGENT.allows(agent.status, AgentSubmittedAgain):
         again = AgentSubmittedAgain(
             submission=command.submission, files=command.files, file_details=command.file_details

@@ -36,12 +36,19 @@ from ..lifecycles.payment import PAY, PaymentState, PaymentStatus
 from ..ports import NewEvent
 from ..state.decision_state import DecisionState
 from .worker_events import arrival_events
+from .worker_rights.consent import check_kept
 from .worker_rights.pay_for_time import COMPENSATION_PREFIX
 
 
-def decide_submit_metadata(_: DecisionState, command: SubmitMetadata) -> list[NewEvent]:
-    """Record tips or feedback of an agent."""
+def decide_submit_metadata(state: DecisionState, command: SubmitMetadata) -> list[NewEvent]:
+    """Record tips or feedback of an agent.
+
+    Raises:
+        UnknownEntityError: there is no such agent.
+        CommandRefusedError: the worker was erased, or has withdrawn the consent.
+    """
     stream = streams.agent(command.task_run, command.agent)
+    check_kept(state, command.task_run, state.agents[stream].worker)
     received = AgentMetadataReceived(metadata=command.metadata, files=command.files, file_details=command.file_details)
     return [NewEvent(stream, received)]
 

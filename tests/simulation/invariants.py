@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from mephisto_es.core.payloads import FILES_FOLDER
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import streams
 from mephisto_es.events.agent import (
+    AgentAccepted,
     AgentDisconnected,
     AgentFileLost,
     AgentFileStored,
@@ -38,6 +39,7 @@ from mephisto_es.events.ids import TaskRunId, UnitId, WorkerId
 from mephisto_es.events.onboarding import OnboardingDisconnected
 from mephisto_es.events.task_run import TaskRunStopping
 from mephisto_es.events.unit import UnitCompleted
+from mephisto_es.events.worker import WorkerErased
 from mephisto_es.projections.engine import rebuild
 
 from .crowd import PageRecord
@@ -119,9 +121,9 @@ def check_pages(
         The tokens of agents whose work was erased.
     """
     state = DecisionState()
+    gone = {_worker_of(one.envelope.stream) for one in log.read() if isinstance(one.envelope.event, WorkerErased)}
     submitted: Counter[tuple[str, str]] = Counter()
     completed: list[UnitId] = []
-    erased: set[str] = set()
     short: set[TaskRunId] = set()
     readmitted: Counter[WorkerId] = Counter()
     #: Work that evaluated its worker when its verdict was revoked, and that had been reviewed: it is not judged again.
@@ -131,10 +133,8 @@ def check_pages(
         event = recorded.envelope.event
         if isinstance(event, AgentSubmitted | AgentSubmittedAgain | AgentSubmittedLate):
             body, agent = log.payload(event.submission), state.agents[recorded.envelope.stream]
-            if body is None:
-                assert agent.worker in told.erased
-                erased.add(agent.token)
-            else:
+            assert (body is None) == (agent.worker in gone), f"the work of worker-{agent.worker} was not erased, or was"
+            if body is not None:
                 submitted[agent.token, _plain(msgspec.json.decode(body))] += 1
         elif isinstance(event, AgentDisconnected | OnboardingDisconnected) and event.reason == PAGE_GONE:
             token = _token_of(state, recorded.envelope.stream)
@@ -148,6 +148,7 @@ def check_pages(
                 readmitted[state.engagements[recorded.envelope.stream].worker] += 1
         elif isinstance(event, UnitCompleted):
             completed.append(state.units[recorded.envelope.stream].unit)
+    erased = {agent.token for agent in state.agents.values() if agent.worker in gone}
     accepted = Counter(
         (token, _plain(work))
         for router in environment.all_routers
@@ -155,7 +156,7 @@ def check_pages(
         if token not in erased
     )
     assert submitted == accepted, f"lost {accepted - submitted}, doubled {submitted - accepted}"
-    _check_outboxes(environment, submitted)
+    _check_outboxes(environment, submitted, erased)
     _check_agents(state, page_record, told, readmitted, is_ordered=environment.router_count == 1)
     _check_ends(state, environment, runs, told, short)
     _check_told(state, completed, environment, told, unjudged)
@@ -173,21 +174,24 @@ def check_uploads(log: StoredLog, routers: Sequence[Router], folder: Path, forgo
     """
     named: Counter[str] = Counter()
     stored: set[str] = set()
+    token_of: dict[str, str] = {}
     for recorded in log.read():
         match recorded.envelope.event:
+            case AgentAccepted(token=token):
+                token_of[recorded.envelope.stream] = token
             case AgentSubmitted(files=files) | AgentSubmittedAgain(files=files) | AgentSubmittedLate(files=files):
-                named.update(file.sha256 for file in files or ())
+                if token_of[recorded.envelope.stream] not in forgotten:
+                    named.update(file.sha256 for file in files or ())
             case AgentFileStored(filename=name):
                 stored.add(name)
             case AgentFileLost(filename=name, reason=reason):
                 raise AssertionError(f"file {name} was lost: {reason.value}")
             case _:
                 pass
-    sent = [(token, file) for router in routers for token, files in router.uploaded for file in files]
+    uploaded = [(token, file) for router in routers for token, files in router.uploaded for file in files]
+    sent = [(token, file) for token, file in uploaded if token not in forgotten]
     assert named == Counter(digest for _, (_, digest) in sent), "the log names other files than were uploaded"
     for token, (name, digest) in sent:
-        if token in forgotten:
-            continue
         assert name in stored, f"file {name} of {token} was not stored"
         found = [path.read_bytes() for path in folder.glob(f"*/{FILES_FOLDER}/*/{name}")]
         assert [sha256(content).hexdigest() for content in found] == [digest], f"file {name} of {token} is another one"
@@ -198,12 +202,19 @@ def _token_of(state: DecisionState, stream: str) -> str:
     return state.onboardings[stream].token if agent is None else agent.token
 
 
-def _check_outboxes(environment: Environment, submitted: Mapping[tuple[str, str], int]) -> None:
+def _worker_of(stream: str) -> WorkerId:
+    return WorkerId(int(stream.rpartition("/")[2]))
+
+
+def _check_outboxes(
+    environment: Environment, submitted: Mapping[tuple[str, str], int], erased: Collection[str]
+) -> None:
     """Nothing is left in a router but what the log has: one that was away for long at the end was not acknowledged."""
     for router in environment.all_routers:
         for packet in router.left:
             work = packet["data"].get("final_data")
-            is_recorded = (packet["subject_id"], _plain(work)) in submitted
+            token = packet["subject_id"]
+            is_recorded = token in erased or (token, _plain(work)) in submitted
             assert is_recorded, f"{router.incarnation} is left with {packet['packet_type']} of {packet['subject_id']}"
 
 

@@ -9,6 +9,7 @@ from ...commands.admission import RecordConsent, WithdrawConsent
 from ...errors import CommandRefusedError
 from ...lifecycles.agent import AgentStatus
 from ...lifecycles.onboarding import LIVE_ONBOARDING_STATUSES
+from ...lifecycles.worker import WorkerStatus
 from ...ports import NewEvent
 from ...state.decision_state import DecisionState
 from ..worker_events import arrival_events
@@ -66,6 +67,28 @@ def check_consent(state: DecisionState, run: TaskRunId, worker: WorkerId) -> Non
             f"worker-{worker} does not consent to run {run}: the work is neither reviewed nor used; "
             "a soft rejection pays for it"
         )
+
+
+def check_kept(state: DecisionState, run: TaskRunId, worker: WorkerId) -> None:
+    """Check that what a worker's page sends may be kept: it can arrive long after it was sent.
+
+    Raises:
+        CommandRefusedError: the worker was erased, or has withdrawn the consent.
+    """
+    if state.workers[streams.worker(worker)].status is WorkerStatus.ERASED:
+        raise CommandRefusedError(f"worker-{worker} was erased: nothing is kept")
+    check_not_withdrawn(state, run, worker)
+
+
+def check_not_withdrawn(state: DecisionState, run: TaskRunId, worker: WorkerId) -> None:
+    """Check that a worker has not withdrawn the consent to a run.
+
+    Raises:
+        CommandRefusedError: the worker has.
+    """
+    engagement = state.engagements.get(streams.engagement(run, worker))
+    if engagement is not None and engagement.has_withdrawn:
+        raise CommandRefusedError(f"worker-{worker} has withdrawn the consent to run {run}: nothing is kept")
 
 
 def _check_not_at_work(state: DecisionState, run: TaskRunId, worker: WorkerId) -> None:

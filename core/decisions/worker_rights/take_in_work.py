@@ -16,6 +16,7 @@ from ...state.decision_state import DecisionState
 from ..assign_work import selectable_units
 from ..end_work import decide_submit_unit
 from ..record_facts import decide_record_place
+from .consent import check_not_withdrawn
 
 #: Shown to whoever reviews the work.
 WITHOUT_ANSWERS = "it was taken in from the provider's site, which has no answers"
@@ -45,9 +46,8 @@ def decide_take_in_work(state: DecisionState, command: TakeInWork) -> list[NewEv
         return decide_submit_unit(state, submit) if found.submission is None else []
     if found is not None and found.status is not OnboardingStatus.APPROVED:
         raise CommandRefusedError(f"worker-{worker} has not passed the onboarding: decide about the work on the site")
+    check_not_withdrawn(state, run, worker)
     engagement = state.engagements.get(streams.engagement(run, worker))
-    if engagement is not None and engagement.has_withdrawn:
-        raise CommandRefusedError(f"worker-{worker} has withdrawn the consent to run {run}: nothing is kept")
     unit = next(selectable_units(state.runs[run], worker, None), None)
     if unit is None:
         raise CommandRefusedError(f"no unit is on offer for worker-{worker}: `mephisto-es extend {run}` adds some")

@@ -242,4 +242,5 @@ def _is_to_be_told(unit: UnitState, engagement: EngagementState) -> bool:
     A person may have reviewed the work before the script could be asked. Its worker gets no work until an evaluation is
     judged; one that does not evaluate the worker any more is not judged.
     """
-    return unit.index >= 0 or engagement.undecided() == unit.unit
+    evaluations = engagement.evaluations.values()
+    return unit.index >= 0 or any(one.unit == unit.unit and one.outcome == "completed" for one in evaluations)

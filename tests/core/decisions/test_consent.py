@@ -6,7 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from mephisto_es.core.commands.admission import RecordConsent, RecordOnboardingOutcome, WithdrawConsent
-from mephisto_es.core.commands.agent import ReturnUnit, SubmitUnit
+from mephisto_es.core.commands.agent import ReturnUnit, SubmitMetadata, SubmitUnit
+from mephisto_es.core.commands.directory import EraseWorker
 from mephisto_es.core.commands.review import ReviewWork, Verdict
 from mephisto_es.core.errors import CommandRefusedError
 from mephisto_es.events import ids, streams
@@ -155,3 +156,19 @@ def test_nothing_that_comes_later_is_kept(run: SmallRun) -> None:
     withdraw(run)
     with pytest.raises(CommandRefusedError, match="has withdrawn the consent to run 1"):
         run.execute(SubmitUnit(task_run=RUN, agent=ids.AgentId(1), submission=DATA))
+    with pytest.raises(CommandRefusedError, match="has withdrawn the consent to run 1"):
+        run.execute(SubmitMetadata(task_run=RUN, agent=ids.AgentId(1), metadata=DATA))
+
+
+@pytest.mark.parametrize("is_done", [True, False], ids=["submitted again", "submitted late"])
+def test_nothing_is_kept_that_arrives_after_the_worker_was_erased(run: SmallRun, is_done: bool) -> None:
+    agent = ids.AgentId(1)
+    submit = SubmitUnit(task_run=RUN, agent=agent, submission=DATA)
+    run.offer(1)
+    run.assign(1, 1)
+    run.execute(submit if is_done else ReturnUnit(task_run=RUN, agent=agent, concurrent=False))
+    run.execute(EraseWorker(worker=WORKER, reason=REASON))
+    for command in (submit, SubmitMetadata(task_run=RUN, agent=agent, metadata=DATA)):
+        with pytest.raises(CommandRefusedError, match="worker-1 was erased: nothing is kept"):
+            run.execute(command)
+    assert is_done or run.execute(replace(submit, from_site=True))
