@@ -10,7 +10,7 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-ch
 PYTEST = $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-prolific demo-connect demo-sona demo-postgres test lint coverage matrix docs bench bench-peers desk labels simulate routers uploads pauses notices stale block-races load failover order torture sites datasets hostile powercut mutants simulated-mutants mutation-score proofs damage constraints sbom
+.PHONY: help demo demo-prolific demo-connect demo-sona demo-postgres test lint coverage matrix docs bench bench-peers desk labels simulate routers uploads pauses notices stale failover order block-races load torture sites datasets hostile powercut mutants simulated-mutants mutation-score proofs damage constraints sbom
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
