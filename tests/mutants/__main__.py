@@ -106,8 +106,10 @@ async def by_tests(mutant: Mutant, tree: Path) -> str | None:
 async def by_simulation(tree: Path, seeds: int) -> str | None:
     """Run simulations in a copy of the tree; return None if one of them does not pass."""
     arguments = ["tests.simulation", str(seeds), str(FIRST_SEED), "--violations", "1"]
-    code, _ = await run(tree, arguments, seeds * SEED_PATIENCE_SECONDS)
-    return "UNNOTICED" if code == 0 else None
+    code, output = await run(tree, arguments, seeds * SEED_PATIENCE_SECONDS)
+    if code is None or "VIOLATION" in output:
+        return None
+    return "UNNOTICED" if code == 0 else f"the simulation cannot be run:\n{output[-2000:]}"
 
 
 def verdict(mutant: Mutant, code: int | None, output: str) -> str | None:
@@ -146,11 +148,12 @@ class Bench:
 
     async def _run(self, mutant: Mutant, tree: Path) -> None:
         began = trio.current_time()
+        kept = (tree / mutant.file).read_bytes()
         mutant.apply(tree)
         try:
             fault = await self._judge(mutant, tree)
         finally:
-            shutil.copy2(ROOT / mutant.file, tree / mutant.file)
+            (tree / mutant.file).write_bytes(kept)
         if fault is not None:
             self.faults[mutant.name] = fault
         click.echo(f"{fault or 'noticed'}  {mutant.name}  {trio.current_time() - began:.1f} s")
