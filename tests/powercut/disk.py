@@ -44,6 +44,8 @@ class Change:
     #: Line of the record on which the call returned.
     ended: int
     is_synced: bool = False
+    #: True after a sync that failed: the kernel takes the pages for written, and no later sync writes them.
+    is_dropped: bool = False
 
 
 @dataclass
@@ -124,11 +126,28 @@ class Disk:
         """Put a file's content, or a folder's names, on the disk, as far as changed before a line of the record."""
         done: Sequence[Change | Naming] = [naming for naming in self._namings if naming.folder == path]
         for one in self._live[path].changes if path in self._live else done:
+            if isinstance(one, Change) and one.is_dropped:
+                continue
             # What began to be written while the sync was under way may not be covered.
             one.is_synced = one.is_synced or one.ended < before
         if path in self._live and all(change.is_synced for change in self._live[path].changes):
             file = self._live[path]
             file.synced, file.changes = file.content(file.changes), []
+
+    def fail_sync(self, path: Path) -> int:
+        """Fail to put a file's content on the disk; return how many changes no later sync writes."""
+        dropped = [one for one in self._live[path].changes if not (one.is_synced or one.is_dropped)]
+        for one in dropped:
+            one.is_dropped = True
+        return len(dropped)
+
+    def evict(self) -> bool:
+        """Read files from the disk again: dropped changes are gone; return whether there were any."""
+        files = list(self._live.values())
+        has_dropped = any(change.is_dropped for file in files for change in file.changes)
+        for file in files:
+            file.changes = [change for change in file.changes if not change.is_dropped]
+        return has_dropped
 
     def change(self, path: Path, change: Change) -> None:
         """Change the content of a file, if there is one of that name."""

@@ -1,8 +1,9 @@
 """Many simulations, one after the other: `python -m tests.simulation [COUNT] [FIRST SEED]`.
 
-Somebody reviews, pays, blocks and so on in every second seed. Of eight, two have their log on a simulated disk, and
-four have two routers. In every third one workers upload files. In every seventh one items get answers until their
-labels are sure, and workers are screened or get gold units.
+Somebody reviews, pays, blocks and so on in every second seed. Of eight, two have their log on a simulated disk, which
+loses what was not synced and what a failed sync should have written, and four have two routers. In every third one
+workers upload files. In every seventh one items get answers until their labels are sure, and workers are screened or
+get gold units.
 """
 
 from __future__ import annotations

@@ -53,6 +53,7 @@ class SimulatedDisk:
     """Knows what SQLite wrote and what of it was synced, and fails when it is told to.
 
     Attributes:
+        done: what happened, by kind.
         fault: what the next write or sync meets; None: nothing. A crash before COMMIT may come within its writes.
         is_off: True from a power cut on: what is written then is on no disk.
     """
@@ -69,18 +70,24 @@ class SimulatedDisk:
         self._left: int | None = None
         #: Writes and syncs of the last commit.
         self._steps = 0
+        #: True if a sync of the last commit failed.
+        self.has_failed = False
+        self._has_dropped = False
+        self.done: Counter[str] = Counter()
 
     def begin(self) -> None:
         """Take the first write of a commit next."""
         if self.fault is DiskFault.CRASH_BEFORE:
             self._left = self._chance.randint(0, self._steps)
-        self._steps = 0
+        self._steps, self.has_failed = 0, False
 
     def restart(self, *, is_power_cut: bool) -> None:
         """Put what is left of the files in their place, whatever was written to them since the crash."""
         for path in (self._log, *wal_paths(self._log)):
             path.unlink(missing_ok=True)
         survival = self._chance.choice(list(Survival)) if is_power_cut else Survival.EVERYTHING
+        if self._has_dropped and not is_power_cut and self._chance.random() < 0.5:
+            self.done["dropped pages evicted"] += self._disk.evict()
         self._disk.cut(self._chance, survival, self._log.parent)
         if is_power_cut:
             self._disk = Disk(self._log.parent)
@@ -104,9 +111,14 @@ class SimulatedDisk:
         return self._step(_ERRORS) or self._change(path, Change(size, None, 0))
 
     def on_sync(self, path: Path) -> int:
-        """Sync a file and the name of a new `-wal`, or fail."""
+        """Sync a file and the name of a new `-wal`, or fail: then no later sync writes what this one should have."""
         code = self._step({DiskFault.WRITTEN: SYNC_ERROR})
-        if code == OK and not self.is_off:
+        if code != OK:
+            # An error of a checkpoint is none of the commit before it: the pages are still in the `-wal` file.
+            self.has_failed = path.name.endswith(WAL_SUFFIX)
+            self._has_dropped = True
+            self.done["pages dropped"] += self._disk.fail_sync(path) > 0
+        elif not self.is_off:
             self._disk.sync(path, 1)
             if path.name.endswith(WAL_SUFFIX):
                 self._disk.sync(path.parent, 1)
@@ -154,7 +166,8 @@ class FileStorage:
         self._told: Head | None = None
         self._is_dead = False
         self._is_open = False
-        self.done: Counter[str] = Counter()
+        #: What happened to the log, and to its disk.
+        self.done = self._disk.done
 
     @property
     def fault(self) -> DiskFault | None:
@@ -199,6 +212,7 @@ class FileStorage:
         has_crashed = self.fault in (DiskFault.CRASH_BEFORE, DiskFault.CRASH_AFTER)
         self._disk.begin()
         done = call()
+        assert not self._disk.has_failed, "something was confirmed whose sync had failed"
         if has_crashed:
             self.done["crash within COMMIT"] += self._disk.is_off
             self._disk.is_off = True
