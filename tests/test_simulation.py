@@ -46,7 +46,16 @@ SEEDS = 2**48
 RARE = (
     *(fault.value for fault in DiskFault),
     *("power cut", "crash within COMMIT", "operator killed", "router killed", "connection cut", "clock set"),
-    *("page moved", "file not sent", "file cut short", "request lost", "answer lost", "refused", "given back"),
+    *(
+        "page moved",
+        "all routers killed",
+        "file not sent",
+        "file cut short",
+        "request lost",
+        "answer lost",
+        "refused",
+        "given back",
+    ),
     *("Verdict", "WithdrawVerdict", "Opinion", "Appeal", "DismissAppeal", "RevokeVerdicts", "Pay", "Bonus", "Settle"),
     *("Block", "Unblock", "Erase", "Pause", "Retry", "End", "Reopen", "Extend"),
 )

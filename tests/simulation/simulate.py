@@ -49,6 +49,8 @@ FAULTS_LIMIT = 8
 FAULT_SECONDS = 12.0
 #: How long an operator, or a router, stays dead.
 DOWN_SECONDS = (0.0, 60.0)
+#: How often all routers of each run die at the same moment, if one dies.
+ALL_ROUTERS = 0.25
 #: How soon somebody looks after callbacks that have failed too often.
 REPAIR_SECONDS = (30.0, 90.0)
 #: How long somebody waits before looking if there is work again.
@@ -119,6 +121,7 @@ class Simulation:
         chance = Random(seed)
         #: Each has a chance of its own, so that a change in one does not reshuffle all others.
         self._faults_chance, self._people_chance, self._ids_chance = (Random(chance.getrandbits(64)) for _ in range(3))
+        self._routers_chance = Random(f"{seed} routers")
         #: The state that the last operator kept, in parts, and its position.
         self._kept: tuple[int, list[bytes]] | None = None
         disk_chance = Random(chance.getrandbits(64))
@@ -349,10 +352,14 @@ class Simulation:
                     self.clock.step(chance.uniform(*CLOCK_STEP_SECONDS))
 
     def _some_routers(self) -> list[Router]:
-        """Return the router of each run, or if it has several, one of them."""
+        """Return the router of each run, or if it has several, one of them, or now and then all."""
         if self.environment.router_count == 1:
             return self.environment.all_routers
-        return [self._faults_chance.choice(routers) for routers in self.environment.routers.values()]
+        chosen = [self._faults_chance.choice(routers) for routers in self.environment.routers.values()]
+        if chosen and self._routers_chance.random() < ALL_ROUTERS:
+            self._note("all routers killed")
+            return self.environment.all_routers
+        return chosen
 
     async def _miss_pages(self) -> None:
         while True:
