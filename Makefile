@@ -10,7 +10,7 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-ch
 PYTEST = $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-prolific demo-connect demo-sona demo-postgres test lint coverage matrix docs bench bench-peers desk labels simulate routers uploads pauses notices stale failover order block-races load torture sites datasets hostile powercut mutants simulated-mutants mutation-score proofs damage constraints sbom
+.PHONY: help demo demo-prolific demo-connect demo-sona demo-postgres test lint coverage matrix docs bench bench-peers desk labels simulate routers uploads pauses notices stale failover torture-postgres order block-races load torture sites datasets hostile powercut mutants simulated-mutants mutation-score proofs damage constraints sbom
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,6 +93,9 @@ stale: $(VENV)/installed-for-tests ## Stop operators on PostgreSQL for longer th
 
 failover: $(VENV)/installed-for-tests ## Kill the primary of three PostgreSQL servers twenty times under two operators with crowds: nothing is lost.
 	$(VENV)/bin/python -m tests.machines.failover
+
+torture-postgres: $(VENV)/installed-for-tests ## Kill an operator on PostgreSQL twenty times: copies of its log end alike, and show what a file shows.
+	$(VENV)/bin/python -m tests.machines.torture
 
 order: $(VENV)/installed-for-tests ## Record 10,000 events on four machines whose clocks differ: none stands before its cause, for a minute.
 	$(VENV)/bin/python -m tests.machines.order
