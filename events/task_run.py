@@ -74,7 +74,7 @@ class TaskRunDataExhausted(Event, frozen=True, kw_only=True, tag="task_run_data_
 
 
 class TaskRunStopping(Event, frozen=True, kw_only=True, tag="task_run_stopping"):
-    """No more work is given out; those at work may finish."""
+    """No more work is given out; those at work may finish. A second one says that they may not, after all."""
 
     reason: str
     #: True if their work is taken from them instead.

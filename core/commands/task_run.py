@@ -64,7 +64,10 @@ class RecordRunEvent(RunCommand, frozen=True, kw_only=True, tag="record_run_even
 
 
 class StopRun(RunCommand, frozen=True, kw_only=True, tag="stop_run"):
-    """Give out no more work; does nothing if the run is not live."""
+    """Give out no more work; does nothing if the run is not live.
+
+    A run that is stopping already can still be stopped at once.
+    """
 
     reason: str
     #: True to take their work from the people at work.

@@ -79,14 +79,17 @@ def decide_create_run(state: DecisionState, command: CreateRun) -> list[NewEvent
 
 
 def decide_stop_run(state: DecisionState, command: StopRun) -> list[NewEvent]:
-    """Give out no more work; nothing if the run is not live.
+    """Give out no more work; nothing if the run is not live, or is stopping like that already.
 
     Raises:
         UnknownEntityError: there is no such run.
     """
     stream = streams.task_run(command.task_run)
-    live = state.task_runs[stream].status is TaskRunStatus.LIVE
-    return [NewEvent(stream, TaskRunStopping(reason=command.reason, at_once=command.at_once))] if live else []
+    run = state.task_runs[stream]
+    hurries = run.status is TaskRunStatus.STOPPING and command.at_once and not run.ends_at_once
+    if run.status is not TaskRunStatus.LIVE and not hurries:
+        return []
+    return [NewEvent(stream, TaskRunStopping(reason=command.reason, at_once=command.at_once))]
 
 
 def decide_pause_run(state: DecisionState, command: PauseRun) -> list[NewEvent]:

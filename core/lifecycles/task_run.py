@@ -94,6 +94,7 @@ TASK_RUN = Lifecycle(
         *stays(TaskRunDataAdded, *_EXTENDABLE),
         *stays(TaskRunUnitsRaised, *_EXTENDABLE),
         *stays(TaskRunDraining, _S.LIVE),
+        *stays(TaskRunStopping, _S.STOPPING),  # at once: those at work may not finish any more
         # Ended: a bonus may need more money.
         *stays(TaskRunBudgetChanged, *_UNDER_WAY, _S.COMPLETED, _S.FAILED),
         # Paused: what was on its way when the operator left.
@@ -132,6 +133,8 @@ class TaskRunState(msgspec.Struct, frozen=True, gc=False):
     units_per_assignment: int = 0
     #: Why the run is to be paused once nobody is at work; None if it is not.
     draining: str | None = None
+    #: True once the people at work may not finish, in a run that is stopping.
+    ends_at_once: bool = False
     #: Failures in a row of each function of the task's code that did not succeed since.
     failures: dict[str, int] = {}
     #: The function whose failures paused the admission of newcomers; None if it is not paused.
@@ -189,6 +192,8 @@ def evolve(run: TaskRunState | None, event: TaskRunEvent) -> TaskRunState:
             return replace(run, admission_paused_by=None, failures={})
         case TaskRunOfferChanged():
             return replace(run, offer=event.offer)
+        case TaskRunStopping():
+            return replace(run, status=status, draining=None, ends_at_once=event.at_once)
         case SiteListIntended() | SiteListAnswered() | SiteListObserved():
             return replace(run, site_lists=evolve_lists(run.site_lists, event))
         case (
@@ -196,11 +201,10 @@ def evolve(run: TaskRunState | None, event: TaskRunEvent) -> TaskRunState:
             | TaskRunWentLive()
             | TaskRunPaused()
             | TaskRunReopened()
-            | TaskRunStopping()
             | TaskRunCompleted()
             | TaskRunFailed()
             | TaskRunRecovering()
         ):
-            return replace(run, status=status, draining=None)
+            return replace(run, status=status, draining=None, ends_at_once=False)
         case _:
             assert_never(event)

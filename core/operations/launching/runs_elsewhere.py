@@ -91,16 +91,11 @@ class RunsElsewhere:
             False if no other operator drives it, or if it is not heard of any more; the caller can end it then.
 
         Raises:
-            CommandRefusedError: it is not live, or is ending already and was to be ended at once.
+            CommandRefusedError: it is not live.
         """
         holder = await self._owners.holder(run)
         if holder is None:
             return False
-        if at_once and self._status(run) is _S.STOPPING:
-            raise CommandRefusedError(
-                f"run {run} is ending already, and waits for the people at work: to take their work away now, give "
-                f"the command on the machine of its operator, {holder.operator}"
-            )
         await self._record.stop(run, reason, author, at_once=at_once)
         self._check_asked(run, holder, (_S.STOPPING, *ENDED_RUN_STATUSES))
         return await self._wait(run, holder)

@@ -120,8 +120,8 @@ class LiveRunDriver:
             author: who asked for it.
             at_once: take their work from the agents, instead of waiting for them.
         """
-        if self._stopping is None:
-            self._stopping, self._author = reason, author
+        if self._stopping is None or at_once:
+            self._stopping, self._author = self._stopping or reason, author
         self._at_once = self._at_once or at_once
         self._changed.notify()
 
@@ -330,7 +330,6 @@ class LiveRunDriver:
     async def _watch(self, live_run: LiveTaskRun) -> None:
         """Wait until the work is done, or the run is stopped and its agents are done; leaves the run `stopping`."""
         run, launcher = live_run.task_run, live_run.task_launcher
-        index = self._ledger.state.runs[run]
         while (reason := self._reason_to_stop(live_run)) is None:
             change = self._changed.next_event()
             if self._draining is not None:
@@ -341,11 +340,12 @@ class LiveRunDriver:
         await launcher.expire_units(reason=reason)
         await live_run.worker_pool.end_idle(reason)
         submissions = live_run.worker_pool.submissions
-        while not (self._at_once or (index.is_idle and submissions.all_answered)):
+        while not (self._at_once or (self._ledger.state.runs[run].is_idle and submissions.all_answered)):
             change = self._changed.next_event()
             await live_run.worker_pool.end_blocked(reason)
             await change.wait()
         if self._at_once:
+            await self._record.stop(run, reason, self._author, at_once=True)  # unless it began like that
             await live_run.worker_pool.disconnect_active_agents(reason)
         elif self._stopping is None and await submissions.retry():
             self.pause(f"{ON_SUBMITTED} failed on {submissions.failed} of the submissions; fix it and resume the run")

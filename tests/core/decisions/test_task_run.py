@@ -133,6 +133,9 @@ def test_a_run_is_stopped_once_and_completed_once_nothing_is_open(run: SmallRun)
     stopping = TaskRunStopping(reason="enough")
     assert run.execute(StopRun(task_run=RUN, reason="enough")) == [stopping]
     assert run.execute(StopRun(task_run=RUN, reason="enough")) == []
+    at_once = StopRun(task_run=RUN, reason="too slow", at_once=True)
+    assert run.execute(at_once) == [TaskRunStopping(reason="too slow", at_once=True)]
+    assert run.execute(at_once) == []
     with pytest.raises(CommandRefusedError, match="run 1 is not done: 1 units are open, 0 agents and 0 onboardings"):
         run.execute(CompleteRun(task_run=RUN))
     run.execute(ExpireUnits(task_run=RUN, units=(ids.UnitId(10),), reason="enough"))

@@ -26,7 +26,7 @@ from mephisto_es.core.signal import Signal
 from mephisto_es.events.agent import AgentReturned
 from mephisto_es.events.engagement import RefusalReason
 from mephisto_es.events.ids import RequesterId, TaskId, TaskRunId
-from mephisto_es.events.task_run import TaskRunCreated, TaskRunDraining, TaskRunPaused
+from mephisto_es.events.task_run import TaskRunCreated, TaskRunDraining, TaskRunPaused, TaskRunStopping
 
 from ..shared_log import SharedLog, SharedOwnership, Store
 from .operator_harness import (
@@ -318,22 +318,25 @@ async def test_a_run_is_ended_at_once_from_another_machine(tmp_path: Path) -> No
     store = Store()
     async with two_operators(tmp_path, store) as (ada, bob), trio.open_nursery() as nursery:
         run = await ada.launch(HarnessTaskState(data=items(2)), task_name="one")
-        page = await ask(ada.router(run), "Grace")
+        await ask(ada.router(run), "Grace")
         for harness in (ada, bob):
             nursery.start_soon(follow, harness)
         await bob.operator.ledger.refresh()
         nursery.start_soon(bob.operator.end_run, run.task_run, "enough", "user/bob")
         state = ada.operator.ledger.state.task_runs
         await until(ada, lambda: state[f"task_run/{run.task_run}"].status is TaskRunStatus.STOPPING)
-        with pytest.raises(CommandRefusedError, match="is ending already, and waits for the people at work"):
-            await bob.operator.end_run(run.task_run, "enough", "user/bob", at_once=True)
-        ada.router(run).submit_task(page["agent_id"], {"answer": 1})
-        await until(ada, lambda: state[f"task_run/{run.task_run}"].status is TaskRunStatus.COMPLETED)
+        assert ada.statuses("agent") == {AgentStatus.IN_TASK.value: 1}
+        await bob.operator.end_run(run.task_run, "too slow", "user/bob", at_once=True)
+        assert state[f"task_run/{run.task_run}"].status is TaskRunStatus.COMPLETED
+        assert ada.statuses("agent") == {AgentStatus.EXPIRED.value: 1}
+        events = [one.envelope.event for one in ada.log.history(f"task_run/{run.task_run}")]
+        stops = [event for event in events if isinstance(event, TaskRunStopping)]
+        assert stops == [TaskRunStopping(reason="enough"), TaskRunStopping(reason="too slow", at_once=True)]
         second = await ada.launch(HarnessTaskState(data=items(2)), task_name="two")
         await ask(ada.router(second), "Grace")
         await bob.operator.end_run(second.task_run, "enough", "user/bob", at_once=True)
         assert ada.operator.run_status(second.task_run) is TaskRunStatus.COMPLETED
-        assert ada.statuses("agent") == {"completed": 1, AgentStatus.EXPIRED.value: 1}
+        assert ada.statuses("agent") == {AgentStatus.EXPIRED.value: 2}
         nursery.cancel_scope.cancel()
 
 
