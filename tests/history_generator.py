@@ -434,7 +434,8 @@ class HistoryGenerator(RandomValues):
             file_details=self._json(details, state.worker) if has_files else None,
         )
         engagement = self.state.engagements[streams.engagement(command.task_run, state.worker)]
-        return [] if engagement.has_withdrawn else decide_submit_unit(self.state, command)
+        is_erased = self.state.workers[streams.worker(state.worker)].status is WorkerStatus.ERASED
+        return [] if is_erased or engagement.has_withdrawn else decide_submit_unit(self.state, command)
 
     def _store_file(self) -> Events:
         found = [stream for stream in self._streams["agent"] if self.state.agents[stream].awaited_files]

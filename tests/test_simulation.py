@@ -260,7 +260,7 @@ _begin = SqliteLog._begin
 @pytest.mark.parametrize(
     ("wrong", "seen"),
     [
-        (_without_syncs("OFF"), "was acknowledged, and is lost"),
+        (_without_syncs("OFF"), "was acknowledged, and is lost|the file cannot be read"),
         (_without_syncs("NORMAL"), "was acknowledged, and is lost"),
         (
             ((SqliteLog, "_end_transaction", lambda _: None), (SqliteLog, "_begin", _commit_before)),

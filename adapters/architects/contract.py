@@ -58,9 +58,11 @@ class ResourceBook(Resources):
     Attributes:
         states: the present state of each resource, by its number.
         changed: notified of each recorded event.
+        names_at_limit: the provider's names of workers who may do no more of the task.
     """
 
     def __init__(self) -> None:
+        self.names_at_limit: list[str] = []
         self.states: dict[int, ResourceState] = {}
         self.changed = Signal()
         self._ids = SystemIds({}, 1)
@@ -77,6 +79,10 @@ class ResourceBook(Resources):
             for number, state in self.states.items()
             if state.resource_type == resource_type and (or_released or state.status is not ResourceStatus.RELEASED)
         ]
+
+    def workers_at_limit(self, provider_type: str) -> list[str]:  # noqa: ARG002 - all are of one provider
+        """Return the names of workers who may do no more of the task."""
+        return self.names_at_limit
 
     def secret_for(self, purpose: str) -> str:
         """Return a text of hexadecimal digits that is always the same."""

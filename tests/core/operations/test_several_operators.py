@@ -334,6 +334,7 @@ async def test_a_run_is_ended_at_once_from_another_machine(tmp_path: Path) -> No
         assert stops == [TaskRunStopping(reason="enough"), TaskRunStopping(reason="too slow", at_once=True)]
         second = await ada.launch(HarnessTaskState(data=items(2)), task_name="two")
         await ask(ada.router(second), "Grace")
+        await bob.operator.ledger.refresh()
         await bob.operator.end_run(second.task_run, "enough", "user/bob", at_once=True)
         assert ada.operator.run_status(second.task_run) is TaskRunStatus.COMPLETED
         assert ada.statuses("agent") == {AgentStatus.EXPIRED.value: 2}
