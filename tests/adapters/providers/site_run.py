@@ -43,7 +43,7 @@ from mephisto_es.core.operations.control.requests import (
     ReconcileRequest,
     Reply,
 )
-from mephisto_es.core.operations.control.round_report import RoundReport
+from mephisto_es.core.operations.control.round_report import BooksReport, RoundReport
 from mephisto_es.core.operations.launching.owners import RunOwners, SoleOperator
 from mephisto_es.core.operations.registry import register_mephisto_abstraction
 from mephisto_es.core.operations.run.driven_runs import DrivenRuns
@@ -279,10 +279,14 @@ class SiteRun:
         return found
 
     async def faults(self, task_run: TaskRunId) -> tuple[str, ...]:
+        """Return what is wrong with the books."""
+        return (await self.books(task_run)).faults
+
+    async def books(self, task_run: TaskRunId) -> BooksReport:
         """Compare the books, as the command line does."""
         found = (await self.ask(CompareBooksRequest(task_run=task_run))).books
         assert found is not None
-        return found.faults
+        return found
 
     async def ask(self, request: AnyRequest) -> Reply:
         """Execute a request as a process without the run's operator does."""

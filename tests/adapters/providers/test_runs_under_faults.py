@@ -249,8 +249,9 @@ class Job:
         assert not any(one.status in UNPAID_STATUSES for one in state.payments.values())
         # What the account has lost, with the fees of its site.
         assert 0 < self._balance - self.site.ledger.balance <= self.BUDGET_CENTS, run.works()
-        named = {fault.partition(":")[0] for fault in await run.faults(task_run)}
-        assert named == {f"agent-{agent}" for agent in self.paid_elsewhere}
+        books = await run.books(task_run)
+        assert books.faults == ()
+        assert {one.partition(":")[0] for one in books.settled} == {f"agent-{agent}" for agent in self.paid_elsewhere}
         at_site = [one for one in state.resources.values() if one.resource_type in run.provider_class.RESOURCE_TYPES]
         assert {one.status.value for one in at_site} == {"released"}
         assert not open_offers(self.site)
