@@ -77,7 +77,7 @@ _assessed = assess_labels._assessed
         (assess_labels, "_assessed", _one_more, "was applied", 20),
         (assess_labels, "COUNTED_UNIT_STATUSES", frozenset({UnitStatus.COMPLETED}), "count for a label", 1),
         (evaluate_worker, "_screening_events", lambda *_: [], "failed the screening", 33),
-        (EngagementState, "undecided", lambda _: None, "told of unit", 33),
+        (EngagementState, "undecided", lambda _: None, "told of unit", 447),
     ],
     ids=["more answers than allowed", "approved answers ignored", "screening without result", "evaluations forgotten"],
 )

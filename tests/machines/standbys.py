@@ -48,6 +48,8 @@ def add_standby(primary: Cluster, programs: Path, standby: Cluster | None = None
     standby = standby or Cluster.in_new_folder()
     data = standby.folder / "data"
     shutil.rmtree(data, ignore_errors=True)
+    for left in standby.folder.glob(".s.PGSQL.*"):
+        left.unlink()  # of a killed server, which the system may still list
     source = ("-h", primary.folder, "-U", "es", "-R", "-X", "stream", "--no-sync", "-c", "fast")
     # Some systems link only a few programs from a folder on the PATH.
     standby.run((programs / "initdb").resolve().parent / "pg_basebackup", "-D", data, *source)
