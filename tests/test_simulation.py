@@ -147,6 +147,10 @@ def test_a_page_is_onboarded_again_once_the_verdict_on_its_worker_was_revoked(tm
     simulate(263278707623394, tmp_path, has_requester=True, has_uploads=True)
 
 
+def test_a_page_that_submits_again_and_again_while_all_routers_know_nobody_is_there(tmp_path: Path) -> None:
+    simulate(256207872668252, tmp_path, has_requester=True, routers=2)
+
+
 @pytest.mark.parametrize(("seed", "on_disk"), [(3, False), (2, True)])
 def test_the_same_seed_gives_the_same_log(seed: int, on_disk: bool, tmp_path: Path) -> None:
     once, again = simulate(seed, tmp_path, on_disk=on_disk), simulate(seed, tmp_path, on_disk=on_disk)

@@ -284,5 +284,7 @@ class Router(MemoryRouter):
         if self._closed:
             raise PageGoneError("the router was shut down")
         if token not in self.statuses and not self._has_met_operator:
+            if token in self._missed_at:  # the product's routers remember their agents, and hear this page
+                self._missed_at[token] = trio.current_time() + MISSED_SECONDS
             raise RouterAwayError("the router does not know yet who is an agent")
         super()._check(token)
