@@ -63,6 +63,10 @@ def test_a_seed_that_showed_a_fault_shows_none(seed: int, tmp_path: Path) -> Non
     simulate(seed, tmp_path, has_quality=True)
 
 
+def test_work_that_follows_when_a_partner_left_is_judged(tmp_path: Path) -> None:
+    simulate(256207872669084, tmp_path, has_requester=True, routers=2, has_uploads=True, has_quality=True)
+
+
 def _one_more(state: DecisionState, command: AssessLabels, item: ItemAnswers) -> Iterator[NewEvent]:
     """Let an item have an answer more than its rule allows."""
     return _assessed(state, replace(command, rule=replace(command.rule, most=command.rule.most + 1)), item)

@@ -16,7 +16,7 @@ from mephisto_es.core.operations.run.driver import OUT_OF_BUDGET
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.core.state.label_model import StopRule
 from mephisto_es.events import streams
-from mephisto_es.events.agent import AgentSubmitted, AgentSubmittedLate
+from mephisto_es.events.agent import AgentSubmitted, AgentSubmittedAgain, AgentSubmittedLate
 from mephisto_es.events.assignment import AssignmentExtended, AssignmentSettled, LabelEvidence, StopReason
 from mephisto_es.events.engagement import CallbackAnswered, VerdictsRevoked, WorkerRefused, WorkStarted
 from mephisto_es.events.envelope import Envelope
@@ -81,7 +81,8 @@ class _Audit:
         """Check an event that the state does not have yet."""
         stream, event = envelope.stream, envelope.event
         match event:
-            case AgentSubmitted() | AgentSubmittedLate():
+            # Again: also what somebody sends whose work was completed without them, as their partner had left.
+            case AgentSubmitted() | AgentSubmittedAgain() | AgentSubmittedLate():
                 body = self._log.payload(event.submission)
                 label = _FORGOTTEN if body is None else msgspec.json.decode(body).get(ANSWER)
                 self._labels.setdefault(stream, label)
