@@ -63,6 +63,10 @@ def test_a_seed_that_showed_a_fault_shows_none(seed: int, tmp_path: Path) -> Non
     simulate(seed, tmp_path, has_quality=True)
 
 
+def test_a_worker_who_is_judged_while_a_gold_unit_is_chosen_does_not_get_it(tmp_path: Path) -> None:
+    simulate(76461218128260, tmp_path, has_requester=True, routers=2, has_uploads=True, has_quality=True)
+
+
 def test_work_that_follows_when_a_partner_left_is_judged(tmp_path: Path) -> None:
     simulate(256207872669084, tmp_path, has_requester=True, routers=2, has_uploads=True, has_quality=True)
 

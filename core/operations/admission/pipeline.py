@@ -31,7 +31,7 @@ from ..run_context import RunContext
 from ..task_code.user_code import UserCode
 from ..task_launcher import TaskLauncher
 from .eligibility import Eligibility
-from .evaluation_step import EvaluationStep, RequiredUnit
+from .evaluation_step import EvaluationStep, NextStep, RequiredUnit
 from .gold_step import GoldStep
 from .screening_step import ScreeningStep
 
@@ -134,6 +134,22 @@ class Admission:
             RefuseWorker(task_run=self._run, worker=applicant.worker, refusal=refused), applicant.worker
         )
 
+    async def _requirement(self, step: EvaluationStep, worker: WorkerId) -> NextStep:
+        """Return what a worker has to do first.
+
+        The step is asked again if the worker was judged while the launch script's code was choosing.
+
+        Raises:
+            UserCodeError: the task's code failed, so nobody knows.
+        """
+        while True:
+            granted = self._eligibility.granted(worker)
+            requirement = await step.next_requirement(worker, granted)
+            if self._eligibility.granted(worker) == granted:
+                return requirement
+            if isinstance(requirement, RequiredUnit) and requirement.data is not None:
+                step.return_data(requirement.data)
+
     async def _absent_partners(self) -> tuple[AgentId, ...]:
         """Return the agents that wait for partners and whose pages do not answer."""
         state, run = self._ledger.state, self._run
@@ -168,7 +184,7 @@ class Admission:
         )
         for step in self._steps:
             try:
-                requirement = await step.next_requirement(worker, self._eligibility.granted(worker))
+                requirement = await self._requirement(step, worker)
             except UserCodeError as error:
                 return await self.refuse_for_now(worker, error.function)
             if isinstance(requirement, RequiredUnit):
