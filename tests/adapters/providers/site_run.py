@@ -34,6 +34,7 @@ from mephisto_es.core.abstractions.blueprint import SharedTaskState
 from mephisto_es.core.abstractions.crowd_provider import CrowdProvider
 from mephisto_es.core.abstractions.resources import Resources
 from mephisto_es.core.errors import CommandRefusedError
+from mephisto_es.core.lifecycles.agent import AgentStatus
 from mephisto_es.core.operations.control.executor import RequestExecutor
 from mephisto_es.core.operations.control.requests import (
     AnyRequest,
@@ -291,6 +292,19 @@ class SiteRun:
     async def ask(self, request: AnyRequest) -> Reply:
         """Execute a request as a process without the run's operator does."""
         return await ask(self.harness, self.provider, request)
+
+
+async def submit_without_code(run: SiteRun, live: LiveTaskRun) -> tuple[Participant, dict[str, Any]]:
+    """Have somebody submit here, and leave without finishing at the site: return who, and the place."""
+    person = run.person("anna")
+    taken = await person.reserve()
+    assert taken is not None
+    router = run.harness.router(live)
+    details = await router.request_agent(await person.open(taken))
+    router.submit_task(details["agent_id"], {"answer": "yes"})
+    agents = run.harness.operator.ledger.state.agents
+    await until(lambda: [one.status for one in agents.values()] == [AgentStatus.COMPLETED])
+    return person, taken
 
 
 async def ask(harness: OperatorHarness, make: Callable[[TaskRunId], CrowdProvider], request: AnyRequest) -> Reply:

@@ -18,7 +18,7 @@ from mephisto_es.core.operations.run.live_task_run import LiveTaskRun
 from mephisto_es.core.operations.run.site_loop import DAY_SECONDS
 from mephisto_es.events.ids import PaymentId
 
-from .site_run import Participant, SiteRun, open_site_run, until, write_accounts
+from .site_run import Participant, SiteRun, open_site_run, submit_without_code, until, write_accounts
 
 GIFT = "gift card of 30 November"
 
@@ -30,15 +30,8 @@ def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def owe(run: SiteRun, live: LiveTaskRun, bonus_cents: int = 0) -> tuple[Participant, dict[str, Any]]:
     """Have somebody submit without finishing at the site, accept the work, and try to pay it."""
-    person = run.person("anna")
-    taken = await person.reserve()
-    assert taken is not None
-    router = run.harness.router(live)
-    details = await router.request_agent(await person.open(taken))
-    router.submit_task(details["agent_id"], {"answer": "yes"})
-    agents = run.harness.operator.ledger.state.agents
-    await until(lambda: [one.status for one in agents.values()] == [AgentStatus.COMPLETED])
-    (anna,) = agents.values()
+    person, taken = await submit_without_code(run, live)
+    (anna,) = run.harness.operator.ledger.state.agents.values()
     await run.harness.operator.reviewer().approve_work(anna.agent, bonus_cents=bonus_cents)
     assert await run.settle(live.task_run) == 0
     return person, taken
@@ -156,15 +149,8 @@ async def test_paid_work_is_not_completed_at_the_site_afterwards(tmp_path: Path,
 async def test_rejected_work_is_not_asked_for_at_the_site(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with open_site_run("connect", tmp_path) as run:
         live = await run.launch(2, assignment_duration_in_seconds=20_000)
-        person = run.person("anna")
-        taken = await person.reserve()
-        assert taken is not None
-        router = run.harness.router(live)
-        details = await router.request_agent(await person.open(taken))
-        router.submit_task(details["agent_id"], {"answer": "no"})
-        agents = run.harness.operator.ledger.state.agents
-        await until(lambda: [one.status for one in agents.values()] == [AgentStatus.COMPLETED])
-        (anna,) = agents.values()
+        person, taken = await submit_without_code(run, live)
+        (anna,) = run.harness.operator.ledger.state.agents.values()
         await run.harness.operator.reviewer().reject_work(anna.agent, "the same rating for each sentence")
         assert (await run.reconcile(live.task_run)).differences == ()
         await person.enter_code(taken)

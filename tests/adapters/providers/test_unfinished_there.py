@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trio
@@ -11,13 +10,11 @@ from trio.testing import MockClock
 
 from mephisto_es.adapters.providers.connect.effects import NOT_FINISHED
 from mephisto_es.core.abstractions.crowd.differences import SiteDifference
-from mephisto_es.core.lifecycles.agent import AgentStatus
 from mephisto_es.core.lifecycles.payment import PaymentStatus
 from mephisto_es.core.operations.control.round_report import RoundOutcome
-from mephisto_es.core.operations.run.live_task_run import LiveTaskRun
 from mephisto_es.events.payment import PaymentFailed, PaymentInDoubt
 
-from .site_run import Participant, SiteRun, open_site_run, until, write_accounts
+from .site_run import SiteRun, open_site_run, submit_without_code, write_accounts
 
 #: One interval of observation, at its longest.
 A_POLL_SECONDS = 62
@@ -26,19 +23,6 @@ A_POLL_SECONDS = 62
 @pytest.fixture(autouse=True)
 def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEPHISTO_CONFIG", str(write_accounts(tmp_path)))
-
-
-async def submit_without_code(run: SiteRun, live: LiveTaskRun) -> tuple[Participant, dict[str, Any]]:
-    """Have somebody submit here, and forget the code."""
-    person = run.person("anna")
-    taken = await person.reserve()
-    assert taken is not None
-    router = run.harness.router(live)
-    details = await router.request_agent(await person.open(taken))
-    router.submit_task(details["agent_id"], {"answer": "yes"})
-    agents = run.harness.operator.ledger.state.agents
-    await until(lambda: [one.status for one in agents.values()] == [AgentStatus.COMPLETED])
-    return person, taken
 
 
 def payments(run: SiteRun) -> list[tuple[PaymentStatus, str]]:
