@@ -174,6 +174,8 @@ def describe(event: Event) -> str:
         text = f"the decision on {event.question} taken back"
     if isinstance(event, task_run.TaskRunBudgetChanged) and event.budget_cents is None:
         text = "budget removed: nothing limits the cost"
+    if isinstance(event, task_run.TaskRunStopping) and event.at_once:
+        text += "; the people at work lose theirs"
     if isinstance(event, agent.AgentBonusGranted) and event.worked_seconds is not None:
         text = f"paid {amount(event.bonus_cents)} for {event.worked_seconds} s of work that led to nothing"
     answered = task_run.SiteListAnswered | engagement.SiteMessageAnswered | payment.PaymentInDoubt

@@ -27,6 +27,7 @@ from mephisto_es.events.agent import AgentReturned
 from mephisto_es.events.engagement import RefusalReason
 from mephisto_es.events.ids import RequesterId, TaskId, TaskRunId
 from mephisto_es.events.task_run import TaskRunCreated, TaskRunDraining, TaskRunPaused, TaskRunStopping
+from mephisto_es.projections.queries.history.event_text import describe
 
 from ..shared_log import SharedLog, SharedOwnership, Store
 from .operator_harness import (
@@ -332,6 +333,10 @@ async def test_a_run_is_ended_at_once_from_another_machine(tmp_path: Path) -> No
         events = [one.envelope.event for one in ada.log.history(f"task_run/{run.task_run}")]
         stops = [event for event in events if isinstance(event, TaskRunStopping)]
         assert stops == [TaskRunStopping(reason="enough"), TaskRunStopping(reason="too slow", at_once=True)]
+        assert [describe(event) for event in stops] == [
+            "no longer gives out work: enough",
+            "no longer gives out work: too slow; the people at work lose theirs",
+        ]
         second = await ada.launch(HarnessTaskState(data=items(2)), task_name="two")
         await ask(ada.router(second), "Grace")
         await bob.operator.ledger.refresh()
