@@ -68,11 +68,11 @@ def is_there(code: str) -> bool:
     if code in VERBS or code in plugins():
         return True
     if code.endswith("_..."):
-        return any(name.startswith(code.removesuffix("...")) for name in mephisto_es.PUBLIC_NAMES)
+        return any(name.startswith(code.removesuffix("...")) for name in mephisto_es.__all__)
     words = code.removeprefix("async with ").removeprefix("await ").removeprefix("live_run.").removeprefix("X.")
     name = re.match(r"[\w.]+", words)
     parts = name[0].split(".") if name else []
-    known = mephisto_es.PUBLIC_NAMES | attributes()
+    known = {*mephisto_es.__all__} | attributes()
     return any(part in known for part in parts[-1:] + parts[:1])
 
 
@@ -183,7 +183,7 @@ def names_in(code: str) -> list[str]:
 )
 def test_what_a_row_names_is_done_by_a_test(row: tuple[str, ...]) -> None:
     used = [name for cell in row[:2] for code in spans(cell) if code not in PROSE for name in names_in(code)]
-    known = mephisto_es.PUBLIC_NAMES | attributes() | set(VERBS)
+    known = {*mephisto_es.__all__} | attributes() | set(VERBS)
     ours = [name for name in used if name in known and name not in GONE]
     set_here = [code for code in spans(row[0]) if re.fullmatch(r"(blueprint|task|database)\.\w+", code)]
     settings = [code.rpartition(".")[2] for code in set_here]

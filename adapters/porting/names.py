@@ -6,8 +6,10 @@ from importlib import import_module
 from inspect import get_annotations, isclass
 from typing import NamedTuple
 
-from ... import FORMER_NAMES, PUBLIC_NAMES
+from ... import FORMER_NAMES
+from ... import __all__ as public_names
 
+PUBLIC_NAMES = frozenset(public_names)
 #: Names that are the same thing under another name here.
 RENAMED = {
     "AssignmentState": "UnitStatus",

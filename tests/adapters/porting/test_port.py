@@ -143,9 +143,9 @@ print(TaskBuilder, nowhere)
 
 def worker_name() -> str:
     """Return the public name that a worker of the data model has."""
-    from mephisto_es import PUBLIC_NAMES
+    from mephisto_es import __all__ as names
 
-    return "Worker" if "Worker" in PUBLIC_NAMES else "WorkerView"
+    return "Worker" if "Worker" in names else "WorkerView"
 
 
 def test_a_launch_script() -> None:
