@@ -1,7 +1,8 @@
 """Receives packets from the routers of one run and passes them to the ledger and the worker pool.
 
 Packets from a router's outbox are submitted to the ledger in the order of their arrival and acknowledged once they are
-durable. A request for an agent goes to the worker pool, which answers through `AgentPages` in its own time.
+durable. A request for an agent goes to the worker pool, which answers through `AgentPages` in its own time. It
+overtakes other workers' packets that take long to check, but nothing that its own worker sent before.
 """
 
 from __future__ import annotations
@@ -30,15 +31,12 @@ from ..packets import (
     AgentDetailsData,
     Inbound,
     LiveUpdatePacket,
+    OutboxPacket,
     ProviderEventPacket,
     RegisterAgent,
     RequestWorkerPage,
-    ReturnUnitPacket,
     RouterState,
-    SubmitAppealPacket,
-    SubmitMetadataPacket,
     SubmitOnboardingPacket,
-    SubmitUnitPacket,
     provider_data_of,
 )
 from ..ports import Ids, Outage
@@ -47,9 +45,10 @@ from .agent_pages import AgentPages
 from .configuration.task_settings import TaskSettings
 from .control.own_page_requests import OwnPageServices, open_worker_page, withdraw_on_page
 from .logger_core import get_logger
-from .packet_commands import OutboxPackets, PacketCommands, has_large_body, notice_of_limit
-from .router_reports import Report, RouterReports, log_outages
+from .packet_commands import OutboxPackets, PacketCommands, PacketOrder, has_large_body, notice_of_limit
+from .router_reports import Report, RouterOutboxes, RouterReports, log_outages
 from .run_context import RunContext
+from .services.directory import Directory
 from .task_code.timings import timings
 from .texts.catalogue import ServerText
 from .worker_pool import WorkerPool
@@ -136,13 +135,11 @@ class ClientIOHandler:
         )
         self._channels: dict[str, Channel] = {}
         self._closed: dict[str, trio.Event] = {}
-        self._incarnations: dict[str, str] = {}
+        self._directory = Directory(ledger, ids)
+        self._provider_type = context.provider.PROVIDER_TYPE
+        self._orders: dict[str, PacketOrder] = {}
         self._acking: dict[str, trio.MemorySendChannel[_Received]] = {}
-        #: Position up to which each channel's outbox is durable here.
-        self._durable: dict[str, AckData] = {}
-        #: Last position of each channel's outbox, once its router accepts nothing more.
-        self._last: dict[str, AckData] = {}
-        self._progress = Signal()
+        self._outboxes = RouterOutboxes()
         self._registering = trio.CapacityLimiter(REGISTRATION_LIMIT)
         self.dropped: dict[str, int] = {}
         #: How often each page sent more live updates than it may, by the token of its agent.
@@ -159,6 +156,7 @@ class ClientIOHandler:
             sender, receiver = trio.open_memory_channel[_Received](IN_FLIGHT_LIMIT)
             self._channels[channel.channel_id] = channel
             self._pages.add_channel(channel)
+            self._orders[channel.channel_id] = PacketOrder(self._nursery)
             self._acking[channel.channel_id] = sender
             self._nursery.start_soon(self._acknowledge, channel, receiver)
         opened, failed, changed = set[str](), dict[str, ProtocolError](), Signal()
@@ -189,7 +187,7 @@ class ClientIOHandler:
         """Continue with the routers that are left when one cannot be reached any more."""
         is_left = self._pages.lose_channel(channel_id)
         del self._channels[channel_id]
-        self._progress.notify()
+        self._outboxes.progress.notify()
         if is_left:
             logger.error("a router is lost; the run continues with the others", channel=channel_id)
         else:
@@ -220,19 +218,11 @@ class ClientIOHandler:
         self._pages.drain()
         log_outages(self.outages(), seconds)
         with trio.move_on_after(seconds) as timeout:
-            while not all(self._is_drained(channel_id) for channel_id in self._channels):
-                await self._progress.wait()
+            while not all(map(self._outboxes.is_drained, self._channels)):
+                await self._outboxes.progress.wait()
         if timeout.cancelled_caught:
-            lacking = [name for name in self._channels if not self._is_drained(name)]
+            lacking = [name for name in self._channels if not self._outboxes.is_drained(name)]
             logger.error("a router could not hand over its whole outbox", routers=lacking, limit_seconds=seconds)
-
-    def _is_drained(self, channel_id: str) -> bool:
-        last, durable = self._last.get(channel_id), self._durable.get(channel_id)
-        if last is None:
-            return False
-        if durable is None or durable.incarnation != last.incarnation:
-            return last.seq <= 0
-        return last.seq <= durable.seq
 
     def outages(self) -> tuple[Outage, ...]:
         """Return which routers are out of reach, for how long, and why."""
@@ -258,48 +248,54 @@ class ClientIOHandler:
         """Take a packet; returns as soon as its place in the order is settled."""
         done = timings().packet(packet)
         match packet:
-            case (
-                SubmitUnitPacket()
-                | SubmitOnboardingPacket()
-                | SubmitMetadataPacket()
-                | SubmitAppealPacket()
-                | LiveUpdatePacket()
-                | ReturnUnitPacket()
-            ):
-                place = AckData(self._incarnations[channel_id], packet.seq)
-                pending = await self._submit(channel_id, packet, place)
-                await self._acking[channel_id].send(_Received(place, packet, pending, done))
-            case ProviderEventPacket():
-                # The site itself is asked what has happened: nothing of the packet has to be kept.
-                self._on_provider_event()
-                place = AckData(self._incarnations[channel_id], packet.seq)
-                await self._acking[channel_id].send(_Received(place, packet, None, done))
             case RegisterAgent():
                 if not self._pages.is_open(packet.data.request_id):
                     self._pages.open_request(packet.data.request_id, channel_id)
-                    self._nursery.start_soon(self._register_agent, packet, done)
+                    self._nursery.start_soon(self._register_agent, packet, self._orders[channel_id], done)
             case RequestWorkerPage():
                 if not self._pages.is_open(packet.data.request_id):
                     self._pages.open_request(packet.data.request_id, channel_id)
-                    self._nursery.start_soon(self._show_worker_page, packet, done)
-            case _:
-                self._note(channel_id, packet)
-                done()
-
-    def _note(self, channel_id: str, packet: RouterState | Report) -> None:
-        """Handle a router's reports about itself, its pages and its agents."""
-        match packet:
+                    self._nursery.start_soon(self._show_worker_page, packet, self._orders[channel_id], done)
             case RouterState():
-                self._incarnations[channel_id] = packet.data.incarnation
-                self._last.pop(channel_id, None)
-                if packet.data.closed:
-                    last = 0 if packet.data.first_unacked is None else packet.data.next_seq - 1
-                    self._last[channel_id] = AckData(packet.data.incarnation, last)
-                    self._progress.notify()
+                self._outboxes.note_state(channel_id, packet)
+                done()
             case _:
-                self._reports.handle(channel_id, packet)
+                await self._take_in_order(channel_id, packet, done)
 
-    async def _register_agent(self, packet: RegisterAgent, done: Callable[[], None]) -> None:
+    async def _take_in_order(
+        self, channel_id: str, packet: OutboxPackets | ProviderEventPacket | Report, done: Callable[[], None]
+    ) -> None:
+        """Handle a packet after those that arrived before it."""
+        order = self._orders[channel_id]
+        if isinstance(packet, OutboxPacket):
+            place = self._outboxes.place_of(channel_id, packet)
+            handle = partial(self._record, channel_id, packet, place, done)
+            takes_long = has_large_body(packet)
+        else:
+            handle = partial(self._report, channel_id, packet, done)
+            takes_long = False
+        if order.is_idle and not takes_long:
+            await handle()
+        else:
+            agent = self._ledger.state.agent_by_token(self._run, packet.subject_id or "")
+            await order.add(handle, None if agent is None else agent.worker)
+
+    async def _record(
+        self, channel_id: str, packet: OutboxPackets | ProviderEventPacket, place: AckData, done: Callable[[], None]
+    ) -> None:
+        pending = None
+        if isinstance(packet, ProviderEventPacket):
+            # The site itself is asked what has happened: nothing of the packet has to be kept.
+            self._on_provider_event()
+        else:
+            pending = await self._submit(channel_id, packet, place)
+        await self._acking[channel_id].send(_Received(place, packet, pending, done))
+
+    async def _report(self, channel_id: str, packet: Report, done: Callable[[], None]) -> None:
+        self._reports.handle(channel_id, packet)
+        done()
+
+    async def _register_agent(self, packet: RegisterAgent, order: PacketOrder, done: Callable[[], None]) -> None:
         request_id = packet.data.request_id
         async with self._registering:
             try:
@@ -309,11 +305,16 @@ class ClientIOHandler:
                 reason = self._texts.refusal(RefusalReason.TASK_MISSING)
                 self._pages.answer(request_id, AgentDetailsData(request_id=request_id, failure_reason=reason))
                 return
+            if not order.is_idle:
+                worker = self._directory.find_worker(provider_data.worker_name, self._provider_type)
+                if worker is not None:
+                    await order.wait_handled(worker)
             await self._worker_pool.register_worker(provider_data, request_id)
             done()
 
-    async def _show_worker_page(self, packet: RequestWorkerPage, done: Callable[[], None]) -> None:
+    async def _show_worker_page(self, packet: RequestWorkerPage, order: PacketOrder, done: Callable[[], None]) -> None:
         async with self._registering:
+            await order.wait_all_handled()
             asked = packet.data
             if asked.withdraw_consent is not None:
                 run = TaskRunId(asked.withdraw_consent)
@@ -360,8 +361,7 @@ class ClientIOHandler:
                 except CommandRefusedError as error:
                     self._drop("not legal in the agent's status", error)
             done()
-            self._durable[channel.channel_id] = place
-            self._progress.notify()
+            self._outboxes.note_durable(channel.channel_id, place)
             since += 1
             if since >= ACK_EVERY or received.statistics().current_buffer_used == 0:
                 since = 0

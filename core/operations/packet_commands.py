@@ -1,14 +1,16 @@
-"""Translates outbox packets, in which routers keep what workers did, into commands."""
+"""Translates outbox packets, in which routers keep what workers did, into commands, and keeps their order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, assert_never
 
 import msgspec
+import trio
 
 from ...events.base import FileRef
-from ...events.ids import TaskRunId
+from ...events.ids import TaskRunId, WorkerId
 from ..abstractions.work_data import FileDetails
 from ..commands.agent import (
     RecordLiveUpdate,
@@ -28,6 +30,7 @@ from ..packet_data import UploadedFile
 from ..packets import (
     UNREADABLE,
     LiveUpdatePacket,
+    ProviderEventPacket,
     ReturnUnitPacket,
     SubmitAppealPacket,
     SubmitMetadataPacket,
@@ -37,6 +40,7 @@ from ..packets import (
 )
 from ..payloads import seal
 from ..ports import Ids, Payload
+from ..signal import Signal
 
 OutboxPackets = (
     SubmitUnitPacket
@@ -56,6 +60,8 @@ MAX_PROBLEMS = 20
 MAX_PROBLEM_LENGTH = 200
 #: Characters of an objection.
 MAX_APPEAL_LENGTH = 4000
+#: Packets of a channel that may wait for one that takes long; beyond that the channel is not read.
+WAITING_LIMIT = 64
 
 #: Name under which pages show what the server itself has to say.
 NOTICE_SPEAKER = "Task server"
@@ -221,12 +227,78 @@ class PacketCommands:
         return seal(bytes(body), self._ids.salt(), agent.worker)
 
 
-def has_large_body(packet: OutboxPackets) -> bool:
+class _WaitingPacket(NamedTuple):
+    """A packet that is being handled, or that waits for those before it."""
+
+    #: The worker who sent it; None if that is not known.
+    worker: WorkerId | None
+    handle: Callable[[], Awaitable[None]]
+    handled: trio.Event
+
+
+class PacketOrder:
+    """The packets of one channel, which are handled one after the other.
+
+    A submission of megabytes is checked and hashed beside the event loop. What follows it in the outbox of its router
+    waits for that, but the channel is read meanwhile: other workers' requests for an agent pass it.
+    """
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        """Start without packets.
+
+        Args:
+            nursery: runs the task that handles packets which had to wait.
+        """
+        self._nursery = nursery
+        #: The first is being handled.
+        self._waiting: deque[_WaitingPacket] = deque()
+        self._room = Signal()
+
+    @property
+    def is_idle(self) -> bool:
+        """True while no packet is being handled beside the channel, so that the next one need not wait."""
+        return not self._waiting
+
+    async def add(self, handle: Callable[[], Awaitable[None]], worker: WorkerId | None) -> None:
+        """Handle a packet after those before it; return as soon as its place is settled.
+
+        Args:
+            handle: handles it.
+            worker: the worker who sent it; None if that is not known.
+        """
+        while len(self._waiting) >= WAITING_LIMIT:
+            await self._room.wait()
+        self._waiting.append(_WaitingPacket(worker, handle, trio.Event()))
+        if len(self._waiting) == 1:
+            self._nursery.start_soon(self._handle_waiting)
+
+    async def wait_handled(self, worker: WorkerId) -> None:
+        """Wait until the packets of a worker that came before are handled."""
+        for waiting in reversed(self._waiting):
+            if waiting.worker == worker:
+                await waiting.handled.wait()
+                return
+
+    async def wait_all_handled(self) -> None:
+        """Wait until all packets that came before are handled."""
+        if self._waiting:
+            await self._waiting[-1].handled.wait()
+
+    async def _handle_waiting(self) -> None:
+        while self._waiting:
+            first = self._waiting[0]
+            await first.handle()
+            self._waiting.popleft()
+            first.handled.set()
+            self._room.notify()
+
+
+def has_large_body(packet: OutboxPackets | ProviderEventPacket) -> bool:
     """Return whether a page wrote so much that its packet is best translated beside the event loop."""
     return len(memoryview(_body_of(packet))) > LARGE_BODY_BYTES
 
 
-def _body_of(packet: OutboxPackets) -> msgspec.Raw:
+def _body_of(packet: OutboxPackets | ProviderEventPacket) -> msgspec.Raw:
     """Return the part of a packet that the page wrote."""
     match packet:
         case SubmitUnitPacket():
@@ -237,7 +309,7 @@ def _body_of(packet: OutboxPackets) -> msgspec.Raw:
             return packet.data.metadata
         case LiveUpdatePacket():
             return packet.data
-        case ReturnUnitPacket() | SubmitAppealPacket():
+        case ReturnUnitPacket() | SubmitAppealPacket() | ProviderEventPacket():
             return _NOTHING
         case _:
             assert_never(packet)

@@ -7,8 +7,18 @@ from typing import assert_never
 
 import trio
 
-from ..packets import LogErrorPacket, PagesConfirmed, ReturnStatuses, RouterReport, WatchedPages
+from ..packets import (
+    AckData,
+    LogErrorPacket,
+    OutboxPacket,
+    PagesConfirmed,
+    ReturnStatuses,
+    RouterReport,
+    RouterState,
+    WatchedPages,
+)
 from ..ports import Outage
+from ..signal import Signal
 from .agent_pages import AgentPages
 from .logger_core import get_logger
 from .page_presence import PageAbsence
@@ -67,6 +77,47 @@ class RouterReports:
         await trio.sleep(UNCLEAR_SECONDS)
         if self._pages.settle(token):
             self._worker_pool.end_gone(token)
+
+
+class RouterOutboxes:
+    """The outboxes of the routers of one run, and up to which packet each is durable here."""
+
+    def __init__(self) -> None:
+        """Start without routers."""
+        self._incarnations: dict[str, str] = {}
+        #: Position up to which each channel's outbox is durable here.
+        self._durable: dict[str, AckData] = {}
+        #: Last position of each channel's outbox, once its router accepts nothing more.
+        self._last: dict[str, AckData] = {}
+        #: Notified when a packet has become durable, or a router accepts nothing more.
+        self.progress = Signal()
+
+    def note_state(self, channel_id: str, packet: RouterState) -> None:
+        """Note which outbox the router behind a channel has, and whether it is closed."""
+        self._incarnations[channel_id] = packet.data.incarnation
+        self._last.pop(channel_id, None)
+        if packet.data.closed:
+            last = 0 if packet.data.first_unacked is None else packet.data.next_seq - 1
+            self._last[channel_id] = AckData(packet.data.incarnation, last)
+            self.progress.notify()
+
+    def place_of(self, channel_id: str, packet: OutboxPacket) -> AckData:
+        """Return the position of a packet that has just arrived."""
+        return AckData(self._incarnations[channel_id], packet.seq)
+
+    def note_durable(self, channel_id: str, place: AckData) -> None:
+        """Note that all packets up to a position are durable here."""
+        self._durable[channel_id] = place
+        self.progress.notify()
+
+    def is_drained(self, channel_id: str) -> bool:
+        """Return whether a router accepts nothing more, and all that it accepted is durable here."""
+        last, durable = self._last.get(channel_id), self._durable.get(channel_id)
+        if last is None:
+            return False
+        if durable is None or durable.incarnation != last.incarnation:
+            return last.seq <= 0
+        return last.seq <= durable.seq
 
 
 def log_router_report(data: Mapping[str, str | int | float | bool | None]) -> None:

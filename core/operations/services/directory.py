@@ -126,6 +126,10 @@ class Directory:
             await self._issuer.issue_decided(command, name)
         return state.workers_by_identity[identity]
 
+    def find_worker(self, worker_name: str, provider_type: str) -> WorkerId | None:
+        """Return the worker behind a name at a provider, or None if nobody of that name is registered."""
+        return self._ledger.state.workers_by_identity.get(self._identity(worker_name, provider_type))
+
     async def find_or_create_qualification(self, qualification_name: str) -> QualificationId:
         """Return the qualification of a name; create it if there is none."""
         await self.find_or_create_qualifications([qualification_name])

@@ -6,6 +6,9 @@ statuses, which of them had a page).
 Group commit: while one write and sync is under way, everything that arrives waits, and is then written together with
 the next one. Only then are workers answered and packets sent to the operator: a slow disk delays answers, but never the
 event loop. A packet gets its number once it is written, so a failed write leaves no gap.
+
+A body of megabytes makes a write long. Whoever asks the router for something waits only for a write that the answer
+depends on.
 """
 
 from collections.abc import Callable
@@ -45,7 +48,7 @@ OnFailed = Callable[[OSError], None]
 class _JournalBatch:
     """Packets that become durable together, and the event that says so."""
 
-    __slots__ = ("first_seq", "is_durable", "packets", "settled")
+    __slots__ = ("first_seq", "has_agents", "has_updates", "is_durable", "packets", "settled")
 
     def __init__(self) -> None:
         self.packets: list[bytes] = []
@@ -53,6 +56,10 @@ class _JournalBatch:
         self.first_seq = 0
         self.settled = anyio.Event()
         self.is_durable = False
+        #: True if agents became known, changed their status or were forgotten meanwhile.
+        self.has_agents = False
+        #: True if it has packets whose senders do not wait for it.
+        self.has_updates = False
 
 
 class Journal:
@@ -144,7 +151,7 @@ class Journal:
         Raises:
             OutboxFullError: it was not accepted.
         """
-        self._accept(packet)
+        self._accept(packet).has_updates = True
 
     def note_agent(self, token: str, status: str | None) -> None:
         """Remember an agent's status; None forgets the agent."""
@@ -154,6 +161,7 @@ class Journal:
         else:
             self.agents[token] = status
         self._changed_agents[token] = status
+        self._batch.has_agents = True
         self._work.set()
 
     def note_page(self, token: str) -> None:
@@ -163,12 +171,13 @@ class Journal:
             self._new_pages.add(token)
             self._work.set()
 
-    async def wait_written(self) -> None:
-        """Return when everything accepted or noted so far was written, or could not be."""
-        if self._batch.packets or self._changed_agents:
-            await self._batch.settled.wait()
-        elif self._in_flight is not None:
-            await self._in_flight.settled.wait()
+    async def wait_updates_written(self) -> None:
+        """Return when all packets accepted by `record_nowait` so far were written, or could not be."""
+        await self._wait_settled(lambda batch: batch.has_updates)
+
+    async def wait_agents_written(self) -> None:
+        """Return when all agents noted so far were written, or could not be."""
+        await self._wait_settled(lambda batch: batch.has_agents)
 
     def acknowledge(self, seq: int) -> None:
         """Remove everything up to `seq` from the outbox: the operator has committed it."""
@@ -212,6 +221,13 @@ class Journal:
             await self._write_batch(on_committed, on_failed)
         await anyio.to_thread.run_sync(self._file.close)
 
+    async def _wait_settled(self, matters: Callable[[_JournalBatch], bool]) -> None:
+        """Wait for the last batch that matters; those before it are settled earlier."""
+        for batch in (self._batch, self._in_flight):
+            if batch is not None and matters(batch):
+                await batch.settled.wait()
+                return
+
     def _accept(self, packet: bytes) -> _JournalBatch:
         size = self.outbox.size_bytes + self._waiting_bytes + len(packet)
         if self._is_closed or size > self._max_outbox_bytes:
@@ -230,6 +246,7 @@ class Journal:
             await self._append(agents, pages, batch.packets)
         except OSError as error:
             self._changed_agents = agents | self._changed_agents
+            self._batch.has_agents |= batch.has_agents
             self._new_pages |= pages & self.pages
             on_failed(error)
         else:

@@ -178,8 +178,9 @@ class PageRequests:
         request_id = self._new_id()
         data = raw({**fields, "request_id": request_id})
         packet = self._packets.from_worker(packet_type, request_id, data, client_timestamp)
-        # What this page has sent before reaches the operator before: it finds its own words in the answer.
-        await self._journal.wait_written()
+        # The updates that this page has sent reach the operator first: it finds its own words in the answer. Submissions
+        # promise nothing until they are answered, so nobody waits here while megabytes of them are written.
+        await self._journal.wait_updates_written()
         if self._link.is_attached:
             self._link.send(packet)
         return await self._wait_answer(request_id, packet)
@@ -187,5 +188,5 @@ class PageRequests:
     async def _wait_answer(self, request_id: str, packet: bytes | None) -> bytes:
         answer = await self._requests.wait(request_id, packet)
         # A worker who was given an agent must be known here after a crash, too.
-        await self._journal.wait_written()
+        await self._journal.wait_agents_written()
         return answer

@@ -8,6 +8,9 @@
  * Group commit: while one write and sync is under way, everything that arrives waits, and is then written together with
  * the next one. Only then are workers answered and packets sent to the operator: a slow disk delays answers, but never
  * the event loop. A packet gets its number once it is written, so a failed write leaves no gap.
+ *
+ * A body of megabytes makes a write long. Whoever asks the router for something waits only for a write that the answer
+ * depends on.
  */
 import { readFile, readdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
@@ -33,6 +36,10 @@ class JournalBatch {
   isDurable = false;
   /** Number of the first packet, once it is durable. */
   firstSeq = 0;
+  /** True if agents became known, changed their status or were forgotten meanwhile. */
+  hasAgents = false;
+  /** True if it has packets whose senders do not wait for it. */
+  hasUpdates = false;
   /** @type {() => void} */
   settle = () => {};
   /** @type {Promise<void>} */
@@ -145,7 +152,7 @@ export class Journal {
    * @throws {OutboxFullError} it was not accepted
    */
   recordNowait(packet) {
-    this.#accept(packet);
+    this.#accept(packet).hasUpdates = true;
   }
 
   /**
@@ -162,6 +169,7 @@ export class Journal {
       this.#contents.agents.set(token, status);
     }
     this.#changedAgents.set(token, status);
+    this.#batch.hasAgents = true;
     this.#wake();
   }
 
@@ -177,10 +185,14 @@ export class Journal {
     this.#wake();
   }
 
-  /** Wait until everything accepted or noted so far was written, or could not be. */
-  async waitWritten() {
-    if (this.#batch.packets.length > 0 || this.#changedAgents.size > 0) await this.#batch.settled;
-    else await this.#inFlight?.settled;
+  /** Wait until all packets accepted by `recordNowait` so far were written, or could not be. */
+  async waitUpdatesWritten() {
+    await this.#waitSettled((batch) => batch.hasUpdates);
+  }
+
+  /** Wait until all agents noted so far were written, or could not be. */
+  async waitAgentsWritten() {
+    await this.#waitSettled((batch) => batch.hasAgents);
   }
 
   /**
@@ -239,6 +251,19 @@ export class Journal {
   }
 
   /**
+   * Wait for the last batch that matters; those before it are settled earlier.
+   *
+   * @param {(batch: JournalBatch) => boolean} matters
+   */
+  async #waitSettled(matters) {
+    for (const batch of [this.#batch, this.#inFlight]) {
+      if (batch === null || !matters(batch)) continue;
+      await batch.settled;
+      return;
+    }
+  }
+
+  /**
    * @param {string} packet
    * @returns {JournalBatch}
    */
@@ -285,6 +310,7 @@ export class Journal {
       for (const packet of batch.packets) this.outbox.add(packet);
     } catch (error) {
       this.#changedAgents = new Map([...agents, ...this.#changedAgents]);
+      this.#batch.hasAgents ||= batch.hasAgents;
       for (const token of pages) if (this.pages.has(token)) this.#newPages.add(token);
       this.#listeners?.onFailed(error);
     }

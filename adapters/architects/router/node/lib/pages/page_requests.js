@@ -193,8 +193,9 @@ export class PageRequests {
     const requestId = this.#newId();
     const data = rawObject({ ...fields, request_id: raw(requestId) });
     const packet = this.#packets.fromWorker(packetType, requestId, data, clientTimestamp);
-    // What this page has sent before reaches the operator before: it finds its own words in the answer.
-    await this.#journal.waitWritten();
+    // The updates that this page has sent reach the operator first: it finds its own words in the answer. Submissions
+    // promise nothing until they are answered, so nobody waits here while megabytes of them are written.
+    await this.#journal.waitUpdatesWritten();
     if (this.#link.isAttached) this.#link.send(packet);
     return this.#waitAnswer(requestId, packet, signal);
   }
@@ -207,7 +208,7 @@ export class PageRequests {
   async #waitAnswer(requestId, packet, signal) {
     const answer = await this.#requests.wait(requestId, packet, signal);
     // A worker who was given an agent must be known here after a crash, too.
-    await this.#journal.waitWritten();
+    await this.#journal.waitAgentsWritten();
     return answer;
   }
 }
