@@ -178,8 +178,8 @@ class PageRequests:
         request_id = self._new_id()
         data = raw({**fields, "request_id": request_id})
         packet = self._packets.from_worker(packet_type, request_id, data, client_timestamp)
-        # The updates that this page has sent reach the operator first: it finds its own words in the answer. Submissions
-        # promise nothing until they are answered, so nobody waits here while megabytes of them are written.
+        # The updates that this page has sent reach the operator first: it finds its own words in the answer.
+        # A submission promises nothing until it is answered, so nobody waits here while megabytes are written.
         await self._journal.wait_updates_written()
         if self._link.is_attached:
             self._link.send(packet)

@@ -193,8 +193,8 @@ export class PageRequests {
     const requestId = this.#newId();
     const data = rawObject({ ...fields, request_id: raw(requestId) });
     const packet = this.#packets.fromWorker(packetType, requestId, data, clientTimestamp);
-    // The updates that this page has sent reach the operator first: it finds its own words in the answer. Submissions
-    // promise nothing until they are answered, so nobody waits here while megabytes of them are written.
+    // The updates that this page has sent reach the operator first: it finds its own words in the answer.
+    // A submission promises nothing until it is answered, so nobody waits here while megabytes are written.
     await this.#journal.waitUpdatesWritten();
     if (this.#link.isAttached) this.#link.send(packet);
     return this.#waitAnswer(requestId, packet, signal);
