@@ -6,12 +6,14 @@ import hashlib
 from pathlib import Path
 from typing import get_args, get_type_hints
 
+from ..events import streams
 from ..events.base import Event, PayloadRef
 from ..events.catalogue import AnyEvent
 from ..events.codec import KIND_OF
 from ..events.ids import AgentId, WorkerId
 from ..events.upcasting import UPCASTERS
-from .ports import Payload
+from ..events.worker import WorkerRegistered
+from .ports import EventLog, Payload
 
 #: One folder for each run, in the folder of the log: the page, the server's files, uploads.
 RUNS_FOLDER = "runs"
@@ -72,3 +74,16 @@ def refs_of(event: Event) -> tuple[PayloadRef, ...]:
     """Return the payloads that an event refers to."""
     fields = _REF_FIELDS.get(type(event), ())
     return tuple(ref for field in fields if (ref := getattr(event, field)) is not None)
+
+
+def name_of_worker(log: EventLog, worker: WorkerId) -> str | None:
+    """Return the provider's name of a worker; None: it was erased, or there is no such worker.
+
+    Raises:
+        LogError: the log cannot be read.
+    """
+    for recorded in log.history(streams.worker(worker)):
+        if isinstance(recorded.envelope.event, WorkerRegistered):
+            body = log.payload(recorded.envelope.event.name)
+            return None if body is None else body.decode()
+    return None

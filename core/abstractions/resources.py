@@ -8,15 +8,14 @@ from typing import ClassVar, NamedTuple
 import trio
 
 from ...events import streams
-from ...events.ids import TaskRunId, WorkerId
+from ...events.ids import TaskRunId
 from ...events.resource import ResourceAcquired, ResourceEvent, ResourceFailed, ResourceIntended, ResourceReleased
-from ...events.worker import WorkerRegistered
 from ..command_issuer import CommandIssuer
 from ..commands.task_run import RecordResource
 from ..errors import LaunchError
 from ..ledger import Ledger
 from ..lifecycles.resource import ResourceStatus
-from ..payloads import pseudonym
+from ..payloads import name_of_worker, pseudonym
 from ..ports import Ids
 from ..redaction import redacted_text
 
@@ -113,14 +112,8 @@ class Resources:
             for worker in engaged
             if state.workers[streams.worker(worker)].provider_type == provider_type
             and state.counted_units(self._run, worker) >= run.maximum_units_per_worker
-            and (name := self._name_of(worker)) is not None
+            and (name := name_of_worker(self._ledger.log, worker)) is not None
         ]
-
-    def _name_of(self, worker: WorkerId) -> str | None:
-        """Return the provider's name of a worker; None: it was erased."""
-        registered = self._ledger.log.history(streams.worker(worker))[0].envelope.event
-        body = self._ledger.log.payload(registered.name) if isinstance(registered, WorkerRegistered) else None
-        return None if body is None else body.decode()
 
     def secret_for(self, purpose: str) -> str:
         """Return an unguessable text of hexadecimal digits, the same in every process of the run.

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from ....events import streams
 from ....events.engagement import RefusalReason, WorkerRefused
 from ....events.ids import TaskRunId, WorkerId
-from ....events.worker import WorkerRegistered
 from ...abstractions.callbacks import COMPLETION_CODE, VISIT_TERMS
 from ...abstractions.crowd.visits import VisitRefusedError, VisitTerms
 from ...abstractions.crowd_provider import CrowdProvider
@@ -17,7 +15,7 @@ from ...commands.admission import AdmitVisit
 from ...errors import UserCodeError
 from ...ledger import Ledger
 from ...packet_data import ProviderData
-from ...payloads import pseudonym
+from ...payloads import name_of_worker, pseudonym
 from ...ports import Ids
 from ..task_code.user_code import AffectedIds, UserCode
 
@@ -71,12 +69,8 @@ class VisitAdmission:
         Raises:
             LogError: the log cannot be read.
         """
-        for recorded in self._ledger.log.history(streams.worker(worker)):
-            event = recorded.envelope.event
-            if isinstance(event, WorkerRegistered):
-                name = self._ledger.log.payload(event.name)
-                return None if name is None else self._code_of(worker, name.decode())
-        return None
+        name = name_of_worker(self._ledger.log, worker)
+        return None if name is None else self._code_of(worker, name)
 
     def _code_of(self, worker: WorkerId, name: str) -> str | None:
         code = partial(self._provider.completion_code, name)

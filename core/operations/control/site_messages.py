@@ -17,10 +17,10 @@ from ...commands.admission import RecordSiteMessage
 from ...errors import CommandRefusedError, ConfigError, LogError
 from ...ledger import Ledger
 from ...lifecycles.agent import AgentRecord
-from ...payloads import seal
+from ...payloads import name_of_worker, seal
 from ...ports import Ids
 from ...redaction import redacted_text
-from ..services.provider_places import name_of_worker, place_of_agent
+from ..services.provider_places import place_of_agent
 from .requests import SiteMessageRequest
 
 #: Answers after which a message was not passed on, for certain.
@@ -63,7 +63,7 @@ class SiteMessages:
             action=WorkAction.REQUEST_RETURN if request.asks_for_return else WorkAction.MESSAGE,
             handle=place.handle,
             study=place.study,
-            participant=name_of_worker(self._ledger, agent.worker),
+            participant=name_of_worker(self._ledger.log, agent.worker),
             text=request.text,
         )
         effect = self._provider.work_effect(order)

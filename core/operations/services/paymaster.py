@@ -43,9 +43,9 @@ from ...decisions.settlement import (
 from ...errors import leaves
 from ...ledger import Ledger
 from ...lifecycles.payment import BONUS, DOUBTFUL_STATUSES, UNPAID_STATUSES, PaymentState, PaymentStatus
-from ...payloads import pseudonym
+from ...payloads import name_of_worker, pseudonym
 from ...ports import Ids
-from .provider_places import name_of_worker, place_of_agent
+from .provider_places import place_of_agent
 
 ACTOR = "paymaster"
 #: Most steps with one payment in one call: enough to request it and to look for it.
@@ -280,7 +280,7 @@ class Paymaster:
         return PaymentOrder(
             token=known.tokens[-1] if known.tokens else self._token(case),
             worker=state.worker,
-            worker_name=name_of_worker(self._ledger, state.worker),
+            worker_name=name_of_worker(self._ledger.log, state.worker),
             amount_cents=state.amount_cents,
             purpose=state.purpose,
             task_run=case.run,

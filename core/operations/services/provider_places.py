@@ -13,14 +13,13 @@ from ....events.agent import AgentAccepted
 from ....events.base import PayloadRef
 from ....events.engagement import PlaceTaken
 from ....events.ids import AgentId, TaskRunId, WorkerId
-from ....events.worker import WorkerRegistered
 from ...abstractions.crowd.site_work import SiteWork
 from ...command_issuer import CommandIssuer
 from ...commands.admission import RecordPlace
 from ...decisions.worker_rights.pay_for_time import COMPENSATION_PREFIX
 from ...ledger import Ledger
 from ...packet_data import ProviderData
-from ...payloads import seal
+from ...payloads import name_of_worker, seal
 from ...ports import Ids
 
 #: Seconds after which a site's list shows new work for certain.
@@ -142,7 +141,7 @@ class PlaceDirectory:
 
     def name_of(self, place: RecordedPlace) -> str | None:
         """Return the provider's name of the worker who holds a place; None: it was erased."""
-        return name_of_worker(self._ledger, place.worker)
+        return name_of_worker(self._ledger.log, place.worker)
 
     def _read(self, stream: str, worker: WorkerId) -> list[RecordedPlace]:
         return [
@@ -168,16 +167,6 @@ def place_of_work(work: SiteWork, known: Mapping[str, RecordedPlace]) -> Recorde
 def ids_of_work(works: Iterable[SiteWork]) -> set[str]:
     """Return the ids of works and of their people: a page may have named either."""
     return {key.casefold() for work in works for key in (work.handle, work.participant) if key is not None}
-
-
-def name_of_worker(ledger: Ledger, worker: WorkerId) -> str | None:
-    """Return the provider's name of a worker; None: it was erased.
-
-    Raises:
-        LogError: the log cannot be read.
-    """
-    registered = ledger.log.history(streams.worker(worker))[0].envelope.event
-    return _text_of(ledger, registered.name) if isinstance(registered, WorkerRegistered) else None
 
 
 def _text_of(ledger: Ledger, ref: PayloadRef | None) -> str | None:

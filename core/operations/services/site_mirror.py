@@ -28,11 +28,10 @@ from ...errors import LogError
 from ...ledger import Ledger
 from ...lifecycles.site_list import SiteListState, list_of
 from ...lifecycles.worker import WorkerState, WorkerStatus
-from ...payloads import pseudonym
+from ...payloads import name_of_worker, pseudonym
 from ...redaction import redacted_text
 from ..control.round_report import ListReport, RoundOutcome
 from ..logger_core import get_logger
-from .provider_places import name_of_worker
 
 #: Longest part of an error that is recorded.
 MAX_REASON_LENGTH = 300
@@ -295,7 +294,7 @@ class SiteMirror:
 
     def _names_of(self, workers: Collection[WorkerId]) -> dict[WorkerId, str]:
         """Return the provider's names of workers, without those that were erased."""
-        return {worker: name for worker in workers if (name := name_of_worker(self._ledger, worker)) is not None}
+        return {worker: name for worker in workers if (name := name_of_worker(self._ledger.log, worker)) is not None}
 
 
 def _grants(qualification: QualificationId) -> Callable[[Event], bool]:

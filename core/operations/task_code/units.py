@@ -20,7 +20,6 @@ from ....events.agent import (
 from ....events.base import FileRef, PayloadRef
 from ....events.ids import AgentId, AssignmentId, OnboardingAgentId, UnitId, WorkerId
 from ....events.onboarding import OnboardingObserved, OnboardingUpdateReceived
-from ....events.worker import WorkerRegistered
 from ...abstractions.agent import Assignment, InitializationData, Unit, Worker
 from ...abstractions.shared_task_state import OnboardingSharedState
 from ...abstractions.work.agent_data import (
@@ -36,7 +35,7 @@ from ...abstractions.work_data import AgentState, FileDetails
 from ...ledger import Ledger
 from ...lifecycles import agent as lifecycles
 from ...lifecycles.worker import WorkerStatus
-from ...payloads import agent_files_dir
+from ...payloads import agent_files_dir, name_of_worker
 from ...ports import Ids
 from ..run_context import RunContext
 from ..services.handle_decisions import HandleDecisions
@@ -114,11 +113,7 @@ class Units:
     @_on_loop
     def worker_name(self, worker: WorkerId) -> str | None:
         """Return the name of a worker at the provider; None once it is erased."""
-        for _, envelope in self._ledger.log.history(streams.worker(worker)):
-            if isinstance(envelope.event, WorkerRegistered):
-                body = self._ledger.log.payload(envelope.event.name)
-                return None if body is None else body.decode(errors="replace")
-        return None
+        return name_of_worker(self._ledger.log, worker)
 
     @_on_loop
     def worker_provider(self, worker: WorkerId) -> str:
