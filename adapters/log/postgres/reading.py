@@ -18,6 +18,7 @@ from .server import Connection
 #: Events read by one query.
 PAGE_EVENTS = 1000
 
+# OFFSET 0 keeps the planner from joining the other way round, as in `schema.sql`.
 _ENDS = """
     SELECT p.partition, e.seq, e.chain, e.at FROM es.partition p
      CROSS JOIN LATERAL (SELECT * FROM es.event e WHERE e.partition = p.partition ORDER BY e.seq DESC LIMIT 1) e
@@ -25,15 +26,20 @@ _ENDS = """
 _NEWS = """
     SELECT e.partition, e.seq, e.at, e.command, e.ordinal, e.epoch, e.data, e.chain
       FROM unnest(%s::text[], %s::bigint[]) seen(partition, seq)
-     CROSS JOIN LATERAL (SELECT * FROM es.event e WHERE e.partition = seen.partition AND e.seq > seen.seq) e
+     CROSS JOIN LATERAL (SELECT * FROM es.event e WHERE e.partition = seen.partition AND e.seq > seen.seq
+                          ORDER BY e.seq OFFSET 0) e
      ORDER BY e.partition, e.seq
 """
 _COMMANDS = """
-    SELECT command, seq, data FROM es.event
-     WHERE partition = ANY(%s) AND command = ANY(%s) ORDER BY command, ordinal
+    SELECT e.command, e.seq, e.data FROM unnest(%s::text[]) p(partition) CROSS JOIN unnest(%s::text[]) c(command)
+     CROSS JOIN LATERAL (SELECT * FROM es.event e WHERE e.partition = p.partition AND e.command = c.command
+                          ORDER BY e.ordinal OFFSET 0) e
+     ORDER BY e.command, e.ordinal
 """
 _COMMAND = """
-    SELECT e.seq, e.data FROM es.partition p JOIN es.event e ON e.partition = p.partition AND e.command = %s
+    SELECT e.seq, e.data FROM es.partition p
+     CROSS JOIN LATERAL (SELECT * FROM es.event e WHERE e.partition = p.partition AND e.command = %s
+                          ORDER BY e.ordinal OFFSET 0) e
      ORDER BY e.ordinal
 """
 _STREAM = "SELECT seq, data FROM es.event WHERE partition = %s AND stream = %s ORDER BY version"
@@ -47,7 +53,8 @@ _END = "SELECT pos + n - 1, partition, seq + n - 1 FROM es.feed ORDER BY pos DES
 _AT = "SELECT chain, at FROM es.event WHERE partition = %s AND seq = %s"
 _PAGE = """
     SELECT f.pos + e.seq - f.seq, e.data FROM es.feed f
-      JOIN es.event e ON e.partition = f.partition AND e.seq BETWEEN f.seq AND f.seq + f.n - 1
+     CROSS JOIN LATERAL (SELECT * FROM es.event e WHERE e.partition = f.partition
+                            AND e.seq BETWEEN f.seq AND f.seq + f.n - 1 ORDER BY e.seq OFFSET 0) e
      WHERE f.pos >= (SELECT max(pos) FROM es.feed WHERE pos <= %(first)s) AND f.pos <= %(last)s
        AND f.pos + e.seq - f.seq BETWEEN %(first)s AND %(last)s
      ORDER BY 1

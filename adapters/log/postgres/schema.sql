@@ -1,8 +1,11 @@
--- The log in PostgreSQL, version 3. Installed once, in one transaction; es.meta holds the version.
+-- The log in PostgreSQL, version 4. Installed once, in one transaction; es.meta holds the version.
 --
 -- Every key begins with the partition, and an append locks the rows of its partitions in the order of their names. So
 -- positions have no gaps, and whoever sees an event sees all that came before it in its partition. There is no sequence
 -- and no trigger.
+--
+-- Where a query looks events up row by row, OFFSET 0 keeps the planner from joining the other way round: it knows the
+-- tables as they were when they were small, and would read the whole log for a few rows.
 
 CREATE SCHEMA es;
 
@@ -102,7 +105,7 @@ BEGIN
   -- The chain alone does not identify a row, because two writers of one partition may append equal events.
   SELECT w.partition, w.head, h.seq AS actual, EXISTS (
            SELECT 1 FROM unnest(partitions, seqs, commands, ordinals, chains) u(p, q, c, o, h)
-             JOIN es.event e ON e.partition = u.p AND e.seq = u.q
+            CROSS JOIN LATERAL (SELECT * FROM es.event e WHERE e.partition = u.p AND e.seq = u.q OFFSET 0) e
             WHERE u.p = w.partition AND e.command = u.c AND e.ordinal = u.o AND e.chain = u.h) AS mine
     INTO bad
     FROM unnest(parts, heads) w(partition, head)
@@ -140,7 +143,8 @@ BEGIN
   PERFORM 1 FROM es.partition p
     CROSS JOIN LATERAL (SELECT coalesce((SELECT f.seq + f.n FROM es.feed f WHERE f.partition = p.partition
                                           ORDER BY f.seq DESC LIMIT 1), 1) AS seq) next
-    WHERE EXISTS (SELECT 1 FROM es.event e WHERE e.partition = p.partition AND e.seq = next.seq);
+    CROSS JOIN LATERAL (SELECT 1 FROM es.event e WHERE e.partition = p.partition AND e.seq = next.seq OFFSET 0) e
+    LIMIT 1;
   IF NOT FOUND THEN
     RETURN 0;
   END IF;
@@ -152,7 +156,8 @@ BEGIN
       FROM es.partition p
      CROSS JOIN LATERAL (SELECT coalesce((SELECT f.seq + f.n - 1 FROM es.feed f WHERE f.partition = p.partition
                                            ORDER BY f.seq DESC LIMIT 1), 0) AS seq) placed
-     CROSS JOIN LATERAL (SELECT * FROM es.event e WHERE e.partition = p.partition AND e.seq > placed.seq) e),
+     CROSS JOIN LATERAL (SELECT * FROM es.event e WHERE e.partition = p.partition AND e.seq > placed.seq
+                          ORDER BY e.seq OFFSET 0) e),
   numbered AS (
     SELECT *, row_number() OVER common AS k,
            row_number() OVER common - row_number() OVER (PARTITION BY partition ORDER BY seq) AS island

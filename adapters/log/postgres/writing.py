@@ -20,7 +20,7 @@ from .plan import PartitionPlan
 from .server import Connection
 
 #: Version of the tables and functions in `schema.sql`.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _INSTALLED = "SELECT to_regclass('es.meta') IS NOT NULL"
 _VERSION = "SELECT version FROM es.meta"
 _NEXT_EPOCH = "UPDATE es.meta SET epoch = epoch + 1 RETURNING epoch"

@@ -33,7 +33,7 @@ from mephisto_es.events.unit import UnitLaunched
 
 from ...commands import TEST_DECISIONS, append
 from ...postgres import Cluster
-from .support import RUN, is_written, lives, register, request, unit_event, unit_request, unit_stream
+from .support import LIFE, RUN, is_written, lives, register, request, unit_event, unit_request, unit_stream
 
 PARTITION = partition_of_run(RUN)
 T = TypeVar("T")
@@ -381,6 +381,46 @@ def test_nothing_that_a_commit_needs_reads_the_log_as_a_whole(address: str) -> N
 
         assert server.call(count_whole_reads) == (0,)
         assert server.call(lambda db: db.execute("SHOW jit").fetchone()) == ("off",)
+
+
+#: Counts the blocks and rows that a session has read lately, in tables and indexes alike.
+COUNT_READS = """
+    SELECT sum(pg_stat_get_xact_blocks_fetched(oid) + pg_stat_get_xact_tuples_returned(oid))::bigint
+      FROM pg_class WHERE relnamespace = 'es'::regnamespace AND relkind IN ('r', 'i')
+"""
+
+
+def reads_of_a_turn(server: Server) -> int:
+    """Do what a turn does besides writing; return how many blocks and rows this reads."""
+
+    def act(db: Connection) -> int:
+        with db.transaction(force_rollback=True):
+            before = db.execute(COUNT_READS).fetchone()
+            end, head = reading.common_head(db), reading.ends(db)[PARTITION]
+            reading.placed(db, end.seq - 1, 1000)
+            db.execute(*reading.news_query({PARTITION: head}))
+            db.execute(*reading.commands_query([PARTITION, DIRECTORY], ["unknown", "another"]))
+            reading.find(db, "unknown")
+            after = db.execute(COUNT_READS).fetchone()
+        assert before is not None
+        assert after is not None
+        return int(after[0]) - int(before[0])
+
+    return server.call(act)
+
+
+def test_the_cost_of_a_turn_does_not_grow_with_the_log(address: str) -> None:
+    """Not even by plans made for a small log, which a session keeps and the planner's statistics suggest for a while."""
+    with closing(PostgresLog(address)) as log, closing(Server(address)) as old_session:
+        log.commit([*lives(2), register(1, "Ada")])
+        # Often enough that the server settles for one plan, whatever the parameters.
+        at_first = [reads_of_a_turn(old_session) for _ in range(12)][-1]
+        more = [unit_request(number, step) for step in range(len(LIFE)) for number in range(3, 60)]
+        log.commit([*more, register(2, "Grace")])
+        commands_of(log)  # gives all events their places
+        with closing(Server(address)) as new_session:
+            for session in (old_session, new_session):
+                assert reads_of_a_turn(session) < at_first + len(more) / 4
 
 
 def test_equal_commands_have_equal_bytes_in_every_log(address: str) -> None:
