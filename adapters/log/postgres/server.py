@@ -10,9 +10,10 @@ from typing import LiteralString, TypeVar
 
 import psycopg
 from psycopg import conninfo
+from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
-from ....core.errors import LogError, UnusableLogError
+from ....core.errors import LogError, OutcomeUnknownError, UnusableLogError
 from ....core.operations.logger_core import get_logger
 
 #: Seconds after which a server that cannot be reached is given up, and between two attempts.
@@ -41,6 +42,12 @@ _SETTINGS = """
     SET enable_mergejoin = off;
     SET jit = off
 """
+
+#: Writes nothing but to the server's journal, so its commit returns once the standby has all of that so far.
+_WAIT_FOR_STANDBY = "SELECT pg_logical_emit_message(true, 'mephisto-es', '')"
+#: The part of the server that warns when its administrator cancels a commit's wait for the standby. The commit is
+#: reported as done nevertheless.
+_WAITS_FOR_STANDBY = "SyncRepWaitForLSN"
 
 Connection = psycopg.Connection[TupleRow]
 T = TypeVar("T")
@@ -83,6 +90,8 @@ class Server:
         self._closed = threading.Event()
         self._in_use = threading.RLock()
         self._listeners: list[Connection] = []
+        # True if the standby may not have what was committed, which only a later commit can tell.
+        self._is_in_doubt = False
         self.connections = 1
         try:
             self._db: Connection | None = self._connect()
@@ -92,17 +101,30 @@ class Server:
     def call(self, work: Callable[[Connection], T]) -> T:
         """Run a function with the connection, and run it again if the connection is lost or the server fails over.
 
+        It returns once a synchronous standby has what the function has committed, even if an administrator cancels the
+        server's wait for it.
+
         Raises:
+            OutcomeUnknownError: nobody knows whether the standby has what was written.
             LogError: the server refused, could not be reached in time, or this was closed.
         """
         give_up_at = time.monotonic() + self._patience_seconds
         while True:
             with self._in_use:
+                began_at = time.monotonic()
                 try:
-                    return work(self._connected())
+                    result = work(self._connected())
+                    self._settle()
+                    return result
                 except (psycopg.OperationalError, *_MOVING) as error:
+                    # Perhaps while it waited for the standby, and what is there already is not written again.
+                    self._is_in_doubt = True
                     self._drop()
-                    if time.monotonic() >= give_up_at or self._closed.is_set():
+                    lost_at = time.monotonic()
+                    if lost_at - began_at > self._patience_seconds:
+                        # It waited for others, or for the standby, on a server that lived until now.
+                        give_up_at = lost_at + self._patience_seconds
+                    if lost_at >= give_up_at or self._closed.is_set():
                         raise UnusableLogError(f"{self.name} cannot be reached: {_first_line(error)}") from error
                 except psycopg.Error as error:
                     self.roll_back()
@@ -146,6 +168,34 @@ class Server:
             db.close()
         return db
 
+    def _settle(self) -> None:
+        """Wait until the standby has everything, if it may lack something. Within a transaction, do nothing yet.
+
+        Raises:
+            OutcomeUnknownError: the server refused to be asked.
+            psycopg.Error: the connection was lost, or leads to a server that was demoted.
+        """
+        db = self._connected()
+        while self._is_in_doubt and db.info.transaction_status == TransactionStatus.IDLE:
+            self._is_in_doubt = False
+            try:
+                db.execute(_WAIT_FOR_STANDBY)
+            except (psycopg.OperationalError, *_MOVING):
+                raise
+            except psycopg.Error as error:
+                self._is_in_doubt = True
+                raise OutcomeUnknownError(
+                    f"{self.name} does not say whether its standby has what was written: {_first_line(error)}"
+                ) from error
+
+    def _note(self, notice: psycopg.errors.Diagnostic) -> None:
+        if notice.source_function == _WAITS_FOR_STANDBY:
+            logger.warning(
+                "the wait for the standby was cancelled; waiting again, as nothing is confirmed before it has it",
+                server=self.name,
+            )
+            self._is_in_doubt = True
+
     def _connected(self) -> Connection:
         if self._db is None:
             self._db = self._connect()
@@ -158,6 +208,7 @@ class Server:
 
     def _connect(self, *first: LiteralString) -> Connection:
         db = psycopg.connect(self._address, autocommit=True)
+        db.add_notice_handler(self._note)
         try:
             for statement in (_SETTINGS, *first):
                 db.execute(statement)

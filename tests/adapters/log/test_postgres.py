@@ -311,6 +311,21 @@ def test_readers_survive_a_lost_connection(address: str) -> None:
         assert commands_of(first) == ["unit-1-0"]
 
 
+def test_a_connection_that_is_lost_after_a_long_wait_is_made_again(address: str) -> None:
+    attempts = list[int]()
+
+    def wait_and_lose(db: Connection) -> int:
+        attempts.append(db.info.backend_pid)
+        if len(attempts) == 1:
+            db.execute("SELECT pg_sleep(0.02)")
+            raise psycopg.OperationalError("the server closed the connection unexpectedly")
+        return len(attempts)
+
+    with closing(Server(address, patience_seconds=0.01)) as server:
+        assert server.call(wait_and_lose) == 2
+    assert len(set(attempts)) == 2
+
+
 def test_a_lost_tail_is_noticed_before_anything_is_written(address: str) -> None:
     with writers(address) as (first, _):
         first.commit([unit_request(1, 0), unit_request(1, 1)])
@@ -410,7 +425,7 @@ def reads_of_a_turn(server: Server) -> int:
 
 
 def test_the_cost_of_a_turn_does_not_grow_with_the_log(address: str) -> None:
-    """Not even by plans made for a small log, which a session keeps and the planner's statistics suggest for a while."""
+    """Not even by plans made for a small log, which a session keeps, and which stale statistics suggest."""
     with closing(PostgresLog(address)) as log, closing(Server(address)) as old_session:
         log.commit([*lives(2), register(1, "Ada")])
         # Often enough that the server settles for one plan, whatever the parameters.
