@@ -143,9 +143,15 @@ def qualification_rule(written: Mapping[str, object]) -> QualificationRule:
 
 
 def rules_for_provider(
-    written: Iterable[Mapping[str, object]], provider_type: str, known_providers: Collection[str]
+    written: Iterable[Mapping[str, object]], provider_type: str, known_providers: Callable[[], Collection[str]]
 ) -> tuple[QualificationRule, ...]:
     """Read the rules of a run, and keep those that apply to the workers of its provider.
+
+    Args:
+        written: the rules, as a script or a blueprint writes them.
+        provider_type: the run's provider.
+        known_providers: returns the names of all providers. Only called if a rule names one: it may have to search all
+            installed packages.
 
     Raises:
         ConfigError: a rule is wrong, or names an unknown provider. A misspelt name would otherwise switch the rule off
@@ -154,11 +160,11 @@ def rules_for_provider(
     kept = []
     for rule in map(qualification_rule, written):
         for provider in rule.applicable_providers or ():
-            if provider not in known_providers:
+            if provider not in (known := known_providers()):
                 raise ConfigError(
                     f"the rule {rule.qualification_name!r} is for the provider {provider!r}, which does not exist",
                     key="applicable_providers",
-                    hint=did_you_mean(provider, known_providers),
+                    hint=did_you_mean(provider, known),
                 )
         if rule.applicable_providers is None or provider_type in rule.applicable_providers:
             kept.append(rule)

@@ -54,7 +54,7 @@ class DryRunOperator(Operator):
         resources = Resources(self.ledger, self._ids, TaskRunId(0))
         with launch_step("prepare"):
             provider = plan.provider_class(plan.config, plan.shared_state, resources)
-            write_site(blueprint, provider, static_dir)
+            write_site(blueprint, provider, plan.settings, static_dir)
         items = await _read_some(blueprint.get_initialization_data(), plan.settings.max_item_bytes)
         logger.info(
             f"dry run of {plan.task_name!r}: everything is in order; nothing was recorded or published",

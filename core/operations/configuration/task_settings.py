@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from hashlib import sha256
 from typing import Annotated, Literal, cast
 
@@ -125,13 +126,18 @@ def _check_project(name: str | None) -> None:
         )
 
 
+@cache
+def _schema() -> DictConfig:
+    """Return the settings of a task with their types and defaults, under the full key: OmegaConf's errors name it."""
+    schema: DictConfig = OmegaConf.create({"mephisto": {"task": TaskRunArgs}})
+    return schema
+
+
 def _with_defaults(task: DictConfig) -> dict[str, object]:
     """Return the settings by name, with interpolations resolved and the types of `TaskRunArgs`."""
-    # Under the full key, so that OmegaConf's errors name it.
-    schema = OmegaConf.create({"mephisto": {"task": TaskRunArgs}})
     try:
         values = {"mephisto": {"task": OmegaConf.to_container(task, resolve=True)}}
-        merged = OmegaConf.merge(schema, values).mephisto.task
+        merged = OmegaConf.merge(_schema(), values).mephisto.task
     except OmegaConfBaseException as error:
         raise explained(error) from error
     return cast("dict[str, object]", OmegaConf.to_container(merged))  # a DictConfig always becomes a dict

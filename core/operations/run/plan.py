@@ -141,7 +141,7 @@ def plan_run(
     if not resumes:
         architect_class.assert_task_args(config, shared_state)
     written = [*shared_state.qualifications, *blueprint_class.get_required_qualifications(config, shared_state)]
-    rules = rules_for_provider(written, provider_class.PROVIDER_TYPE, get_valid_provider_types())
+    rules = rules_for_provider(written, provider_class.PROVIDER_TYPE, get_valid_provider_types)
     return RunPlan(config, settings, shared_state, blueprint_class, architect_class, provider_class, rules)
 
 

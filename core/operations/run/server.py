@@ -15,7 +15,7 @@ from ...abstractions.work_data import to_plain
 from ...errors import LaunchError, LogError, MephistoError
 from ...lifecycles.resource import ResourceStatus
 from ...state.decision_state import DecisionState
-from ..configuration.task_settings import read_task_settings
+from ..configuration.task_settings import TaskSettings
 from ..run_context import RunContext
 from ..texts.catalogue import Texts, load_texts
 
@@ -59,7 +59,7 @@ def provider_script(script: bytes, settings: Mapping[str, object], texts: Texts)
     return b"".join(lines) + script
 
 
-def write_site(blueprint: Blueprint, provider: CrowdProvider, static_dir: Path) -> None:
+def write_site(blueprint: Blueprint, provider: CrowdProvider, settings: TaskSettings, static_dir: Path) -> None:
     """Write all files that a run's server serves: the page, its configuration, and the provider's script.
 
     Raises:
@@ -67,11 +67,10 @@ def write_site(blueprint: Blueprint, provider: CrowdProvider, static_dir: Path) 
         OSError: a file cannot be written.
     """
     blueprint.build_page(static_dir)
-    settings_of_task = read_task_settings(blueprint.args.task)
-    texts = load_texts(settings_of_task.language, settings_of_task.texts)
+    texts = load_texts(settings.language, settings.texts)
     script = provider.get_wrapper_js_path().read_bytes()
     (static_dir / WRAPPER_FILE).write_bytes(provider_script(script, provider.page_settings(), texts))
-    config = {**texts.for_page(), **settings_of_task.consent_for_page, **blueprint.get_frontend_args()}
+    config = {**texts.for_page(), **settings.consent_for_page, **blueprint.get_frontend_args()}
     (static_dir / TASK_CONFIG_FILE).write_bytes(msgspec.json.encode(config, enc_hook=to_plain))
 
 
@@ -90,7 +89,7 @@ class RunServer:
         architect, provider = self._context.architect, self._context.provider
         with launch_step("prepare"):
             architect.build_dir.mkdir(parents=True, exist_ok=True)
-            write_site(self._context.blueprint, provider, await architect.prepare())
+            write_site(self._context.blueprint, provider, self._context.settings, await architect.prepare())
 
     async def deploy(self) -> str:
         """Start the server and return its URL.

@@ -152,11 +152,11 @@ def test_rules_for_another_provider_are_left_out() -> None:
     everywhere = make_qualification_dict("a", QUAL_EXISTS, None)
     here = make_qualification_dict("b", QUAL_EXISTS, None, ["mock", "mturk"])
     elsewhere = make_qualification_dict("c", QUAL_EXISTS, None, ["mturk"])
-    kept = rules_for_provider([everywhere, here, elsewhere], "mock", ["mock", "mturk"])
+    kept = rules_for_provider([everywhere, here, elsewhere], "mock", lambda: ["mock", "mturk"])
     assert [rule.qualification_name for rule in kept] == ["a", "b"]
 
 
 def test_a_misspelt_provider_does_not_switch_a_rule_off() -> None:
     misspelt = make_qualification_dict("a", QUAL_EXISTS, None, ["mtruk"])
     with pytest.raises(ConfigError, match="Did you mean 'mturk'"):
-        rules_for_provider([misspelt], "mock", ["mock", "mturk"])
+        rules_for_provider([misspelt], "mock", lambda: ["mock", "mturk"])
