@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import AsyncIterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -341,7 +342,7 @@ def shared_state(plan: JobPlan, environment: Environment) -> SimulatedState:
 
 def config(plan: JobPlan) -> DictConfig:
     """The job's configuration, which asks for the run to be taken up if there is one."""
-    cfg = _blank().copy()
+    cfg: DictConfig = pickle.loads(_blank())
     cfg.provider._provider_type = plan.provider_type
     cfg.blueprint.is_chat = plan.is_chat
     cfg.task.budget = None if plan.budget_cents is None else f"{plan.budget_cents / 100:.2f}"
@@ -357,7 +358,8 @@ def config(plan: JobPlan) -> DictConfig:
 
 
 @cache
-def _blank() -> DictConfig:
+def _blank() -> bytes:
+    """The configuration before the plan, pickled: it is copied for each simulation, and this is the fastest way."""
     cfg: DictConfig = OmegaConf.structured(MephistoConfig(blueprint=SimulatedArgs()))
     cfg.blueprint._blueprint_type = cfg.architect._architect_type = "simulated"
     task: dict[str, object] = {
@@ -372,7 +374,7 @@ def _blank() -> DictConfig:
     }
     for key, value in task.items():
         cfg.task[key] = value
-    return cfg
+    return pickle.dumps(cfg)
 
 
 def plan_of(state: SharedTaskState) -> JobPlan:

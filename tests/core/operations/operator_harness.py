@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, cast
 
@@ -206,20 +208,24 @@ async def open_harness(
 
 def config(**settings: object) -> DictConfig:
     """Return the `mephisto` section of a configuration, with some settings of the task."""
+    # To build it, or to copy it node by node, would take a quarter of a short run.
+    cfg: DictConfig = pickle.loads(_pickled_config())
+    for key, value in settings.items():
+        cfg.task[key] = value
+    return cfg
+
+
+@cache
+def _pickled_config() -> bytes:
     cfg: DictConfig = OmegaConf.structured(MephistoConfig(blueprint=HarnessArgs()))
     cfg.blueprint._blueprint_type = "harness"
     cfg.provider._provider_type = "harness"
     cfg.architect._architect_type = "memory"
-    task: dict[str, object] = {
-        "task_title": "A harness",
-        "task_description": "Build it.",
-        "task_reward": "0.10",
-        "task_tags": "harness",
-        **settings,
-    }
-    for key, value in task.items():
-        cfg.task[key] = value
-    return cfg
+    cfg.task.task_title = "A harness"
+    cfg.task.task_description = "Build it."
+    cfg.task.task_reward = "0.10"
+    cfg.task.task_tags = "harness"
+    return pickle.dumps(cfg)
 
 
 def items(count: int, workers: int = 1) -> list[InitializationData]:
