@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import pytest
 import trio
 
 from mephisto_es.core.operations.run.server import WRAPPER_FILE, provider_script
@@ -27,6 +28,9 @@ STOCK_PAGE = ROOT / "adapters" / "blueprints" / "static_task_page"
 BUNDLE_PAGE = ROOT / "adapters" / "blueprints" / "bundle_page"
 CHAT_PAGE = ROOT / "examples" / "paired_chat" / "page"
 MOCK_PROVIDER = ROOT / "adapters" / "providers" / "mock_page"
+
+#: For tests of what a page does by itself: the router that serves it makes no difference.
+one_router = pytest.mark.parametrize("router_kind", ["python"], indirect=True)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from mephisto_es.adapters.providers.link.arrival import ArrivalNames
 from mephisto_es.core.operations.run.server import provider_script
 from mephisto_es.core.operations.texts.catalogue import load_texts, texts_of
 
-from .browser_harness import CLIENT, STOCK_PAGE, BrowserHarness
+from .browser_harness import CLIENT, STOCK_PAGE, BrowserHarness, one_router
 from .scripts import Data, StaticScript, Visit
 
 CONFIG: Data = {"task_title": "Rate", "frontend": {"form": [{"name": "why", "type": "text"}]}}
@@ -56,6 +56,7 @@ async def test_an_invited_person_works_and_gets_a_code(harness: BrowserHarness) 
         assert await page.text("#mephisto-site-bar a") == "Continue"
 
 
+@one_router
 async def test_the_bar_is_written_from_right_to_left(harness: BrowserHarness) -> None:
     script, texts = wrapper(harness.folder, proof=None, language="ar"), texts_of("ar")
     async with harness.session([STOCK_PAGE, CLIENT, script], CONFIG, CodeScript([{"a": 1}])) as session:
@@ -70,6 +71,7 @@ async def test_the_bar_is_written_from_right_to_left(harness: BrowserHarness) ->
         assert await page.text("#mephisto-site-bar a") == texts["visit.continue"]
 
 
+@one_router
 async def test_a_person_reads_that_their_code_could_not_be_loaded(harness: BrowserHarness) -> None:
     script = wrapper(harness.folder, proof=None)
     async with harness.session([STOCK_PAGE, CLIENT, script], CONFIG, StaticScript([{"a": 1}])) as session:

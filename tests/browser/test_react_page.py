@@ -1,9 +1,9 @@
-"""React pages on the published client library `mephisto-task` 2.0.4, on both routers."""
+"""React pages on the published client library `mephisto-task` 2.0.4, on both routers where they matter."""
 
 from contextlib import AbstractAsyncContextManager
 
 from .browser import Page
-from .browser_harness import BUNDLE_PAGE, MOCK_PROVIDER, BrowserHarness, BrowserSession
+from .browser_harness import BUNDLE_PAGE, MOCK_PROVIDER, BrowserHarness, BrowserSession, one_router
 from .scripts import NO_WORK, ChatScript, Data, OnboardedChatScript, Script, StaticScript
 
 ITEMS: list[Data] = [{"text": "The first item"}, {"text": "The second item"}]
@@ -67,6 +67,7 @@ async def test_onboarding(harness: BrowserHarness) -> None:
         assert submission.data["final_data"] == {"note": ""}
 
 
+@one_router
 async def test_blocked_text_and_phone(harness: BrowserHarness) -> None:
     async with react_page(harness, "static_page", StaticScript([]), block_mobile=True) as session:
         ann = await session.visitor("ann", userAgent=PHONE)

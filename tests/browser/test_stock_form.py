@@ -10,10 +10,10 @@ import pytest
 from mephisto_es.projections.queries.quality.process_signals import PROCESS_SIGNALS, read_signals
 
 from .browser import Page
-from .browser_harness import CLIENT, MOCK_PROVIDER, STOCK_PAGE, BrowserHarness, BrowserSession
+from .browser_harness import CLIENT, MOCK_PROVIDER, STOCK_PAGE, BrowserHarness, BrowserSession, one_router
 from .scripts import Data, StaticScript
 
-pytestmark = pytest.mark.parametrize("router_kind", ["python"], indirect=True)
+pytestmark = one_router
 
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 SILENCE = "data:audio/wav;base64,UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQAAAAA="

@@ -1,4 +1,4 @@
-"""The stock page of static tasks in a real browser, on both routers."""
+"""The stock page of static tasks in a real browser, on both routers where they matter."""
 
 import hashlib
 from contextlib import AbstractAsyncContextManager
@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 import httpx
 import pytest
 
-from .browser_harness import CLIENT, MOCK_PROVIDER, STOCK_PAGE, BrowserHarness, BrowserSession
+from .browser_harness import CLIENT, MOCK_PROVIDER, STOCK_PAGE, BrowserHarness, BrowserSession, one_router
 from .scripts import CONSENT_MISSING, NO_WORK, Data, StaticScript, Visit
 
 FORM: list[Data] = [
@@ -81,6 +81,7 @@ async def test_preview_accept_submit(harness: BrowserHarness) -> None:
         assert dialog.startswith("The task has been submitted!")
 
 
+@one_router
 async def test_keyboard_alone_is_enough(harness: BrowserHarness) -> None:
     async with stock_page(harness, StaticScript(ITEMS)) as session:
         page = await session.visitor("ann")
@@ -97,6 +98,7 @@ async def test_keyboard_alone_is_enough(harness: BrowserHarness) -> None:
         }
 
 
+@one_router
 async def test_required_field_holds_the_form_back(harness: BrowserHarness) -> None:
     async with stock_page(harness, StaticScript(ITEMS)) as session:
         page = await session.visitor("ann")
@@ -185,6 +187,7 @@ async def test_reload_in_the_middle(harness: BrowserHarness) -> None:
         assert len(session.operator.received("submit_unit")) == 1
 
 
+@one_router
 async def test_blocked_text(harness: BrowserHarness) -> None:
     async with stock_page(harness, StaticScript([])) as session:
         page = await session.visitor("ann")
@@ -192,6 +195,7 @@ async def test_blocked_text(harness: BrowserHarness) -> None:
         await page.picture("1-no-work")
 
 
+@one_router
 @pytest.mark.parametrize("blocked", [True, False])
 async def test_phone(harness: BrowserHarness, blocked: bool) -> None:
     async with stock_page(harness, StaticScript(ITEMS), block_mobile=blocked) as session:
@@ -229,6 +233,7 @@ async def test_submission_during_an_outage_is_tried_until_it_goes_through(harnes
         }
 
 
+@one_router
 async def test_faulty_form_is_reported_to_the_operator(harness: BrowserHarness) -> None:
     form: list[Data] = [{"name": "x", "type": "dial"}]
     async with stock_page(harness, StaticScript(ITEMS), frontend={"form": form}) as session:
@@ -259,6 +264,7 @@ TRAINING: Data = {
 }
 
 
+@one_router
 async def test_a_training_comes_first_and_another_unit_follows(harness: BrowserHarness) -> None:
     script = TrainedScript(ITEMS, onboarding={}, progress={"unit": 1, "of": 2})
     frontend: Data = {"show": ["sentence"], "form": FORM[:1], "onboarding": {"training": TRAINING}}

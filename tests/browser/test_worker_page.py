@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from mephisto_es.core.operations.texts.catalogue import load_texts, texts_of
 
-from .browser_harness import CLIENT, MOCK_PROVIDER, STOCK_PAGE, BrowserHarness
+from .browser_harness import CLIENT, MOCK_PROVIDER, STOCK_PAGE, BrowserHarness, one_router
 from .scripts import Data, StaticScript, Visit
 
 CONFIG: Data = {"task_title": "Rate a sentence", "frontend": {"form": [{"name": "why", "type": "text"}]}}
@@ -150,6 +150,7 @@ async def test_a_worker_withdraws_their_consent(harness: BrowserHarness) -> None
         await page.picture("2-withdrawn")
 
 
+@one_router
 async def test_the_page_is_in_the_language_of_the_run(harness: BrowserHarness) -> None:
     script = RejectedScript([{"sentence": "Bees return."}])
     script.texts = load_texts("ar", {"own.objection": "لماذا؟"}).for_page()
