@@ -1,8 +1,9 @@
-"""Sets how the suite runs: the number of Hypothesis examples, the number of processes, and the garbage collector."""
+"""Sets how the suite runs: Hypothesis examples, processes, the garbage collector, and the tests that are not traced."""
 
 import gc
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,9 +20,32 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 #: Processes of the suite beyond one for each core: half of the time a test waits for a browser, a router or a verb.
 MORE_PROCESSES = 2
 
+HERE = Path(__file__).parent
+#: Files whose tests draw whole scenes at random, or try all of them. `make coverage` traces neither them nor what
+#: Hypothesis draws: tracing makes Python half as fast, and no test says what a line does that only they reach.
+UNTRACED = {
+    HERE / name
+    for name in (
+        "adapters/log/test_damaged_files.py",
+        "adapters/providers/test_fair_pay_under_faults.py",
+        "adapters/providers/test_races.py",
+        "adapters/providers/test_runs_under_faults.py",
+        "core/operations/test_recovery.py",
+        "test_simulation.py",
+    )
+}
+
 # Collecting makes two million objects that stay; to look through them takes the collector more than a second each time,
 # and everything that a test waits for waits with it.
 gc.disable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests during which coverage is not traced."""
+    for item in items:
+        is_drawn = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+        if is_drawn or item.path in UNTRACED:
+            item.add_marker(pytest.mark.no_cover)
 
 
 def pytest_collection_finish() -> None:

@@ -69,11 +69,11 @@ class SmallRun:
         for event in (TaskRunPrepared(), TaskRunDeployed(url="http://localhost:3000"), TaskRunWentLive()):
             self.execute(RecordRunEvent(task_run=RUN, event=event))
 
-    def offer(self, assignment: int, units: int = 1) -> None:
+    def offer(self, assignment: int, units: int = 1, pay_cents: int = PAY_CENTS) -> None:
         """Create an assignment and launch its units, which are numbered from ten times its number."""
         first = assignment * 10
         numbers = tuple(ids.UnitId(first + index) for index in range(units))
-        plans = tuple(UnitPlan(unit, index, PAY_CENTS) for index, unit in enumerate(numbers))
+        plans = tuple(UnitPlan(unit, index, pay_cents) for index, unit in enumerate(numbers))
         plan = AssignmentPlan(ids.AssignmentId(assignment), assignment - 1, DATA, plans)
         self.execute(CreateAssignments(task_run=RUN, assignments=(plan,)))
         self.execute(LaunchUnits(task_run=RUN, units=numbers))

@@ -13,6 +13,7 @@ from mephisto_es.core.commands.task_run import (
     StopRun,
 )
 from mephisto_es.core.decisions.task_run import FAILURES_IN_A_ROW, admission_problem
+from mephisto_es.core.errors import CommandRefusedError
 from mephisto_es.events import streams
 from mephisto_es.events.base import Event
 from mephisto_es.events.task_run import CallbackFailed, CallbackRecovered, TaskRunAdmissionPaused
@@ -78,6 +79,13 @@ def test_nothing_recovers_in_a_run_that_has_ended(run: SmallRun) -> None:
     run.execute(StopRun(task_run=RUN, reason="enough"))
     run.execute(CompleteRun(task_run=RUN))
     assert recover(run) == []
+
+
+def test_a_run_that_has_ended_admits_nobody_again(run: SmallRun) -> None:
+    run.execute(StopRun(task_run=RUN, reason="enough"))
+    run.execute(CompleteRun(task_run=RUN))
+    with pytest.raises(CommandRefusedError, match="run 1 is 'completed': it admits nobody"):
+        run.execute(ResumeAdmission(task_run=RUN, reason="repaired"))
 
 
 @pytest.mark.parametrize("failures", [1, 3])

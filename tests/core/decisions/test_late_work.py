@@ -119,6 +119,14 @@ def test_work_on_a_unit_of_somebody_else_is_only_paid(late: SmallRun, submitted:
     assert late.state.runs[RUN].budget.committed_cents == 2 * PAY_CENTS
 
 
+def test_late_work_that_pays_nothing_is_accepted_and_owes_nothing(run: SmallRun) -> None:
+    run.offer(1, pay_cents=0)
+    run.assign(1, agent=1)
+    end(run, 1)
+    run.submit(1)
+    assert [type(event) for event in accept_late(run, 1)] == [AgentLateAccepted, UnitLateAccepted]
+
+
 def test_late_work_is_accepted_once(late: SmallRun) -> None:
     accept_late(late, 1)
     with pytest.raises(IllegalStepError, match="agent-1 is 'approved'"):
