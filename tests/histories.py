@@ -30,10 +30,15 @@ def histories(draw: st.DrawFn, max_moves: int = MAX_MOVES) -> tuple[AppendReques
 
 def history(random: Random, moves: int) -> tuple[AppendRequest, ...]:
     """One history, the same for the same chance."""
+    return tuple(written(random, moves).requests)
+
+
+def written(random: Random, moves: int) -> HistoryGenerator:
+    """A generator that has written a history, with the state after it."""
     generator = HistoryGenerator(random)
     generator.begin()
     generator.write(moves)
-    return tuple(generator.requests)
+    return generator
 
 
 def numbered(history: Iterable[AppendRequest]) -> list[RecordedEvent]:

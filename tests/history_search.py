@@ -13,7 +13,7 @@ from mephisto_es.core.ports import AppendRequest
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events.streams import run_of
 
-from .histories import history, numbered
+from .histories import written
 
 #: Seeds that are tried at each length.
 SEEDS = 40
@@ -31,12 +31,9 @@ def find_history(moves: int, wanted: Callable[[DecisionState], bool]) -> tuple[A
     """
     for length in LENGTHS:
         for seed in range(SEEDS):
-            requests = history(Random(seed), moves * length)
-            state = DecisionState()
-            for recorded in numbered(requests):
-                state.apply(recorded.envelope)
-            if wanted(state):
-                return requests
+            generator = written(Random(seed), moves * length)
+            if wanted(generator.state):
+                return tuple(generator.requests)
     raise LookupError(f"no history of up to {moves * LENGTHS[-1]} moves is as wanted")
 
 

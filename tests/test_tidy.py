@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -63,17 +64,23 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-TREES = {
-    path: ast.parse(path.read_text(encoding="utf-8"), str(path))
+MODULES = [
+    path
     for folder in (*LAYERS, "examples", "tests")
     for path in sorted((ROOT / folder).rglob("*.py"))
     if "node_modules" not in path.parts
-}
+]
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """Return a parsed module. Every process of the suite imports this file, and one of them needs the trees."""
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
 def sources(*folders: str) -> list[Path]:
     """The modules below the folders."""
-    return [path for path in TREES if any(path.is_relative_to(ROOT / folder) for folder in folders)]
+    return [path for path in MODULES if any(path.is_relative_to(ROOT / folder) for folder in folders)]
 
 
 PACKAGE = sources(*LAYERS)
@@ -82,7 +89,7 @@ PACKAGE = sources(*LAYERS)
 def imported(path: Path) -> Iterator[tuple[int, str, bool]]:
     """Line, dotted name and whether it is relative, of each import of a module; relative names start at the root."""
     package = path.relative_to(ROOT).parent.parts
-    for node in ast.walk(TREES[path]):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield node.lineno, alias.name, False
@@ -101,7 +108,7 @@ def findings(found: Iterator[str]) -> str:
 
 def test_there_is_something_to_check() -> None:
     assert len(PACKAGE) > 50
-    assert {name_of(path).split("/")[0] for path in TREES} == {*LAYERS, "examples", "tests"}
+    assert {name_of(path).split("/")[0] for path in MODULES} == {*LAYERS, "examples", "tests"}
 
 
 def test_imports_run_one_way() -> None:
@@ -121,7 +128,7 @@ def test_imports_run_one_way() -> None:
 def test_imports_stand_at_the_top() -> None:
     def inside() -> Iterator[str]:
         for path in PACKAGE:
-            for function in ast.walk(TREES[path]):
+            for function in ast.walk(tree_of(path)):
                 if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                     for node in ast.walk(function):
                         if isinstance(node, ast.Import | ast.ImportFrom):
@@ -136,7 +143,7 @@ def test_data_and_decisions_do_not_reach_for_the_world() -> None:
             for line, name, _ in imported(path):
                 if name.split(".")[0] in WORLDLY:
                     yield f"{name_of(path)}:{line} imports {name}"
-            for node in ast.walk(TREES[path]):
+            for node in ast.walk(tree_of(path)):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"open", "input"}:
                     yield f"{name_of(path)}:{node.lineno} calls {node.func.id}()"
                 if isinstance(node, ast.AsyncFunctionDef | ast.Await):
@@ -147,11 +154,11 @@ def test_data_and_decisions_do_not_reach_for_the_world() -> None:
 
 def test_nobody_sleeps_as_a_thread_or_brings_another_loop() -> None:
     def sleeping() -> Iterator[str]:
-        for path in TREES:
+        for path in MODULES:
             for line, name, _ in imported(path):
                 if name.split(".")[0] == "asyncio":
                     yield f"{name_of(path)}:{line} imports {name}"
-            for node in ast.walk(TREES[path]):
+            for node in ast.walk(tree_of(path)):
                 if not isinstance(node, ast.Attribute | ast.ImportFrom):
                     continue  # to write every node out takes seconds
                 if ast.unparse(node) in {"time.sleep", "from time import sleep"}:
@@ -165,7 +172,7 @@ def test_threads_are_in_named_places_only() -> None:
         for path in PACKAGE:
             if name_of(path) in THREADED:
                 continue
-            for node in ast.walk(TREES[path]):
+            for node in ast.walk(tree_of(path)):
                 if isinstance(node, ast.Attribute) and node.attr in {
                     "to_thread",
                     "from_thread",
@@ -187,7 +194,7 @@ def test_everything_is_printed_in_one_place() -> None:
         for path in sources("adapters"):
             if path.name == "terminal.py" or {"router", "fakes"} & set(path.parts):
                 continue
-            for node in ast.walk(TREES[path]):
+            for node in ast.walk(tree_of(path)):
                 called = node.func if isinstance(node, ast.Call) else None
                 last = getattr(called, "attr", getattr(called, "id", ""))
                 # To write every node out takes seconds.
@@ -204,8 +211,8 @@ def test_named_places_exist(path: str) -> None:
 
 def test_no_error_is_swallowed_unnamed() -> None:
     def swallowing() -> Iterator[str]:
-        for path in TREES:
-            for node in ast.walk(TREES[path]):
+        for path in MODULES:
+            for node in ast.walk(tree_of(path)):
                 if not isinstance(node, ast.ExceptHandler):
                     continue
                 caught = "" if node.type is None else ast.unparse(node.type)

@@ -3,6 +3,7 @@
 import ast
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -48,34 +49,40 @@ SHORT = {
 #: Modules that are long for a reason.
 LONG: dict[str, str] = {}
 
-TREES = {
-    path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+MODULES = {
+    path.relative_to(ROOT).as_posix()
     for folder in LAYERS
-    for path in sorted((ROOT / folder).rglob("*.py"))
+    for path in (ROOT / folder).rglob("*.py")
     if "node_modules" not in path.parts
 }
+
+
+@cache
+def tree_of(name: str) -> ast.Module:
+    """Return a parsed module. Every process of the suite imports this file, and one of them needs the trees."""
+    return ast.parse((ROOT / name).read_text(encoding="utf-8"))
 
 
 def module_imports(name: str) -> Iterator[tuple[int, str]]:
     """Yield the line and the file of each module of ours that a module imports, those for types included."""
     package = name.split("/")[:-1]
-    for node in ast.walk(TREES[name]):
+    for node in ast.walk(tree_of(name)):
         if isinstance(node, ast.ImportFrom) and node.level:
             base = [*package[: len(package) - node.level + 1], *(node.module.split(".") if node.module else ())]
             for alias in node.names:
                 for candidate in ("/".join([*base, alias.name]) + ".py", "/".join(base) + ".py"):
-                    if candidate in TREES:
+                    if candidate in MODULES:
                         yield node.lineno, candidate
                         break
                 else:
                     init = "/".join(base) + "/__init__.py"
-                    if init in TREES:
+                    if init in MODULES:
                         yield node.lineno, init
 
 
 def cycles() -> list[list[str]]:
     """Return the groups of modules that import each other (strongly connected components of more than one)."""
-    graph = {name: sorted({target for _, target in module_imports(name)}) for name in TREES}
+    graph = {name: sorted({target for _, target in module_imports(name)}) for name in sorted(MODULES)}
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []
@@ -125,7 +132,7 @@ def test_no_module_imports_itself_through_others() -> None:
 
 def test_layers_of_core_import_downwards_only() -> None:
     def upward() -> Iterator[str]:
-        for name in TREES:
+        for name in sorted(MODULES):
             own = core_layer(name)
             for line, target in module_imports(name) if own is not None else ():
                 other = core_layer(target)
@@ -137,7 +144,7 @@ def test_layers_of_core_import_downwards_only() -> None:
 
 def test_driving_adapters_do_not_import_each_other() -> None:
     def across() -> Iterator[str]:
-        for name in TREES:
+        for name in sorted(MODULES):
             parts = name.split("/")
             if parts[0] != "adapters" or parts[1] not in DRIVING:
                 continue
@@ -152,8 +159,8 @@ def test_driving_adapters_do_not_import_each_other() -> None:
 
 def test_docstrings_do_not_begin_with_a_question_word() -> None:
     def questions() -> Iterator[str]:
-        for name, tree in TREES.items():
-            for node in ast.walk(tree):
+        for name in sorted(MODULES):
+            for node in ast.walk(tree_of(name)):
                 if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                     words = (ast.get_docstring(node) or "").split(maxsplit=1)
                     if words and words[0].rstrip(",;:") in QUESTION_WORDS:
@@ -164,8 +171,8 @@ def test_docstrings_do_not_begin_with_a_question_word() -> None:
 
 def test_no_class_name_is_used_twice() -> None:
     places = defaultdict(list)
-    for name, tree in TREES.items():
-        for node in ast.walk(tree):
+    for name in sorted(MODULES):
+        for node in ast.walk(tree_of(name)):
             if isinstance(node, ast.ClassDef):
                 places[node.name].append(name)
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
@@ -173,7 +180,7 @@ def test_no_class_name_is_used_twice() -> None:
 
 def test_folders_have_few_modules() -> None:
     counts: dict[str, int] = defaultdict(int)
-    for name in TREES:
+    for name in sorted(MODULES):
         if not name.endswith("__init__.py"):
             counts[name.rpartition("/")[0]] += 1
     many = {folder: count for folder, count in counts.items() if count > MAX_MODULES and folder not in UNMEASURED}
@@ -182,7 +189,7 @@ def test_folders_have_few_modules() -> None:
 
 def test_modules_are_neither_tiny_nor_huge() -> None:
     def odd() -> Iterator[str]:
-        for name in TREES:
+        for name in sorted(MODULES):
             lines = len((ROOT / name).read_text(encoding="utf-8").splitlines())
             if name.endswith(("__init__.py", "__main__.py")) or name.rpartition("/")[0] in UNMEASURED:
                 continue
@@ -196,8 +203,8 @@ def test_modules_are_neither_tiny_nor_huge() -> None:
 
 def test_functions_fit_a_screen() -> None:
     def long() -> Iterator[str]:
-        for name, tree in TREES.items():
-            for node in ast.walk(tree):
+        for name in sorted(MODULES):
+            for node in ast.walk(tree_of(name)):
                 if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                     lines = (node.end_lineno or 0) - node.lineno + 1
                     if lines > MAX_FUNCTION_LINES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
+from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -57,6 +58,7 @@ KINDS = {
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 
 
+@cache
 def example_of(event: type[Event]) -> Event:
     """One event of a type, filled with values that mean nothing."""
     by_type: dict[type, object] = {
@@ -90,6 +92,7 @@ class Entity:
         self.status = status
 
 
+@cache
 def by_machine(lifecycle: Lifecycle[Any], status: Enum | None, event: type[Event]) -> str | None:
     entity = Entity(ABSENT if status is None else status.value)
     try:
@@ -207,6 +210,7 @@ def walk_of(kind: Kind) -> type[RuleBasedStateMachine]:
     return Walk
 
 
+@pytest.mark.no_cover
 @every_kind
 def test_any_walk_keeps_machine_and_evolve_together(kind: Kind) -> None:
     run_state_machine_as_test(walk_of(kind))
