@@ -258,6 +258,9 @@ class Ledger:
                 await self._begin_turn()
             self._decide_waiting()
             await self._write_batch()
+            if self.log.has_upkeep and not self._waiting:
+                with trio.CancelScope(shield=True):
+                    await self.offload(self.log.do_upkeep)
             await trio.lowlevel.checkpoint_if_cancelled()
 
     async def _begin_turn(self) -> None:

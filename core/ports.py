@@ -147,6 +147,13 @@ class EventLog(Protocol):
     def holds_erased(self) -> bool:
         """True while erased values may still be in the log's files, because a reader has them open."""
 
+    @property
+    def has_upkeep(self) -> bool:
+        """True if there is work to do, for instance after a large commit, that is best done while nobody waits."""
+
+    def do_upkeep(self) -> None:
+        """Do that work; between two commits. Nothing depends on it."""
+
     def unconfirmed(self, position: int, patience_seconds: float, /) -> tuple[str, ...]:
         """Return copies of the log elsewhere that may still have what was erased up to a position.
 

@@ -45,6 +45,14 @@ class MemoryLog:
         """False: there are no files."""
         return False
 
+    @property
+    def has_upkeep(self) -> bool:
+        """False: there are no files."""
+        return False
+
+    def do_upkeep(self) -> None:
+        """Do nothing."""
+
     def unconfirmed(self, _position: int, _patience_seconds: float, /) -> tuple[str, ...]:
         """Return nothing: there are no copies that are kept up to date."""
         return ()

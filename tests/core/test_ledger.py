@@ -60,6 +60,26 @@ class GatedLog(MemoryLog):
         return super().commit(batch)
 
 
+class UntidyLog(GatedLog):
+    """A log that has work to do after each commit, and notes what it does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: list[str] = []
+
+    def commit(self, batch: Sequence[AppendRequest]) -> list[Outcome]:
+        outcomes = super().commit(batch)
+        self.steps.append("commit")
+        return outcomes
+
+    @property
+    def has_upkeep(self) -> bool:
+        return self.steps[-1:] == ["commit"]
+
+    def do_upkeep(self) -> None:
+        self.steps.append("upkeep")
+
+
 class StepCounter(trio.abc.Instrument):
     """Counts the steps of all tasks."""
 
@@ -167,6 +187,19 @@ async def test_what_waits_while_a_commit_is_under_way_is_the_next_commit() -> No
         for one in pending:
             await one.wait()
     assert log.batches == [1, BATCH_LIMIT, 10]
+
+
+async def test_the_log_does_what_it_has_put_off_while_nobody_waits() -> None:
+    log = UntidyLog()
+    async with running(log) as ledger:
+        first = ledger.submit(create(1))
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        second = ledger.submit(create(2))
+        log.gate.set()
+        await first.wait()
+        await second.wait()
+        await ledger.execute(create(3))
+    assert log.steps[:4] == ["commit", "commit", "upkeep", "commit"]
 
 
 async def test_a_decision_sees_what_the_commands_before_it_decided() -> None:

@@ -24,9 +24,9 @@ from .file_identity import FileGuard, has_wal
 from .open_checks import check_before_writing
 from .projector import Projector, Rebuilt
 from .reader import LogReader
-from .schema import forget_payloads, forget_workers, insert_events, insert_payloads
 from .snapshots import StoredSnapshot
 from .version_cache import VersionCache
+from .wal_pages import WalPages
 from .writer_lock import WriterLock
 
 #: Higher than that of any event, even if the stored number was changed.
@@ -68,12 +68,11 @@ class SqliteLog:
         self._closed = False
         #: The reason why nothing more can be written, if that is so.
         self._stopped: LogError | None = None
-        #: True while the `-wal` file may still contain erased values.
-        self._wal_holds_forgotten = False
+        self._wal = WalPages(path, db)
         self.erasures = 0
         self._snapshot = snapshots.WaitingSnapshot()
         if has_wal(path):
-            self._empty_wal()  # a writer that was killed may have left erased values there
+            self._wal.empty()  # a writer that was killed may have left erased values there
         db.execute(_NEXT_EPOCH)
         self.epoch: int = db.execute("SELECT epoch FROM writer").fetchone()[0]
         self._reader = LogReader(path)
@@ -147,7 +146,16 @@ class SqliteLog:
     @property
     def holds_erased(self) -> bool:
         """True while erased values may still be in the `-wal` file, because a reader has it open."""
-        return self._wal_holds_forgotten
+        return self._wal.holds_forgotten
+
+    @property
+    def has_upkeep(self) -> bool:
+        """True after a large commit, until `do_upkeep` has moved its pages to the log's own file."""
+        return self._wal.are_many
+
+    def do_upkeep(self) -> None:
+        """Move the pages of large commits to the log's own file, so that no commit does."""
+        self._wal.move()
 
     def unconfirmed(self, _position: int, _patience_seconds: float, /) -> tuple[str, ...]:
         """Return nothing: there are no copies that are kept up to date."""
@@ -313,9 +321,9 @@ class SqliteLog:
         self._check_files(self._files.check_in_place)
         self._head = plan.head
         self._versions.update(plan.versions)
-        if self._wal_holds_forgotten:
+        if self._wal.holds_forgotten:
             self.erasures += 1
-            self._empty_wal()
+            self._check_files(self._wal.empty)
         self._snapshot.store(self._db, self.erasures)
 
     def _write(self, plan: BatchPlan) -> None:
@@ -347,14 +355,14 @@ class SqliteLog:
                 return
 
     def _insert(self, plan: BatchPlan) -> None:
-        db = self._db
-        insert_events(db, plan.rows)
+        schema.insert_events(self._db, plan.rows)
         if plan.payloads:
-            insert_payloads(db, [(one.ref.sha256, one.salt, one.body, one.subject) for one in plan.payloads])
+            self._wal.expect(plan.payloads)
+            schema.insert_payloads(self._db, [(it.ref.sha256, it.salt, it.body, it.subject) for it in plan.payloads])
         if plan.forgotten or plan.withdrawn:
-            forget_workers(db, plan.forgotten)
-            forget_payloads(db, plan.withdrawn)
-            self._wal_holds_forgotten = True
+            schema.forget_workers(self._db, plan.forgotten)
+            schema.forget_payloads(self._db, plan.withdrawn)
+            self._wal.holds_forgotten = True
             self.erasures += 1
         if plan.recorded:
             self.projector.apply(plan.recorded)
@@ -387,14 +395,6 @@ class SqliteLog:
                 self._db.execute("ROLLBACK")
         except sqlite3.Error as error:
             self._stopped = LogError(f"{self.path} could not be rolled back: {error}")
-
-    def _empty_wal(self) -> None:
-        try:
-            busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-        except sqlite3.Error as error:
-            self._stopped = LogError(f"{self.path}-wal still contains erased values: {error}")
-            raise self._stopped from error
-        self._wal_holds_forgotten = bool(busy)
 
     def _stored_version(self, stream: str) -> int:
         return self._db.execute(_VERSION, (stream,)).fetchone()[0] or 0

@@ -14,6 +14,7 @@ from ....core.errors import UnusableLogError
 from ....events.ids import WorkerId
 from ...private_files import create_private, sync_folder
 from .file_identity import wal_paths
+from .wal_pages import USUAL_PAGES
 
 #: Stored in the header of every log: "mphE".
 APPLICATION_ID = 0x6D706845
@@ -78,7 +79,7 @@ CREATE TABLE snapshots(
 WRITER_PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",
-    "wal_autocheckpoint=1000",
+    f"wal_autocheckpoint={USUAL_PAGES}",
     "journal_size_limit=67108864",
     "mmap_size=0",
     "recursive_triggers=ON",
