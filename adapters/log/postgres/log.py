@@ -100,6 +100,14 @@ class PostgresLog:
         """False. Copies that the server keeps in its files and archives are in the hands of its administrator."""
         return False
 
+    @property
+    def has_upkeep(self) -> bool:
+        """False: the server does its work by itself."""
+        return False
+
+    def do_upkeep(self) -> None:
+        """Do nothing."""
+
     def genesis(self, partition: str) -> bytes:
         """Return the value of a partition's chain before its first event."""
         return reading.partition_genesis(self._pseudonym_key, self._created_by, partition)
