@@ -12,6 +12,7 @@ from ..events.base import PayloadRef
 from ..events.catalogue import AnyEvent
 from ..events.envelope import Position, RecordedEvent
 from ..events.ids import TaskRunId, WorkerId
+from .signal import Signal
 
 T = TypeVar("T")
 
@@ -241,6 +242,9 @@ class RunHolder(NamedTuple):
 
 class RunOwnership(Protocol):
     """Says which operator drives a run. One that is not heard of for a while loses its runs to whoever takes them."""
+
+    #: Notified when an operator has given something back, and at other times.
+    given: Signal
 
     async def take(self, run: TaskRunId, /) -> RunHolder | None:
         """Become the operator that drives a run, unless there is another one that lives.

@@ -17,8 +17,12 @@ from mephisto_es.events.ids import TaskRunId
 class Store:
     """The events that several writers share, the lock of their turns, the ids they reserved, and the owners of runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, wait_seconds: float = 0.01) -> None:
         self.log = MemoryLog()
+        #: How long whoever is told that another operator has a run waits unless it is notified.
+        self.wait_seconds = wait_seconds
+        #: Notified when a run was given back.
+        self.given = Signal()
         self.lock = threading.Lock()
         self.owners: dict[TaskRunId, str] = {}
         #: Operators that are not heard of any more.
@@ -102,6 +106,7 @@ class SharedOwnership:
         self._store = store
         self._operator = operator
         self._heard_at = 0
+        self.given = store.given
 
     async def take(self, run: TaskRunId, /) -> RunHolder | None:
         store, owner = self._store, self._store.owners.get(run, self._operator)
@@ -109,7 +114,7 @@ class SharedOwnership:
             if owner not in store.dead:
                 self._heard_at += 1
                 store.refused.notify()
-                return RunHolder(owner, self._heard_at, 0.01)
+                return RunHolder(owner, self._heard_at, store.wait_seconds)
             store.fenced.add(owner)
         store.owners[run] = self._operator
         return None
@@ -118,8 +123,9 @@ class SharedOwnership:
         owner = self._store.owners.get(run, self._operator)
         if owner == self._operator or owner in self._store.dead:
             return None
-        return RunHolder(owner, self._heard_at, 0.01)
+        return RunHolder(owner, self._heard_at, self._store.wait_seconds)
 
     async def give(self, run: TaskRunId, /) -> None:
         if self._store.owners.get(run) == self._operator:
             del self._store.owners[run]
+            self.given.notify()

@@ -20,7 +20,10 @@ _HOLDER = """
      WHERE p.partition = %s AND p.owner <> %s AND o.alive_until > clock_timestamp()
 """
 _GIVE = "SELECT es.give(%s, %s)"
-_GIVE_ALL = "UPDATE es.partition SET owner = NULL, owned_at = NULL WHERE owner = %s"
+_GIVE_ALL = """
+    WITH given AS (UPDATE es.partition SET owner = NULL, owned_at = NULL WHERE owner = %s RETURNING partition)
+    SELECT pg_notify('es', partition) FROM given
+"""
 _FORGET = "DELETE FROM es.operator WHERE operator = %s"
 _OWNERS = """
     SELECT p.partition, p.owner, p.owned_at AT TIME ZONE 'UTC', o.beaten_at AT TIME ZONE 'UTC',

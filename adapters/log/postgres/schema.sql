@@ -226,9 +226,11 @@ BEGIN
   RETURN NEXT;
 END $$;
 
--- Give a partition back.
+-- Give a partition back. Listeners are told which one it is.
 CREATE FUNCTION es.give(who text, wanted text) RETURNS void LANGUAGE sql AS $$
-  UPDATE es.partition SET owner = NULL, owned_at = NULL WHERE partition = wanted AND owner = who
+  WITH given AS (
+    UPDATE es.partition SET owner = NULL, owned_at = NULL WHERE partition = wanted AND owner = who RETURNING partition)
+  SELECT pg_notify('es', partition) FROM given
 $$;
 
 -- Give out a block of ids, and return the last one of it.

@@ -13,6 +13,7 @@ import trio
 from ....core.errors import LogError
 from ....core.operations.logger_core import get_logger
 from ....core.ports import RunHolder
+from ....core.signal import Signal
 from ....events.ids import TaskRunId
 from ....events.streams import partition_of_run
 from . import owning, writing
@@ -24,7 +25,7 @@ from .server import Server
 PAYMENTS = "payments"
 #: Signs of life within the time of a lease.
 BEATS = 3
-#: Seconds between two attempts to listen, or to take what another operator has for a moment.
+#: Seconds between two attempts to listen.
 PAUSE_SECONDS = 1.0
 
 logger = get_logger(__name__)
@@ -55,6 +56,8 @@ class OperatorSharing:
         self._is_known = False
         # One call at a time uses the connection.
         self._calling = trio.Lock()
+        #: Notified when an operator has given something back, and when a notification may have been missed.
+        self.given = Signal()
         self.payment_lock: AbstractAsyncContextManager[None] = _PartitionLock(self, PAYMENTS)
 
     def reserve(self, category: str, used: int, count: int) -> int:
@@ -144,11 +147,16 @@ class OperatorSharing:
         """
         db = await trio.to_thread.run_sync(self._server.listener, abandon_on_cancel=True)
         try:
+            self.given.notify()
             on_news()
             while True:
-                own = self._log.server_log.reader_pid
+                notices = list(db.notifies(timeout=0))
+                # The name of what was given back; news have none.
+                if any(notice.payload for notice in notices):
+                    self.given.notify()
                 # What this process has placed itself it has read itself.
-                if {notice.pid for notice in db.notifies(timeout=0)} - {own}:
+                own = self._log.server_log.reader_pid
+                if any(notice.pid != own for notice in notices if not notice.payload):
                     on_news()
                 await trio.lowlevel.wait_readable(db.fileno())
         finally:
@@ -171,9 +179,12 @@ class _PartitionLock(AbstractAsyncContextManager[None]):
     async def __aenter__(self) -> None:
         await self._within.acquire()
         try:
+            given = self._sharing.given.next_event()
             while (holder := await self._sharing.take_partition(self._partition)) is not None:
                 logger.info("another operator is at it; waiting", what=self._partition, operator=holder.operator)
-                await trio.sleep(min(holder.wait_seconds, PAUSE_SECONDS))
+                with trio.move_on_after(holder.wait_seconds):
+                    await given.wait()
+                given = self._sharing.given.next_event()
         except BaseException:
             self._within.release()
             raise

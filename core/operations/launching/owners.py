@@ -10,6 +10,7 @@ import trio
 from ....events.ids import TaskRunId
 from ...errors import CommandRefusedError, LogError
 from ...ports import RunHolder, RunOwnership
+from ...signal import Signal
 from ..logger_core import get_logger
 
 #: Seconds that the log has to record that a run has no operator any more; otherwise its lease ends by itself.
@@ -20,6 +21,10 @@ logger = get_logger(__name__)
 
 class SoleOperator:
     """The ownership of runs in a log that has one operator: all runs are its own."""
+
+    def __init__(self) -> None:
+        #: Never notified.
+        self.given = Signal()
 
     async def take(self, _run: TaskRunId, /) -> RunHolder | None:
         """Return None."""
@@ -54,6 +59,7 @@ class RunOwners:
             CommandRefusedError: another operator drives it, or the wait was called off.
             LogError: the log cannot be asked.
         """
+        given = self.given.next_event()
         first = holder = await self._ownership.take(run)
         if first is not None:
             logger.info(
@@ -71,13 +77,19 @@ class RunOwners:
                     f"run {run} is driven by another operator, {holder.operator}: pause it there first, or set "
                     "mephisto.task.standby to true to wait and take over when it is gone"
                 )
-            with self._interruptible() as wait:
-                await trio.sleep(holder.wait_seconds)
+            with self._interruptible() as wait, trio.move_on_after(holder.wait_seconds):
+                await given.wait()
             if wait.cancelled_caught:
                 raise CommandRefusedError(f"no longer waiting for run {run}, which {holder.operator} drives")
+            given = self.given.next_event()
             holder = await self._ownership.take(run)
         if first is not None:
             logger.warning("taking over the run", run=run, operator=first.operator)
+
+    @property
+    def given(self) -> Signal:
+        """Notified when an operator has given something back, and at other times."""
+        return self._ownership.given
 
     async def holder(self, run: TaskRunId) -> RunHolder | None:
         """Return the other operator that drives a run and lives; None: there is none.

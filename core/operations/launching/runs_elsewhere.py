@@ -1,8 +1,8 @@
 """Asks the operators of runs that are driven on other machines to pause or end them, or to ask their code again.
 
 The request is an event of the run: that it drains, is paused or stops, or that newcomers get work again. Its operator
-follows the log and acts on the request. It gives a run back that it has paused or ended; whoever asked waits for this
-as long as the operator is heard of.
+follows the log and acts on the request. When it has paused or ended the run, it gives it back, which notifies whoever
+asked. An operator that is not heard of any more is waited for no longer.
 """
 
 from __future__ import annotations
@@ -15,13 +15,9 @@ from ...errors import CommandRefusedError
 from ...ledger import Ledger
 from ...lifecycles.task_run import ENDED_RUN_STATUSES, TaskRunStatus
 from ...ports import Ids, RunHolder
-from ...signal import Signal
 from ..logger_core import get_logger
 from ..run.record import RunRecord
 from .owners import RunOwners
-
-#: Seconds between two looks at whether an operator that is done has given its run back.
-LOOK_SECONDS = 0.5
 
 logger = get_logger(__name__)
 
@@ -136,17 +132,10 @@ class RunsElsewhere:
 
     async def _wait(self, run: TaskRunId, holder: RunHolder) -> bool:
         """Wait until an operator drives a run no longer; return whether it has done what it was asked for."""
-        changed = Signal()
-        unsubscribe = self._ledger.subscribe(lambda _: changed.notify())
-        try:
-            now: RunHolder | None = holder
-            while now is not None and now.operator == holder.operator:
-                with trio.move_on_after(now.wait_seconds):
-                    while self._status(run) not in _DONE:
-                        await changed.wait()
-                    await trio.sleep(LOOK_SECONDS)
-                now = await self._owners.holder(run)
-        finally:
-            unsubscribe()
+        given = self._owners.given.next_event()
+        while (now := await self._owners.holder(run)) is not None and now.operator == holder.operator:
+            with trio.move_on_after(now.wait_seconds):
+                await given.wait()
+            given = self._owners.given.next_event()
         await self._ledger.refresh()
         return self._status(run) in _DONE

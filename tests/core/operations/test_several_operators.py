@@ -41,6 +41,8 @@ from .operator_harness import (
 )
 
 EPOCHS = count(1)
+#: Longer than any test: whoever is told to wait so long is woken.
+LONG_SECONDS = 3600.0
 
 
 @asynccontextmanager
@@ -182,7 +184,7 @@ async def test_a_standby_takes_over_from_a_dead_operator_which_writes_nothing_mo
 
 
 async def test_a_standby_has_nothing_to_do_when_the_run_was_ended(tmp_path: Path) -> None:
-    store = Store()
+    store = Store(LONG_SECONDS)
     async with two_operators(tmp_path, store) as (ada, bob):
         run = await ada.launch(HarnessTaskState(data=items(1)), task_name="one")
         settings, outcome = config(task_name="one", standby=True), list[str]()
@@ -214,7 +216,7 @@ async def test_a_standby_that_is_asked_to_end_waits_no_longer(tmp_path: Path) ->
 
 
 async def test_of_two_standbys_that_start_at_the_same_time_one_launches_and_the_other_waits(tmp_path: Path) -> None:
-    store = Store()
+    store = Store(LONG_SECONDS)
     async with two_operators(tmp_path, store) as (ada, bob), trio.open_nursery() as nursery:
         settings, outcomes, launched = config(task_name="one", standby=True), dict[str, str](), Signal()
 
@@ -261,7 +263,7 @@ async def test_a_standby_launches_a_new_run_if_the_first_operator_died_at_the_la
 
 
 async def test_a_run_is_paused_from_another_machine_once_nobody_is_at_work(tmp_path: Path) -> None:
-    store = Store()
+    store = Store(LONG_SECONDS)
     async with two_operators(tmp_path, store) as (ada, bob), trio.open_nursery() as nursery:
         run = await ada.launch(HarnessTaskState(data=items(2)), task_name="one")
         page = await ask(ada.router(run), "Grace")
@@ -290,7 +292,7 @@ async def test_a_run_is_paused_from_another_machine_once_nobody_is_at_work(tmp_p
 
 
 async def test_a_run_is_paused_now_from_another_machine(tmp_path: Path) -> None:
-    store = Store()
+    store = Store(LONG_SECONDS)
     async with two_operators(tmp_path, store) as (ada, bob), trio.open_nursery() as nursery:
         run = await ada.launch(HarnessTaskState(data=items(2)), task_name="one")
         await ask(ada.router(run), "Grace")
@@ -304,9 +306,10 @@ async def test_a_run_is_paused_now_from_another_machine(tmp_path: Path) -> None:
 
 
 async def test_a_run_is_ended_from_another_machine(tmp_path: Path) -> None:
-    store = Store()
+    store = Store(LONG_SECONDS)
     async with two_operators(tmp_path, store) as (ada, bob), trio.open_nursery() as nursery:
         run = await ada.launch(HarnessTaskState(data=items(2)), task_name="one")
+        await until(ada, lambda: ada.statuses("unit") == {"launched": 2})
         nursery.start_soon(follow, ada)
         await bob.operator.ledger.refresh()
         await bob.operator.end_run(run.task_run, "enough", "user/bob")
@@ -316,7 +319,7 @@ async def test_a_run_is_ended_from_another_machine(tmp_path: Path) -> None:
 
 
 async def test_a_run_is_ended_at_once_from_another_machine(tmp_path: Path) -> None:
-    store = Store()
+    store = Store(LONG_SECONDS)
     async with two_operators(tmp_path, store) as (ada, bob), trio.open_nursery() as nursery:
         run = await ada.launch(HarnessTaskState(data=items(2)), task_name="one")
         await ask(ada.router(run), "Grace")
