@@ -84,8 +84,10 @@ def uses_mephisto(module: ModuleType) -> None:
 
 def fill_registries() -> None:
     """Load every installed plugin that was not tried yet; failures are logged and kept in `load_failures`."""
+    # Once for all groups: each call reads the metadata of all installed packages.
+    installed = entry_points()
     for kind, group in ENTRY_POINT_GROUPS.items():
-        for plugin in entry_points(group=group):
+        for plugin in installed.select(group=group):
             if plugin not in _tried:
                 _tried.add(plugin)
                 _load(kind, plugin)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import EntryPoints
 
 import trio
 
@@ -33,12 +34,12 @@ class SpinGuard(trio.abc.Instrument):
 @contextmanager
 def nothing_installed() -> Iterator[None]:
     """Look for no plugins: what a simulation needs is registered, and looking takes longer than a simulation."""
-    groups = registry.ENTRY_POINT_GROUPS
-    vars(registry)["ENTRY_POINT_GROUPS"] = {}
+    look = vars(registry)["entry_points"]
+    vars(registry)["entry_points"] = EntryPoints
     try:
         yield
     finally:
-        vars(registry)["ENTRY_POINT_GROUPS"] = groups
+        vars(registry)["entry_points"] = look
 
 
 @contextmanager

@@ -186,13 +186,13 @@ def _problems(text: str, content: dict[object, object], chosen: Mapping[Abstract
 
 def _problems_of(section: str, owner: type, settings: dict[object, object]) -> Iterator[str]:
     known = {one.name for one in fields(owner)} if is_dataclass(owner) else set()
+    schema = OmegaConf.create({"mephisto": {section: OmegaConf.structured(owner)}})
     for name, value in settings.items():
         key = f"mephisto.{section}.{name}"
         if name not in known:
             yield str(unknown_setting(key, owner, name=str(name)))
             continue
         try:
-            schema = OmegaConf.create({"mephisto": {section: OmegaConf.structured(owner)}})
             OmegaConf.merge(schema, {"mephisto": {section: {name: value}}})
         except COMPOSITION_ERRORS as error:
             yield str(explained(error))

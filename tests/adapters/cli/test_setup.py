@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 from typing import ClassVar
 
@@ -47,12 +47,8 @@ def strict(monkeypatch: pytest.MonkeyPatch) -> None:
 def broken_plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Install a package whose blueprint cannot be imported."""
     broken = EntryPoint("nowhere", "no_such_module:Blueprint", "mephisto_es.blueprints")
-    real = entry_points
-
-    def with_broken(group: str) -> list[EntryPoint]:
-        return [*real(group=group), *([broken] if group == broken.group else [])]
-
-    monkeypatch.setattr(registry, "entry_points", with_broken)
+    ours = [plugin for group in registry.ENTRY_POINT_GROUPS.values() for plugin in entry_points(group=group)]
+    monkeypatch.setattr(registry, "entry_points", lambda: EntryPoints([*ours, broken]))
     yield
     registry._failures.pop(broken, None)
     registry._tried.discard(broken)
