@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import sqlite3
@@ -87,6 +88,12 @@ class FinishedRun:
         for run in self.runs():
             self._serve(run)
 
+    def copied(self, folder: Path) -> FinishedRun:
+        """Return the same in another folder."""
+        other = copy.copy(self)
+        other.folder, other.path = shutil.copytree(self.folder, folder), folder / self.path.name
+        return other
+
     def words_of(self, worker: int) -> list[bytes]:
         """All that is a worker's."""
         kept = [one for request in self.requests for one in request.payloads]
@@ -150,12 +157,15 @@ class FinishedRun:
                 (data / "uploads" / name).write_text(f"uploaded by {worker}")
 
 
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    return FinishedRun(tmp_path_factory.mktemp("finished"))
+
+
 @pytest.fixture
-def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FinishedRun:
+def finished(untouched: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FinishedRun:
     monkeypatch.setenv("MEPHISTO_CONFIG", str(tmp_path / "config.yml"))
-    folder = tmp_path / "data"
-    folder.mkdir()
-    return FinishedRun(folder)
+    return untouched.copied(tmp_path / "data")
 
 
 def ask(*words: str | Path) -> Result:
