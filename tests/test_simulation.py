@@ -227,13 +227,13 @@ def _covers_everything(*_: object, **__: object) -> None:
     ("owner", "name", "wrong", "seen", "first"),
     [
         (settlement, "_by_looking", _at_once, "paid", 23),
-        (review, "check_budget", _covers_everything, "over its budget", 0),
+        (review, "check_budget", _covers_everything, "over its budget", 4),
         (
             submission_callbacks,
             "_is_to_be_told",
             lambda unit, _: unit.status is UnitStatus.COMPLETED,
             "told of unit",
-            39,
+            56,
         ),
     ],
     ids=["paid again while in doubt", "budget not checked", "reviewed work not told of"],
@@ -298,7 +298,7 @@ _see = PagePresence.see
 
 @pytest.mark.parametrize(
     ("name", "wrong", "seen", "first"),
-    [("miss", _is_gone, "taken for gone", 39), ("see", _see_only, "heard", 255)],
+    [("miss", _is_gone, "taken for gone", 47), ("see", _see_only, "heard", 255)],
     ids=["page at another router", "updates do not follow a page"],
 )
 def test_what_is_wrong_with_several_routers_would_be_seen(
