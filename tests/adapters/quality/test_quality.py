@@ -25,11 +25,6 @@ from mephisto_es.projections.registry import PROJECTIONS
 
 from ...sample_log import judged_history
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    from crowdkit.aggregation import MACE, DawidSkene, MajorityVote
-    from crowdkit.metrics.data import alpha_krippendorff
-
 CHOICES = ("bird", "cat", "dog")
 WORKERS, ITEMS, JUDGMENTS = 20, 40, 5
 #: A fifth of the crowd: they answer at random, always the same, or always the wrong choice.
@@ -102,6 +97,10 @@ def test_figures_are_those_of_crowd_kit(report: QualityReport, table: pandas.Dat
     assert question.agreement is not None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        # Not at the top: it takes most of a second, and every process of the suite imports this file.
+        from crowdkit.aggregation import MACE, DawidSkene, MajorityVote
+        from crowdkit.metrics.data import alpha_krippendorff
+
         assert question.agreement.alpha == pytest.approx(alpha_krippendorff(table))
         dawid_skene = DawidSkene().fit(table)
         # Ties of a majority are anybody's choice.
