@@ -6,7 +6,7 @@ A seed that fails is printed; `python -m tests.simulation 1 SEED` shows it again
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from random import SystemRandom
@@ -282,7 +282,7 @@ def test_a_log_that_loses_commits_would_be_seen(
         simulate_all(range(2, SEEDS_UNTIL_SEEN), tmp_path, has_requester=True, on_disk=True)
 
 
-def _is_gone(_presence: PagePresence, _token: str, _channel: str) -> PageAbsence:
+def _is_gone(_presence: PagePresence, _token: str, _channel: str, _away: Collection[str]) -> PageAbsence:
     """Believe the router that misses a page, whatever the others say."""
     return PageAbsence.GONE
 

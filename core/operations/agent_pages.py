@@ -148,7 +148,8 @@ class AgentPages:
 
     def miss(self, token: str, channel_id: str) -> PageAbsence:
         """Note that a router misses a page; return what that means."""
-        return self._presence.miss(token, channel_id)
+        away = [other for other, channel in self._channels.items() if not channel.is_alive()]
+        return self._presence.miss(token, channel_id, away)
 
     def settle(self, token: str) -> bool:
         """Return whether a page is gone of which that was unclear."""

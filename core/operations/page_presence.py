@@ -17,7 +17,7 @@ class PageAbsence(Enum):
     GONE = auto()
     #: The page is at another router.
     ELSEWHERE = auto()
-    #: A router that may have the page has not said so yet.
+    #: A router that may have the page has not said so yet, or cannot be reached.
     UNCLEAR = auto()
 
 
@@ -71,10 +71,15 @@ class PagePresence:
         """Note that a page has been given its agent through a router; it need not open a socket."""
         self._answered[token] = channel_id
 
-    def miss(self, token: str, channel_id: str) -> PageAbsence:
+    def miss(self, token: str, channel_id: str, away: Collection[str]) -> PageAbsence:
         """Note that a router misses a page; return what that means.
 
         If it is unclear, `settle` says later whether the page is gone.
+
+        Args:
+            token: the token of the page's agent.
+            channel_id: the channel of the router that misses it.
+            away: channels whose routers cannot be reached at the moment. The page may have moved there unnoticed.
         """
         watchers = self._watchers.get(token, set())
         was_watched = channel_id in watchers
@@ -85,7 +90,7 @@ class PagePresence:
         asked_elsewhere = self._answered.get(token, channel_id) in others
         if asked_elsewhere and not was_watched:
             return PageAbsence.ELSEWHERE
-        if asked_elsewhere or not others <= self._heard:
+        if asked_elsewhere or not others <= self._heard.difference(away):
             self._unclear.add(token)
             return PageAbsence.UNCLEAR
         return PageAbsence.GONE

@@ -16,6 +16,7 @@ from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.abstractions.work.handles import Unit
 from mephisto_es.core.operations.page_presence import PageAbsence, PagePresence
 from mephisto_es.core.operations.registry import register_mephisto_abstraction
+from mephisto_es.core.operations.router_reports import UNCLEAR_SECONDS
 
 from .operator_harness import HarnessTaskState, OperatorHarness, ask, config, items, open_harness, until
 
@@ -157,6 +158,23 @@ async def test_a_page_that_a_router_misses_while_another_one_is_away_gets_time_t
         await harness.operator.force_shutdown()
 
 
+async def test_a_page_may_be_at_a_router_that_is_cut_off(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """A router was killed while the other one could not be reached, and missed the pages that had moved there."""
+    async with open_harness(tmp_path) as harness:
+        a, b = await launch(harness)
+        token = str((await ask(b, "ann"))["agent_id"])
+        b.connect(token)
+        TwoRouters.channels[0].close()
+        a.connect(token)
+        b.disconnect(token)
+        await trio.sleep(UNCLEAR_SECONDS - 1)
+        assert status_of(harness, token) == "in task"
+        await until(harness, lambda: status_of(harness, token) == "disconnect")
+        await harness.operator.force_shutdown()
+
+
 def presence(*heard: str) -> PagePresence:
     made = PagePresence()
     for channel in ("a", "b"):
@@ -171,46 +189,48 @@ def test_a_page_is_gone_when_the_last_router_that_watched_it_misses_it() -> None
     assert pages.see("t", "a")
     assert not pages.see("t", "a")
     assert pages.see("t", "b")
-    assert pages.miss("t", "a") is PageAbsence.ELSEWHERE
+    assert pages.miss("t", "a", ()) is PageAbsence.ELSEWHERE
     assert pages.places("t") == {"b"}
-    assert pages.miss("t", "b") is PageAbsence.GONE
-    assert presence("a", "b").miss("t", "a") is PageAbsence.GONE  # nobody has ever seen it
+    assert pages.miss("t", "b", ()) is PageAbsence.GONE
+    assert presence("a", "b").miss("t", "a", ()) is PageAbsence.GONE  # nobody has ever seen it
 
 
 def test_a_router_that_has_not_said_what_it_watches_may_have_any_page() -> None:
     pages = presence("a")
     pages.see("t", "a")
-    assert pages.miss("t", "a") is PageAbsence.UNCLEAR
+    assert pages.miss("t", "a", ()) is PageAbsence.UNCLEAR
     assert pages.settle("t")
     assert not pages.settle("t")
-    pages.miss("t", "a")
+    pages.miss("t", "a", ())
     pages.see("t", "b")
     assert not pages.settle("t")
     pages.restart("b")
     pages.see("t", "a")
-    assert pages.miss("t", "a") is PageAbsence.UNCLEAR
+    assert pages.miss("t", "a", ()) is PageAbsence.UNCLEAR
     pages.list_pages("b", ["t"])  # it was there all the time
     assert not pages.settle("t")
-    assert pages.miss("t", "a") is PageAbsence.ELSEWHERE
+    assert pages.miss("t", "a", ()) is PageAbsence.ELSEWHERE
     # It is restarted, and does not say anything: what it had before it may have lost.
     pages.restart("b")
-    assert pages.miss("t", "a") is PageAbsence.UNCLEAR
+    assert pages.miss("t", "a", ()) is PageAbsence.UNCLEAR
     pages.list_pages("b", [])
-    assert pages.miss("t", "a") is PageAbsence.GONE
+    assert pages.miss("t", "a", ()) is PageAbsence.GONE
+    # It cannot be reached: what it said before does not count.
+    assert pages.miss("t", "a", ["b"]) is PageAbsence.UNCLEAR
     pages.see("t", "b")
     pages.lose_channel("b")
     assert pages.places("t") == set()
-    assert pages.miss("t", "a") is PageAbsence.GONE
+    assert pages.miss("t", "a", ()) is PageAbsence.GONE
 
 
 def test_a_page_that_asked_again_elsewhere_and_needs_no_socket_is_not_gone() -> None:
     pages = presence("a", "b")
     pages.answer("t", "b")
-    assert pages.miss("t", "a") is PageAbsence.ELSEWHERE
-    assert pages.miss("t", "b") is PageAbsence.GONE
+    assert pages.miss("t", "a", ()) is PageAbsence.ELSEWHERE
+    assert pages.miss("t", "b", ()) is PageAbsence.GONE
     # One that has had a socket needs one: it has a while to open it there.
     pages.see("t", "a")
     pages.answer("t", "b")
-    assert pages.miss("t", "a") is PageAbsence.UNCLEAR
+    assert pages.miss("t", "a", ()) is PageAbsence.UNCLEAR
     pages.drop("t")
     assert not pages.settle("t")
