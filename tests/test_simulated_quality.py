@@ -50,27 +50,6 @@ def test_rare_judgements_are_reached(tmp_path: Path) -> None:
     assert not left
 
 
-#: Seeds that showed a fault of the product once in work that is judged, and the fault.
-FOUND = {
-    62: "work was kept that arrived after its worker was erased",
-    100: "a run with screening or gold units could not be ended without its script",
-    144: "somebody's evaluation was reviewed before the script could judge it",
-}
-
-
-@pytest.mark.parametrize("seed", FOUND, ids=FOUND.values())
-def test_a_seed_that_showed_a_fault_shows_none(seed: int, tmp_path: Path) -> None:
-    simulate(seed, tmp_path, has_quality=True)
-
-
-def test_a_worker_who_is_judged_while_a_gold_unit_is_chosen_does_not_get_it(tmp_path: Path) -> None:
-    simulate(76461218128260, tmp_path, has_requester=True, routers=2, has_uploads=True, has_quality=True)
-
-
-def test_work_that_follows_when_a_partner_left_is_judged(tmp_path: Path) -> None:
-    simulate(256207872669084, tmp_path, has_requester=True, routers=2, has_uploads=True, has_quality=True)
-
-
 def _one_more(state: DecisionState, command: AssessLabels, item: ItemAnswers) -> Iterator[NewEvent]:
     """Let an item have an answer more than its rule allows."""
     return _assessed(state, replace(command, rule=replace(command.rule, most=command.rule.most + 1)), item)

@@ -20,6 +20,7 @@ from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.decisions import end_work as ending
 from mephisto_es.core.decisions import review, settlement
 from mephisto_es.core.decisions.settlement import Attempts, ByLooking, NextStep
+from mephisto_es.core.ledger import Ledger
 from mephisto_es.core.lifecycles.engagement import EngagementState
 from mephisto_es.core.lifecycles.task_run import TaskRunStatus
 from mephisto_es.core.lifecycles.unit import UnitState, UnitStatus
@@ -30,10 +31,12 @@ from mephisto_es.core.operations.page_presence import PageAbsence, PagePresence
 from mephisto_es.core.operations.task_code import submission_callbacks
 from mephisto_es.core.operations.task_code.submission_callbacks import SubmissionCallbacks
 from mephisto_es.core.operations.task_launcher import TaskLauncher
+from mephisto_es.core.state.budget import Budget
 from mephisto_es.core.state.decision_state import DecisionState
 
 from .simulation.faults import DiskFault
 from .simulation.outcome import ViolationError
+from .simulation.scenes import KEPT, KeptSeed
 from .simulation.simulate import simulate
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -73,30 +76,9 @@ def quiet() -> Iterator[None]:
     set_mephisto_log_level(level="info")
 
 
-#: Seeds that showed a fault of the product once, whether with a requester, and the fault.
-FOUND = {
-    (2557279352093, False): "a connection was cut within the first greeting",
-    (2557279352918, False): "an agent was told of before its commit",
-    (75108003290379, False): "an update was sent before older ones",
-    (161121806566678, False): "two that waited for a decision woke each other while the log was asked",
-    (39, True): "the script never heard of work that was reviewed before it could be asked",
-    (75, True): "a run that was ended at once did not wait for the script's last answer",
-}
-
-
-@pytest.mark.parametrize(("seed", "has_requester"), FOUND, ids=FOUND.values())
-def test_a_seed_that_showed_a_fault_shows_none(seed: int, has_requester: bool, tmp_path: Path) -> None:
-    simulate(seed, tmp_path, has_requester=has_requester)
-
-
-def test_a_callback_that_failed_is_asked_again_if_the_work_ends_during_a_pause(tmp_path: Path) -> None:
-    """A fault of the product, which this seed showed: the end of the work was taken for a request to end the run."""
-    simulate(24, tmp_path, on_disk=True, routers=2, has_uploads=True)
-
-
-def test_an_erasure_waits_for_another_one_of_the_same_worker(tmp_path: Path) -> None:
-    """It looked for the event of the other one in the log, where it was not yet."""
-    simulate(5910052, tmp_path, has_requester=True, routers=2)
+@pytest.mark.parametrize("kept", KEPT, ids=lambda kept: kept.fault)
+def test_a_seed_that_showed_a_fault_shows_none(kept: KeptSeed, tmp_path: Path) -> None:
+    simulate(kept.seed, tmp_path, **kept.scene)
 
 
 def test_rare_branches_are_reached(tmp_path: Path) -> None:
@@ -135,20 +117,8 @@ def test_fresh_seeds(has_requester: bool, on_disk: bool, tmp_path: Path) -> None
             routers=1 + seed % 2,
             has_uploads=seed % 3 == 0,
             has_quality=seed % 7 == 0,
+            is_hasty=seed % 3 == 1,
         )
-
-
-def test_updates_follow_a_page_to_a_router_that_connects_after_it(tmp_path: Path) -> None:
-    """The router that the page had left still listed it: the other one was sent nothing of what had been said."""
-    simulate(237207331428943, tmp_path, has_requester=False, routers=2)
-
-
-def test_a_page_is_onboarded_again_once_the_verdict_on_its_worker_was_revoked(tmp_path: Path) -> None:
-    simulate(263278707623394, tmp_path, has_requester=True, has_uploads=True)
-
-
-def test_a_page_that_submits_again_and_again_while_all_routers_know_nobody_is_there(tmp_path: Path) -> None:
-    simulate(256207872668252, tmp_path, has_requester=True, routers=2)
 
 
 @pytest.mark.parametrize(("seed", "on_disk"), [(3, False), (2, True)])
@@ -309,6 +279,40 @@ def test_what_is_wrong_with_several_routers_would_be_seen(
         simulate_all(range(first, first + SEEDS_UNTIL_SEEN), tmp_path, has_requester=False, routers=2)
 
 
+async def _wait_for_nothing(_ledger: Ledger) -> None:
+    await trio.lowlevel.checkpoint()
+
+
+def _rounded_down(budget: Budget, cents: int) -> int:
+    return cents + cents * budget.fee_percent // 100
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "wrong", "seen", "has_requester", "first"),
+    [
+        (Ledger, "wait_decided", _wait_for_nothing, "submitted, and its page says", False, 3),
+        (Ledger, "_check_versions", lambda *_: None, "the log refused what the state allowed", False, 3),
+        (DecisionState, "check", lambda *_: None, "not those of the log", False, 3),
+        (Budget, "with_fee", _rounded_down, "over its budget", True, 2),
+    ],
+    ids=["page that is loaded again", "command on another state", "half a command", "fee rounded down"],
+)
+def test_what_is_wrong_in_a_hurry_would_be_seen(
+    owner: object,
+    name: str,
+    wrong: object,
+    seen: str,
+    has_requester: bool,
+    first: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(owner, name, wrong)
+    seeds = range(first, first + SEEDS_UNTIL_SEEN)
+    with pytest.raises(ViolationError, match=seen):
+        simulate_all(seeds, tmp_path, has_requester=has_requester, is_hasty=True)
+
+
 def simulate_all(
     seeds: Iterable[int],
     folder: Path,
@@ -317,7 +321,16 @@ def simulate_all(
     on_disk: bool = False,
     routers: int = 1,
     has_uploads: bool = False,
+    is_hasty: bool = False,
 ) -> None:
     """Run seeds one after another."""
     for seed in seeds:
-        simulate(seed, folder, has_requester=has_requester, on_disk=on_disk, routers=routers, has_uploads=has_uploads)
+        simulate(
+            seed,
+            folder,
+            has_requester=has_requester,
+            on_disk=on_disk,
+            routers=routers,
+            has_uploads=has_uploads,
+            is_hasty=is_hasty,
+        )

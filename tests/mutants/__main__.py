@@ -3,7 +3,7 @@
 python -m tests.mutants                     # all
 python -m tests.mutants NAME NAME           # these
 python -m tests.mutants --some 6 --seed X   # six of them, chosen by X
-python -m tests.mutants --by-simulation 60  # those of the core, by 60 seeds of the simulation alone
+python -m tests.mutants --by-simulation 60  # those of the core, by the simulation alone: its kept seeds, and 60
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from random import Random
 import click
 import trio
 
+from ..simulation.scenes import KEPT
 from .catalogue import ROOT, Mutant, all_mutants
 
 #: Seconds that the tests of one mutant may take. One that makes them hang is noticed.
@@ -105,8 +106,8 @@ async def by_tests(mutant: Mutant, tree: Path) -> str | None:
 
 async def by_simulation(tree: Path, seeds: int) -> str | None:
     """Run simulations in a copy of the tree; return None if one of them does not pass."""
-    arguments = ["tests.simulation", str(seeds), str(FIRST_SEED), "--violations", "1"]
-    code, output = await run(tree, arguments, seeds * SEED_PATIENCE_SECONDS)
+    arguments = ["tests.simulation", str(seeds), str(FIRST_SEED), "--violations", "1", "--kept"]
+    code, output = await run(tree, arguments, (seeds + len(KEPT)) * SEED_PATIENCE_SECONDS)
     if code is None or "VIOLATION" in output:
         return None
     return "UNNOTICED" if code == 0 else f"the simulation cannot be run:\n{output[-2000:]}"
@@ -190,8 +191,8 @@ async def check_simulation(mutants: list[Mutant], jobs: int, seeds: int) -> int:
         await bench.run_all(mutants)
     noticed = len(mutants) - len(bench.faults)
     click.echo(
-        f"{seeds} seeds noticed {noticed} of {len(mutants)} mutants of the core that they can notice "
-        f"({noticed / max(len(mutants), 1):.0%}), of {len(core)} in all"
+        f"{len(KEPT)} kept seeds and {seeds} others noticed {noticed} of {len(mutants)} mutants of the core "
+        f"that they can notice ({noticed / max(len(mutants), 1):.0%}), of {len(core)} in all"
     )
     return 0 if noticed >= SIMULATION_FLOOR * len(mutants) else 1
 
@@ -201,7 +202,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Break promises on purpose, and check that the tests notice.")
     parser.add_argument("names", nargs="*", help="Mutants; by default all.")
     parser.add_argument("--some", type=int, help="Run this many, chosen by the seed, without checking the tests first.")
-    parser.add_argument("--by-simulation", type=int, metavar="SEEDS", help="Run simulations instead of tests.")
+    parser.add_argument(
+        "--by-simulation",
+        type=int,
+        metavar="SEEDS",
+        help="Run simulations instead of tests: the seeds that are kept, and these.",
+    )
     parser.add_argument("--seed", default="0")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="Mutants at a time.")
     asked = parser.parse_args()

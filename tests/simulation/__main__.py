@@ -2,8 +2,9 @@
 
 Somebody reviews, pays, blocks and so on in every second seed. Of eight, two have their log on a simulated disk, which
 loses what was not synced and what a failed sync should have written, and four have two routers. In every third one
-workers upload files. In every seventh one items get answers until their labels are sure, and workers are screened or
-get gold units.
+workers upload files. In two of seven items get answers until their labels are sure, and workers are screened or get
+gold units. In three of five everybody is in a hurry: pages load twice, requests are repeated while they are under way,
+budgets are tight, connections flicker, disks are slow, and a program writes commands that must be refused.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import time
 from collections import Counter
 from pathlib import Path
 from random import SystemRandom
-from typing import TypedDict
 
 import click
 
@@ -23,6 +23,7 @@ from mephisto_es.core.operations.logger_core import set_mephisto_log_level
 
 from .invariants import INVARIANTS
 from .outcome import ViolationError
+from .scenes import KEPT, Scene, scene_of
 from .simulate import simulate
 
 #: Fresh seeds are taken below this.
@@ -32,45 +33,27 @@ VIOLATIONS_LIMIT = 10
 REPORT_EVERY = 1000
 
 
-class Scene(TypedDict):
-    """The parts of the world that a simulation has."""
-
-    has_requester: bool
-    on_disk: bool
-    routers: int
-    has_uploads: bool
-    has_quality: bool
-
-
-def scene_of(seed: int) -> Scene:
-    """Return the parts that the simulation of a seed has."""
-    return Scene(
-        has_requester=seed % 2 == 0,
-        on_disk=seed // 2 % 4 == 0,
-        routers=1 + seed // 4 % 2,
-        has_uploads=seed % 3 == 0,
-        has_quality=seed % 7 == 0,
-    )
-
-
 def main() -> int:
     """Run as many seeds as asked for; 1 if any of them shows a violation."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation")
     parser.add_argument("count", nargs="?", type=int, default=100)
     parser.add_argument("first", nargs="?", type=int, help="the first seed; a fresh one unless given")
     parser.add_argument("--violations", type=int, default=VIOLATIONS_LIMIT, help="stop after so many")
+    parser.add_argument("--kept", action="store_true", help="simulate the seeds first that are kept")
     given = parser.parse_args()
     set_mephisto_log_level(level="critical")
     first = SystemRandom().randrange(SEEDS) if given.first is None else given.first
+    kept: list[tuple[int, Scene]] = [(one.seed, one.scene) for one in KEPT]
+    fresh = [(seed, scene_of(seed)) for seed in range(first, first + given.count)]
     began = time.monotonic()
     faults: Counter[str] = Counter()
     requests: Counter[str] = Counter()
     judged: Counter[str] = Counter()
     events = lives = violations = done = 0
     with tempfile.TemporaryDirectory() as folder:
-        for seed in range(first, first + given.count):
+        for seed, scene in (*(kept if given.kept else ()), *fresh):
             try:
-                simulated = simulate(seed, Path(folder), **scene_of(seed))
+                simulated = simulate(seed, Path(folder), **scene)
             except ViolationError as violation:
                 violations += 1
                 click.echo(f"VIOLATION {violation}")

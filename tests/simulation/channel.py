@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from random import Random
 
 import msgspec
@@ -67,10 +68,12 @@ class UnreliableChannel(Channel):
         on_channel_open: OnChannelOpen,
         on_catastrophic_disconnect: OnCatastrophicDisconnect,
         on_message: OnMessage,
+        check: Callable[[Outbound], None],
     ) -> None:
         super().__init__(channel_id, on_channel_open, on_catastrophic_disconnect, on_message)
         self._router = router
         self._chance = chance
+        self._check = check
         self._connection: Connection | None = None
         self._closed = trio.Event()
         self._has_opened = False
@@ -111,6 +114,7 @@ class UnreliableChannel(Channel):
         return self._closed.is_set()
 
     def enqueue_send(self, packet: Outbound) -> bool:
+        self._check(packet)
         if self._connection is None:
             return False
         self._connection.outward.put(encode_frame([packet]))

@@ -37,6 +37,9 @@ SILENCE_SECONDS = 10.0
 THINK_SECONDS = (1.0, 60.0)
 #: How long somebody waits who was told that there is no work.
 NO_WORK_SECONDS = (20.0, 90.0)
+#: How often somebody in a hurry loads a page in two tabs, or again while its submission is on its way, and how often
+#: a page looks elsewhere for news.
+TWO_TABS, LOADS_AGAIN, GOES_ELSEWHERE = 0.4, 0.4, 0.05
 #: Somebody who was sent away this often does not come back; another person comes.
 PATIENCE = 3
 
@@ -73,6 +76,8 @@ class Person:
     page_record: PageRecord
     #: Returns the files of a submission.
     some_files: Callable[[], Sequence[PageFile]] = tuple
+    #: Chooses when somebody in a hurry does things twice, at once or elsewhere; None: nobody is in a hurry.
+    haste: Random | None = None
     #: The number of the router that is asked next.
     place: int = 0
 
@@ -85,6 +90,10 @@ class Person:
     def can_move(self) -> bool:
         """True if there are several routers."""
         return len(self.routers_of(self.job)) > 1
+
+    def hurries(self, share: float) -> bool:
+        """Return whether the next thing is done in a hurry, as it is in a share of all cases."""
+        return self.haste is not None and self.haste.random() < share
 
     def move(self) -> None:
         """Ask another router from now on."""
@@ -160,18 +169,42 @@ class Visit:
             return str(details["failure_reason"])
         return await self._be_agent(token)
 
-    async def _request_agent(self) -> Json:
-        data = {
+    @property
+    def _provider_data(self) -> Json:
+        return {
             "worker_name": self.name,
             "agent_registration_id": self.registration,
             "assignment_id": "1",
             "provider_type": "simulated",
         }
+
+    async def _request_agent(self) -> Json:
         while True:
-            details = await self.person.ask(lambda router: router.request_agent(data))
+            details = await (self._ask_twice() if self.person.hurries(TWO_TABS) else self._ask())
             if details["failure_reason"] != BUSY:
                 return self._given(details)
             await trio.sleep(self.chance.uniform(*AGAIN_SECONDS))
+
+    async def _ask(self) -> Json:
+        return await self.person.ask(lambda router: router.request_agent(self._provider_data))
+
+    async def _ask_twice(self) -> Json:
+        """Load the page in two tabs; return the answer that says most."""
+        answers: list[Json] = []
+        over: list[PageGoneError] = []
+
+        async def load() -> None:
+            try:
+                answers.append(self._given(await self._ask()))
+            except PageGoneError as error:
+                over.append(error)
+
+        async with trio.open_nursery() as tabs:
+            tabs.start_soon(load)
+            tabs.start_soon(load)
+        if over:
+            raise over[0]
+        return max(answers, key=lambda details: (details["agent_id"] is not None, details["failure_reason"] != BUSY))
 
     def _given(self, details: Json) -> Json:
         token = details["agent_id"]
@@ -224,7 +257,10 @@ class Visit:
                     return None
             else:
                 await self._think(screen)
-            await self._submit(token)
+            if self.person.hurries(LOADS_AGAIN):
+                await self._submit_and_load(token)
+            else:
+                await self._submit(token)
             if self.chance.random() < 0.1:
                 await self._submit(token)  # a double click
             if self.chance.random() < 0.1:
@@ -263,11 +299,27 @@ class Visit:
         return True
 
     async def _submit(self, token: str) -> None:
+        work, files = self._work(), self.person.some_files()
+        await self.person.tell(lambda router: router.submit_task(token, work, files))
+
+    async def _submit_and_load(self, token: str) -> None:
+        """Submit, and load the page again at once: it shows that the work has arrived."""
+        work, files = self._work(), self.person.some_files()
+
+        async def request(router: Router) -> Json:
+            router.submit_task(token, work, files)
+            return await router.request_agent(self._provider_data)
+
+        details = await self.person.ask(request)
+        if details["agent_id"] == token:
+            status = details["status"]
+            assert status not in {"in task", "partner disconnect"}, f"{token} submitted, and its page says {status}"
+
+    def _work(self) -> Json:
         work: Json = {"by": self.registration, "click": self.chance.getrandbits(32)}
         if self.person.job.quality is not None:
             work[ANSWER] = chosen_label(self.chance)
-        files = self.person.some_files()
-        await self.person.tell(lambda router: router.submit_task(token, work, files))
+        return work
 
 
 class Screen:
@@ -285,6 +337,9 @@ class Screen:
 
     async def look(self) -> None:
         """Take the next packet, or find out that the socket is dead."""
+        if self._person.can_move and self._person.hurries(GOES_ELSEWHERE):
+            self._person.move()
+            await self._person.tell(self._connect)
         if self._socket is None or self._person.chance.random() < 0.03:
             await self._person.tell(self._connect)
         assert self._socket is not None

@@ -28,12 +28,16 @@ EPOCH_US = 1_700_000_000_000_000
 #: A disk's sync takes this long, in seconds.
 SYNC_SECONDS = (0.0, 0.02)
 SLOW_SYNC_SECONDS = (5.0, 60.0)
+#: On a busy machine.
+LAZY_SYNC_SECONDS = (0.0, 1.0)
 #: Packets to a page that are sent again when its socket opens.
 SENT_LIMIT = 50
 #: A request for an agent that was not answered within this time is told to try again.
 REQUEST_SECONDS = 25.0
 #: A page that has left its socket is missed after this time.
 MISSED_SECONDS = 45.0
+#: The same where all pages that leave are in a hurry to open their sockets elsewhere.
+SOON_MISSED_SECONDS = 10.0
 BUSY = "try again"
 
 
@@ -82,12 +86,14 @@ class FaultyLog(MemoryLog):
     Attributes:
         fault: what the next commit meets.
         done: what happened to the log, by kind.
+        sync_seconds: how long a commit takes.
     """
 
     def __init__(self, chance: Random) -> None:
         super().__init__([QuickProjection()])
         self.fault: DiskFault | None = None
         self.done: Counter[str] = Counter()
+        self.sync_seconds = SYNC_SECONDS
         self._chance = chance
         self._refuses: BaseException | None = None
 
@@ -116,7 +122,7 @@ class FaultyLog(MemoryLog):
     async def offload(self, call: Callable[[], T], /) -> T:
         """Call the log in a time that a disk takes, without a thread."""
         slow = self.fault is DiskFault.SLOW
-        await trio.sleep(self._chance.uniform(*(SLOW_SYNC_SECONDS if slow else SYNC_SECONDS)))
+        await trio.sleep(self._chance.uniform(*(SLOW_SYNC_SECONDS if slow else self.sync_seconds)))
         return call()
 
     def commit(self, batch: Sequence[AppendRequest]) -> list[Outcome]:
@@ -174,6 +180,7 @@ class Router(MemoryRouter):
     Attributes:
         accepted: the submissions that pages were told "Submitted!" about: token and what was handed in.
         uploaded: the files with them: token, and name and hash of each file.
+        missed_seconds: after this time a page is missed that has left its socket.
     """
 
     def __init__(self, incarnation: str) -> None:
@@ -181,6 +188,7 @@ class Router(MemoryRouter):
         self.accepted: list[tuple[str, object]] = []
         self.uploaded: list[tuple[str, list[tuple[str, str]]]] = []
         self.is_up = True
+        self.missed_seconds = MISSED_SECONDS
         self._has_met_operator = False
         #: What pages were sent lately: a socket can die with it, and its page drops what it has.
         self._sent: dict[str, deque[Json]] = {}
@@ -248,7 +256,7 @@ class Router(MemoryRouter):
         """A page closes its socket; it may be at another router, or gone."""
         self._sockets.pop(token, None)
         if token in self._watched:
-            self._missed_at[token] = trio.current_time() + MISSED_SECONDS
+            self._missed_at[token] = trio.current_time() + self.missed_seconds
 
     def report_missed(self) -> None:
         """Tell the operator of the pages that have been away for too long."""

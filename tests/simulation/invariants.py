@@ -16,10 +16,11 @@ from mephisto_es.adapters.log.sqlite.reader import LogReader
 from mephisto_es.core.chain import link
 from mephisto_es.core.ledger import Ledger
 from mephisto_es.core.lifecycles.agent import LIVE_AGENT_STATUSES
-from mephisto_es.core.lifecycles.engagement import ON_SUBMITTED, VALIDATE_ONBOARDING
+from mephisto_es.core.lifecycles.engagement import VALIDATE_ONBOARDING
 from mephisto_es.core.lifecycles.resource import ResourceStatus
 from mephisto_es.core.lifecycles.task_run import TaskRunStatus
 from mephisto_es.core.lifecycles.unit import OPEN_UNIT_STATUSES
+from mephisto_es.core.lifecycles.worker import WorkerStatus
 from mephisto_es.core.operations.run.driver import OUT_OF_BUDGET
 from mephisto_es.core.operations.worker_pool import PAGE_GONE
 from mephisto_es.core.payloads import FILES_FOLDER
@@ -35,13 +36,13 @@ from mephisto_es.events.agent import (
     AgentSubmittedLate,
 )
 from mephisto_es.events.engagement import VerdictsRevoked
-from mephisto_es.events.ids import TaskRunId, UnitId, WorkerId
+from mephisto_es.events.ids import TaskRunId, WorkerId
 from mephisto_es.events.onboarding import OnboardingDisconnected
 from mephisto_es.events.task_run import TaskRunStopping
-from mephisto_es.events.unit import UnitCompleted
 from mephisto_es.events.worker import WorkerErased
 from mephisto_es.projections.engine import rebuild
 
+from .answers import ScriptAnswers
 from .crowd import PageRecord
 from .faults import QuickProjection, Router
 from .job import Environment, JobPlan
@@ -60,6 +61,8 @@ INVARIANTS = (
     "every submission that was acknowledged is in the log exactly once, and no other is",
     "every file that was uploaded with it is in the folder of its run",
     "every request of a page is answered; the same registration gets the same agent",
+    "what pages and the site are told is in the log by then, and a page that is loaded again shows what it submitted",
+    "a command that is illegal in part, or meant for another state, leaves nothing, and stops no operator",
     "each of a pair hears all that the other said, once and in order",
     "no page that is open at any router is taken for gone",
     "the script is told of each submission, and its answer is recorded once",
@@ -87,6 +90,9 @@ def check_log(log: StoredLog) -> None:
             holders = at_work.setdefault(unit, set())
             (holders.add if agent.status in LIVE_AGENT_STATUSES else holders.discard)(envelope.stream)
             assert len(holders) <= 1, f"seq {row.seq}: {unit} has {sorted(holders)}"
+    found = state.workers_by_identity.values()
+    erased = [one for one in found if state.workers[streams.worker(one)].status is WorkerStatus.ERASED]
+    assert not erased, f"whoever has the name of the erased workers {erased} is taken for them"
 
 
 def check_view(log: StoredLog) -> None:
@@ -123,13 +129,12 @@ def check_pages(
     state = DecisionState()
     gone = {_worker_of(one.envelope.stream) for one in log.read() if isinstance(one.envelope.event, WorkerErased)}
     submitted: Counter[tuple[str, str]] = Counter()
-    completed: list[UnitId] = []
     short: set[TaskRunId] = set()
     readmitted: Counter[WorkerId] = Counter()
-    #: Work that evaluated its worker when its verdict was revoked, and that had been reviewed: it is not judged again.
-    unjudged: set[UnitId] = set()
+    answers = ScriptAnswers()
     for recorded in log.read():
         state.apply(recorded.envelope)
+        answers.enter(state, recorded.envelope)
         event = recorded.envelope.event
         if isinstance(event, AgentSubmitted | AgentSubmittedAgain | AgentSubmittedLate):
             body, agent = log.payload(event.submission), state.agents[recorded.envelope.stream]
@@ -141,13 +146,8 @@ def check_pages(
             assert token in page_record.left, f"the page of {token} was there, and was taken for gone"
         elif isinstance(event, TaskRunStopping) and event.reason == OUT_OF_BUDGET:
             short.add(streams.run_of(recorded.envelope.stream))
-        elif isinstance(event, VerdictsRevoked):
-            run = streams.run_of(recorded.envelope.stream)
-            unjudged.update(state.agents[streams.agent(run, agent)].unit for agent in event.agents)
-            if event.callback == VALIDATE_ONBOARDING:
-                readmitted[state.engagements[recorded.envelope.stream].worker] += 1
-        elif isinstance(event, UnitCompleted):
-            completed.append(state.units[recorded.envelope.stream].unit)
+        elif isinstance(event, VerdictsRevoked) and event.callback == VALIDATE_ONBOARDING:
+            readmitted[state.engagements[recorded.envelope.stream].worker] += 1
     erased = {agent.token for agent in state.agents.values() if agent.worker in gone}
     accepted = Counter(
         (token, _plain(work))
@@ -156,10 +156,10 @@ def check_pages(
         if token not in erased
     )
     assert submitted == accepted, f"lost {accepted - submitted}, doubled {submitted - accepted}"
-    _check_outboxes(environment, submitted, erased)
+    _check_outboxes(environment, submitted, erased | _tokens_in(state, told.ended))
     _check_agents(state, page_record, told, readmitted, is_ordered=environment.router_count == 1)
     _check_ends(state, environment, runs, told, short)
-    _check_told(state, completed, environment, told, unjudged)
+    answers.check(state, environment, told)
     return erased
 
 
@@ -206,15 +206,27 @@ def _worker_of(stream: str) -> WorkerId:
     return WorkerId(int(stream.rpartition("/")[2]))
 
 
+def _tokens_in(state: DecisionState, runs: Collection[TaskRunId]) -> set[str]:
+    working = {agent.token for stream, agent in state.agents.items() if streams.run_of(stream) in runs}
+    return working | {one.token for stream, one in state.onboardings.items() if streams.run_of(stream) in runs}
+
+
 def _check_outboxes(
-    environment: Environment, submitted: Mapping[tuple[str, str], int], erased: Collection[str]
+    environment: Environment, submitted: Mapping[tuple[str, str], int], forgotten: Collection[str]
 ) -> None:
-    """Nothing is left in a router but what the log has: one that was away for long at the end was not acknowledged."""
+    """Nothing is left in a router but what the log has: one that was away for long at the end was not acknowledged.
+
+    Args:
+        environment: has the routers.
+        submitted: all work that the log has.
+        forgotten: tokens of agents who were erased, or whose run was ended, which does not wait for a router that is
+            away.
+    """
     for router in environment.all_routers:
         for packet in router.left:
             work = packet["data"].get("final_data")
             token = packet["subject_id"]
-            is_recorded = token in erased or (token, _plain(work)) in submitted
+            is_recorded = token in forgotten or (token, _plain(work)) in submitted
             assert is_recorded, f"{router.incarnation} is left with {packet['packet_type']} of {packet['subject_id']}"
 
 
@@ -259,28 +271,6 @@ def _check_ends(
         resources = [server for stream, server in state.resources.items() if stream.startswith(f"resource/{run}/")]
         assert resources
         assert all(server.status is ResourceStatus.RELEASED for server in resources), f"{job.name} has left a server"
-
-
-def _check_told(
-    state: DecisionState, completed: list[UnitId], environment: Environment, told: Requests, unjudged: set[UnitId]
-) -> None:
-    recorded = Counter(
-        unit
-        for engagement in state.engagements.values()
-        for (callback, unit) in engagement.answers
-        if callback == ON_SUBMITTED
-    )
-    # A worker whose partner had left may have left too, so that there was nothing to tell.
-    left = {agent.unit for agent in state.agents.values() if agent.was_left}
-    # Nobody waits for code that failed in a run that a person ends.
-    ended = {unit for run in told.ended for units in state.runs[run].units_of.values() for unit in units}
-    for stream, engagement in state.engagements.items():
-        undecided = None if streams.run_of(stream) in told.ended else engagement.undecided()
-        assert undecided is None, f"{stream} waited for the judgement of unit {undecided} to the end"
-    for unit in set(completed) - left:
-        assert environment.told.get(unit, 0) >= 1, f"the script was never told of unit {unit}"
-        expected = {0, 1} if unit in ended | unjudged else {1}
-        assert recorded[unit] in expected, f"that the script was told of unit {unit} is recorded {recorded[unit]} times"
 
 
 def _plain(work: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -40,9 +40,10 @@ from mephisto_es.core.abstractions.use_gold_unit import GoldUnitSharedState, Use
 from mephisto_es.core.commands.labels import LabelPlan
 from mephisto_es.core.operations.hydra_config import MephistoConfig
 from mephisto_es.core.operations.registry import register_mephisto_abstraction
+from mephisto_es.core.packets import Outbound
 
 from .channel import UnreliableChannel
-from .faults import Router
+from .faults import MISSED_SECONDS, Router
 from .quality import QualityPlan, gold_factory, judged, needs_gold
 from .site import PROVIDER_TYPES
 from .uploads import FileTransfers
@@ -124,10 +125,16 @@ class JobPlan:
 class Environment:
     """The part of the world outside of the operator's process."""
 
+    #: Looks at every packet that is sent to a router.
+    check: Callable[[Outbound], None] = lambda _packet: None
+    #: Set when the script is asked about a submission, and replaced then.
+    submission: trio.Event = field(default_factory=trio.Event)
     #: The way of uploaded files; None: nobody uploads any.
     transfers: FileTransfers | None = None
     #: How many routers a run has.
     router_count: int = 1
+    #: When routers miss a page that has left its socket.
+    missed_seconds: float = MISSED_SECONDS
     #: Seeded by the simulation.
     chance: Random = field(default_factory=Random)
     #: The routers of each run.
@@ -137,10 +144,23 @@ class Environment:
     #: How often the script was told of each unit.
     told: dict[int, int] = field(default_factory=dict)
 
+    #: True if the disk was slow for longer than a run that is ended at once waits for code.
+    has_slow_disk: bool = False
+
+    @property
+    def is_slow(self) -> bool:
+        """True if the script may be asked so late that its answer is not waited for: files come first."""
+        return self.has_slow_disk or self.transfers is not None
+
     @property
     def all_routers(self) -> list[Router]:
         """The routers of all runs."""
         return [router for routers in self.routers.values() for router in routers]
+
+    def note_submission(self) -> None:
+        """Note that the script is asked about a submission."""
+        self.submission.set()
+        self.submission = trio.Event()
 
     def maybe_fail(self) -> None:
         """Be the code of somebody who makes mistakes."""
@@ -267,6 +287,7 @@ class SimulatedArchitect(MemoryArchitect):
         self._resource = await self.resources.intend("simulated_router", {})
         names = [f"router-{self.task_run}{'+' * number}" for number in range(self._surroundings.router_count)]
         for router in self._surroundings.routers.setdefault(self.task_run, [Router(name) for name in names]):
+            router.missed_seconds = self._surroundings.missed_seconds
             router.deploy()
         await self.resources.acquired(self._resource, {})
         return self._url
@@ -286,7 +307,7 @@ class SimulatedArchitect(MemoryArchitect):
         outside = self._surroundings
         callbacks = (on_channel_open, on_catastrophic_disconnect, on_message)
         channels = [
-            UnreliableChannel(f"run-{self.task_run}-{number}", router, outside.chance, *callbacks)
+            UnreliableChannel(f"run-{self.task_run}-{number}", router, outside.chance, *callbacks, outside.check)
             for number, router in enumerate(outside.routers[self.task_run])
         ]
         outside.channels += channels
@@ -322,6 +343,7 @@ def shared_state(plan: JobPlan, environment: Environment) -> SimulatedState:
         return (worker.worker_id + unit.unit_id) % 3 != 0
 
     async def submitted(unit: Unit) -> bool | None:
+        environment.note_submission()
         environment.told[unit.unit_id] = environment.told.get(unit.unit_id, 0) + 1
         await trio.sleep(0.5)
         environment.maybe_fail()

@@ -66,6 +66,8 @@ class Requests:
     #: Bonuses by key: worker and cents.
     bonuses: dict[str, tuple[WorkerId, int]] = field(default_factory=dict)
     erased: set[WorkerId] = field(default_factory=set)
+    #: Labels that were decided, by key: the number of decisions that the reviewer knew.
+    labels: dict[str, int] = field(default_factory=dict)
     #: Items that were added to each run.
     added: dict[TaskRunId, int] = field(default_factory=dict)
     #: Runs that were to end before all was done.

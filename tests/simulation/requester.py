@@ -13,7 +13,7 @@ from mephisto_es.core.errors import CommandRefusedError, LogError
 from mephisto_es.core.lifecycles.agent import AgentRecord, AgentStatus
 from mephisto_es.core.lifecycles.payment import UNPAID_STATUSES, PaymentState, PaymentStatus
 from mephisto_es.core.lifecycles.task_run import ENDED_RUN_STATUSES
-from mephisto_es.core.lifecycles.unit import DONE_UNIT_STATUSES, UnitStatus
+from mephisto_es.core.lifecycles.unit import DONE_UNIT_STATUSES, UnitState, UnitStatus
 from mephisto_es.core.lifecycles.worker import WorkerStatus
 from mephisto_es.core.operations.control.requests import (
     AcceptLateRequest,
@@ -40,15 +40,13 @@ from mephisto_es.core.operations.control.requests import (
 )
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import streams
-from mephisto_es.events.ids import TaskRunId
+from mephisto_es.events.ids import TaskRunId, UnitId
 
 from .job import JobPlan, item_of
 from .office import LostError, Office, Requests
 from .quality import ANSWER, CLASSES
 from .site import Site, SiteAwayError
 
-#: Seconds between two requests.
-PAUSE_SECONDS = (2.0, 30.0)
 #: How soon a request is made again that was not answered.
 AGAIN_SECONDS = (0.5, 20.0)
 BUDGET_STEP_CENTS = 60
@@ -59,6 +57,13 @@ AUTHORS = ("user/requester", "user/second")
 
 class Requester:
     """A person, and what they see of the operator that lives."""
+
+    #: Seconds between two requests.
+    PAUSE_SECONDS = (2.0, 30.0)
+    #: How often a run is ended before all is done.
+    END_SHARE = 0.01
+    #: How often a label is decided, compared with other things.
+    LABEL_WEIGHT = 3
 
     def __init__(self, chance: Random, site: Site, jobs: Mapping[JobPlan, int], job_count: int) -> None:
         """Initialize.
@@ -95,7 +100,7 @@ class Requester:
     async def work(self) -> None:
         """Do one thing after another until the runs have ended; then review and pay what is left."""
         while not self._is_over(await self._state()) or await self._reopen():
-            await trio.sleep(self._chance.uniform(*PAUSE_SECONDS))
+            await trio.sleep(self._chance.uniform(*self.PAUSE_SECONDS))
             await self._do_something()
             self._tell()
         self._site.is_calm = True
@@ -144,9 +149,9 @@ class Requester:
             (1, self._add_item),
             (1, self._retry),
             (1, self._revoke_verdicts),
-            *([(3, self._decide_label)] if self._job_of(run).quality is not None else []),
+            *([(self.LABEL_WEIGHT, self._decide_label)] if self._job_of(run).quality is not None else []),
         ]
-        if self._chance.random() < 0.01:
+        if self._chance.random() < self.END_SHARE:
             choices = [(1, self._end)]
         weights = [weight for weight, _ in choices]
         _, act = self._chance.choices(choices, weights)[0]
@@ -160,7 +165,7 @@ class Requester:
 
     async def _give_verdict(self, run: TaskRunId, agent: AgentRecord, verdict: Verdict) -> None:
         note = "the answer is empty" if verdict is Verdict.REJECTED else None
-        bonus = self._chance.choice([0, 0, BONUS_CENTS]) if verdict is Verdict.APPROVED else 0
+        bonus = self._bonus() if verdict is Verdict.APPROVED else 0
         request = VerdictRequest(
             agent=agent.agent, verdict=verdict, note=note, bonus_cents=bonus, adjudicates=len(agent.opinions) > 1
         )
@@ -169,6 +174,9 @@ class Requester:
         reply = await self._ask(request, author=author)
         if reply is not None and not reply.differs:
             self.told.verdicts[run, agent.agent] = verdict
+
+    def _bonus(self) -> int:
+        return self._chance.choice([0, 0, BONUS_CENTS])
 
     async def _give_opinion(self, state: DecisionState, _: TaskRunId) -> None:
         if agents := self._agents(state, AgentStatus.COMPLETED):
@@ -268,10 +276,20 @@ class Requester:
                 assignment=unit.assignment,
                 question=ANSWER,
                 label=None if takes_back else f'"{CLASSES[0]}"',
-                units=(unit.unit,),
-                after=0 if decided is None else decided.decisions,
+                units=self._looked_at(unit, done),
+                after=self._known(0 if decided is None else decided.decisions),
             )
-            await self._ask(request)
+            key = self._key(LabelRequest.__name__)
+            if await self._ask(request, key) is not None:
+                self.told.labels[key] = request.after
+
+    def _looked_at(self, unit: UnitState, _done: Sequence[UnitState]) -> tuple[UnitId, ...]:
+        """Return the units whose work a reviewer looks at before deciding on the label."""
+        return (unit.unit,)
+
+    def _known(self, decisions: int) -> int:
+        """Return the number of decisions on a label that a reviewer knows."""
+        return decisions
 
     async def _end(self, _: DecisionState, run: TaskRunId) -> None:
         self.told.ended.add(run)
@@ -317,7 +335,7 @@ class Requester:
         while True:
             office = await self._reached()
             try:
-                reply = await office.ask(request, key, author)
+                reply = await self._answer(office, request, key, author)
                 if self._chance.random() < 0.1:
                     await self._ask_twice(request, key, reply)
             except (LostError, LogError):
@@ -327,6 +345,9 @@ class Requester:
             else:
                 self.told.done[type(request).__name__.removesuffix("Request")] += 1
                 return reply
+
+    async def _answer(self, office: Office, request: AnyRequest, key: str, author: str) -> Reply:
+        return await office.ask(request, key, author)
 
     async def _ask_twice(self, request: AnyRequest, key: str, first: Reply) -> None:
         """Be a person who clicks twice: what adds something does so once."""

@@ -25,6 +25,7 @@ from mephisto_es.events.agent import (
     AgentVerdictWithdrawn,
     AgentWaiting,
 )
+from mephisto_es.events.assignment import AssignmentLabelled
 from mephisto_es.events.base import Event
 from mephisto_es.events.engagement import AllWorkEnded, WorkEnded, WorkStarted
 from mephisto_es.events.ids import AgentId, AssignmentId, TaskRunId, UnitId, WorkerId
@@ -50,7 +51,7 @@ from mephisto_es.events.payment import (
     PaymentWithdrawn,
     Sighting,
 )
-from mephisto_es.events.task_run import TaskRunBudgetChanged, TaskRunCreated
+from mephisto_es.events.task_run import TaskRunBudgetChanged, TaskRunCreated, TaskRunRecovering, TaskRunStopping
 from mephisto_es.events.unit import UnitAssigned, UnitCreated, UnitLateAccepted, UnitReleased, UnitReopened
 from mephisto_es.events.worker import WorkerErased
 
@@ -101,7 +102,7 @@ def check_rules(log: StoredLog, page_record: PageRecord) -> None:
                     known.add(event.update_id)
             elif isinstance(event, TaskRunCreated):
                 books[event.task_run].open(event)
-            elif stream.split("/")[0] in {"agent", "unit", "engagement", "payment", "task_run"}:
+            elif stream.split("/")[0] in {"assignment", "agent", "unit", "engagement", "payment", "task_run"}:
                 books[streams.run_of(stream)].enter(stream, event)
         except AssertionError as error:
             raise AssertionError(f"seq {seq}: {error}") from None
@@ -133,6 +134,8 @@ class _Book:
     uncounted: set[AgentId] = field(default_factory=set)
     #: Who has said what they think of work without a verdict.
     opinions: dict[AgentId, list[str]] = field(default_factory=lambda: defaultdict(list))
+    #: The last stop of the run by the operator that lives.
+    stopping: TaskRunStopping | None = None
     #: Payments that may have been made, although nobody knows.
     doubtful: set[str] = field(default_factory=set)
 
@@ -149,12 +152,21 @@ class _Book:
             self._enter_agent(AgentId(int(stream.rpartition("/")[2])), event)
         elif kind == "unit":
             self._enter_unit(UnitId(int(stream.rpartition("/")[2])), event)
+        elif isinstance(event, AssignmentLabelled):
+            others = [
+                unit for unit in event.units if self.assignment_of[unit] != AssignmentId(int(stream.rpartition("/")[2]))
+            ]
+            assert not others, f"{stream} was labelled after a look at units {others} of other items"
         elif kind == "engagement":
             self._enter_engagement(stream, event)
         elif kind == "payment":
             self._enter_payment(stream, event)
         elif isinstance(event, TaskRunBudgetChanged):
             self.budget_cents = event.budget_cents
+        elif isinstance(event, TaskRunStopping):
+            self.stopping = event
+        elif isinstance(event, TaskRunRecovering):
+            self.stopping = None
 
     def _enter_agent(self, agent: AgentId, event: Event) -> None:
         if isinstance(event, AgentAccepted):
@@ -166,6 +178,8 @@ class _Book:
         elif isinstance(event, _Ends):
             if isinstance(event, AgentSubmitted):
                 assert agent not in self.waiting, f"agent-{agent} submitted while it waited for partners"
+            if isinstance(event, AgentExpired) and agent not in self.waiting:
+                self._expire(agent, event)
             self.at_work.discard(agent)
             self.waiting.discard(agent)
             if isinstance(event, AgentExpired) and event.may_retry:
@@ -196,6 +210,12 @@ class _Book:
         missing = [unit for unit, one in self.assignment_of.items() if one == assignment and unit not in there]
         assert not missing, f"agent-{agent} started without a partner on units {missing}"
         self.waiting.discard(agent)
+
+    def _expire(self, agent: AgentId, event: AgentExpired) -> None:
+        """Take the work from somebody who does not wait for partners."""
+        stopping = self.stopping
+        if stopping is not None and event.reason == stopping.reason:
+            assert stopping.at_once, f"agent-{agent} lost its work, and the log does not say that the run ends at once"
 
     def _judge(self, agent: AgentId, event: Event) -> None:
         assert agent not in self.at_work, f"agent-{agent} was judged while it was at work"

@@ -16,6 +16,7 @@ import trio.testing
 from mephisto_es.adapters.architects.memory.router import PageFile
 from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
 from mephisto_es.adapters.composition.requests import request_executor
+from mephisto_es.core.abstractions.crowd.payments import PaymentOrder
 from mephisto_es.core.errors import LaunchError, LogError
 from mephisto_es.core.ledger import Ledger
 from mephisto_es.core.lifecycles.task_run import ENDED_RUN_STATUSES
@@ -26,10 +27,29 @@ from mephisto_es.core.state.state_snapshot import KeptState, StateSnapshot, rest
 from mephisto_es.events import streams
 from mephisto_es.events.envelope import RecordedEvent
 from mephisto_es.events.ids import TaskRunId
+from mephisto_es.events.payment import PaymentRequested
 
 from ..commands import CHECKED_DECISIONS
 from .crowd import PageRecord, Person
-from .faults import DiskFault, FaultyLog, PowerCutError, Router, SeededIds, SteppedClock
+from .faults import (
+    LAZY_SYNC_SECONDS,
+    SOON_MISSED_SECONDS,
+    DiskFault,
+    FaultyLog,
+    PowerCutError,
+    Router,
+    SeededIds,
+    SteppedClock,
+)
+from .haste import (
+    HASTY_DECISIONS,
+    SITE_ANSWERS,
+    HastyRequester,
+    check_stopped,
+    flicker,
+    with_tight_budget,
+    write_wrongly,
+)
 from .invariants import check_ledger, check_log, check_pages, check_uploads, check_view
 from .job import ENVIRONMENT, Environment, JobPlan, config, shared_state
 from .money import check_money, check_requests
@@ -41,6 +61,7 @@ from .rules import check_rules
 from .scheduling import SpinGuard, deterministic, nothing_installed
 from .site import SITE, Site
 from .storage import FileStorage
+from .told import DurableStatuses
 from .uploads import FileTransfers
 
 #: Faults of one simulation at most; after the last one everything has to come to its end.
@@ -73,6 +94,7 @@ def simulate(
     routers: int = 1,
     has_uploads: bool = False,
     has_quality: bool = False,
+    is_hasty: bool = False,
 ) -> Simulated:
     """Run one simulation and check everything that must hold.
 
@@ -84,15 +106,22 @@ def simulate(
         routers: how many routers a run has; pages move between them.
         has_uploads: whether workers upload files.
         has_quality: whether items get answers until their labels are sure, and units evaluate their workers.
+        is_hasty: whether people are in a hurry, disks and connections are slow, and a program writes what is illegal.
 
     Raises:
         ViolationError: something did not hold.
     """
     transfers = FileTransfers(Random(f"{seed} files")) if has_uploads else None
-    environment = Environment(transfers, routers)
+    environment = Environment(transfers=transfers, router_count=routers)
     folder = Path(mkdtemp(dir=folder)) if has_uploads else folder
     simulation = Simulation(
-        seed, folder, environment, has_requester=has_requester, on_disk=on_disk, has_quality=has_quality
+        seed,
+        folder,
+        environment,
+        has_requester=has_requester,
+        on_disk=on_disk,
+        has_quality=has_quality,
+        haste=Random(f"{seed} haste") if is_hasty else None,
     )
     with nothing_installed(), deterministic(seed), simulation.disk.in_use(), closing(simulation.disk):
         try:
@@ -115,8 +144,10 @@ class Simulation:
         has_requester: bool,
         on_disk: bool,
         has_quality: bool,
+        haste: Random | None,
     ) -> None:
         self.seed = seed
+        self._haste = haste
         self._folder = folder
         chance = Random(seed)
         #: Each has a chance of its own, so that a change in one does not reshuffle all others.
@@ -134,13 +165,21 @@ class Simulation:
         money_chance = Random(chance.getrandbits(64))
         if has_requester:
             self.jobs = [job.with_money(money_chance) for job in self.jobs]
+        if has_requester and haste is not None:
+            self.jobs = [with_tight_budget(job, haste) for job in self.jobs]
         if has_quality:
             self.jobs = [self.jobs[0].with_quality(Random(f"{seed} quality"))]
         self.people = dict(zip(self.jobs, people, strict=False))
         self._opened = {job: trio.Event() for job in self.jobs}
         self._run_of: dict[JobPlan, int] = {}
         self.site = Site(Random(money_chance.getrandbits(64)))
-        self._requester = Requester(money_chance, self.site, self._run_of, len(self.jobs)) if has_requester else None
+        self.site.is_requested = self._is_requested
+        self._requester = self._new_requester(money_chance) if has_requester else None
+        if haste is not None:
+            self.disk.sync_seconds = LAZY_SYNC_SECONDS
+            self.environment.missed_seconds = SOON_MISSED_SECONDS
+            self.site.answers_until_one_is_lost = SITE_ANSWERS
+            environment.check = DurableStatuses(lambda: self.disk.log).check
         self._process = trio.CancelScope()
         self._everything = trio.CancelScope()
         self._is_spinning = False
@@ -149,6 +188,15 @@ class Simulation:
         self.page_record = PageRecord()
         self.faults: Counter[str] = Counter()
         self._judged: Counter[str] = Counter()
+
+    def _new_requester(self, chance: Random) -> Requester:
+        if self._haste is None:
+            return Requester(chance, self.site, self._run_of, len(self.jobs))
+        return HastyRequester(chance, self.site, self._run_of, len(self.jobs), lambda: self.environment.submission)
+
+    def _is_requested(self, order: PaymentOrder) -> bool:
+        *_, last = self.disk.log.history(streams.payment(order.task_run, order.payment))
+        return isinstance(last.envelope.event, PaymentRequested)
 
     async def run(self) -> None:
         """Live as many operators as it takes, and check what came of it."""
@@ -159,6 +207,8 @@ class Simulation:
                 weather.start_soon(self._break_things)
                 if self.environment.router_count > 1:
                     weather.start_soon(self._miss_pages)
+                if self._haste is not None:
+                    weather.start_soon(flicker, self.environment, self._haste)
                 if self._requester is not None:
                     weather.start_soon(self._requester.work)
                 async with trio.open_nursery() as people:
@@ -225,7 +275,13 @@ class Simulation:
             async with trio.open_nursery() as process:
                 self._process = process.cancel_scope
                 kept = None if self._kept is None else KeptState(self._kept[0], restored(self._kept[1]))
-                ledger = Ledger(self.disk.log, self.clock, self.disk.offload, CHECKED_DECISIONS, kept)
+                ledger = Ledger(
+                    self.disk.log,
+                    self.clock,
+                    self.disk.offload,
+                    HASTY_DECISIONS if self._haste else CHECKED_DECISIONS,
+                    kept,
+                )
                 ledger.subscribe(partial(self._keep_state, ledger))
                 ids = SeededIds(ledger.state.highest_ids(), self._lives, self._ids_chance)
                 await process.start(ledger.run)
@@ -236,13 +292,16 @@ class Simulation:
                         if not self._has_ended(ledger, job):
                             launches.start_soon(self._launch, operator, job)
                 process.start_soon(self._look_after, operator)
+                if self._haste is not None:
+                    process.start_soon(write_wrongly, ledger, self._haste)
                 await operator.wait_for_runs_then_shutdown(log_rate=None)
                 # Not if a callback failed on the last submissions: a run is paused then.
                 ended = self._have_all_ended(ledger) and await self._is_all_settled(ledger)
                 if ended or self._requester is None:
                     check_ledger(ledger)
                 process.cancel_scope.cancel()
-        except* (PowerCutError, LogError):
+        except* (PowerCutError, LogError) as group:
+            check_stopped(group)
             self._cut_off()
         finally:
             if self._requester is not None:
@@ -308,7 +367,9 @@ class Simulation:
         await self._opened[job].wait()
         name, returns = f"{job.name}-{number}", 0
         while True:
-            person = Person(name, job, self._routers_of, self._people_chance, self.page_record, self._some_files)
+            person = Person(
+                name, job, self._routers_of, self._people_chance, self.page_record, self._some_files, self._haste
+            )
             await person.work()
             if self._requester is None or self._requester.done.is_set():
                 return
@@ -335,6 +396,7 @@ class Simulation:
                 case 1:
                     self.disk.fault = chance.choice(list(DiskFault))
                     self._note(self.disk.fault.value)
+                    self.environment.has_slow_disk |= self.disk.fault is DiskFault.SLOW
                 case 2:
                     self._note("connection cut")
                     for channel in self.environment.channels:

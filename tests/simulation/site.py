@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from mephisto_es.core.abstractions.args import CrowdProviderArgs
 from mephisto_es.core.abstractions.crowd.effects import SendResult
 from mephisto_es.core.abstractions.crowd.payments import PaymentOrder, PaymentRefusedError
 from mephisto_es.core.abstractions.crowd_provider import CrowdProvider
-from mephisto_es.core.decisions.settlement import Absence, ByLooking, Settlement
+from mephisto_es.core.decisions.settlement import SETTLEMENTS, Absence, ByLooking, CrowdSite, Settlement, SiteOperation
 from mephisto_es.core.operations.registry import register_mephisto_abstraction
 from mephisto_es.events.payment import Answer, Sighting
 
@@ -44,12 +45,18 @@ class Site:
 
     chance: Random
     is_calm: bool = False
+    answers_until_one_is_lost: int = 8
     paid: dict[Entry, list[float]] = field(default_factory=dict)
     tokens: dict[str, Entry] = field(default_factory=dict)
+    #: Returns whether the last event of a payment in the log is that it was requested.
+    is_requested: Callable[[PaymentOrder], bool] = lambda _order: True
+    #: Orders that came before the log had them.
+    too_early: list[Entry] = field(default_factory=list)
     done: Counter[str] = field(default_factory=Counter)
 
     async def pay_token(self, order: PaymentOrder) -> str:
         """Pay an order, unless its token was paid and not given back."""
+        self._check_requested(order)
         await self._arrive()
         if order.token not in self.tokens:
             self.tokens[order.token] = self._book(order)
@@ -58,6 +65,7 @@ class Site:
 
     async def pay_again(self, order: PaymentOrder) -> str:
         """Pay an order as often as it comes."""
+        self._check_requested(order)
         await self._arrive()
         self._book(order)
         await self._answer()
@@ -83,6 +91,10 @@ class Site:
         made = self.paid.get(_entry(order), [])
         return any(trio.current_time() - at >= (0 if self.is_calm else LAG_SECONDS) for at in made)
 
+    def _check_requested(self, order: PaymentOrder) -> None:
+        if not self.is_requested(order):
+            self.too_early.append(_entry(order))
+
     def _book(self, order: PaymentOrder) -> Entry:
         entry = _entry(order)
         self.paid.setdefault(entry, []).append(trio.current_time())
@@ -104,7 +116,7 @@ class Site:
 
     async def _answer(self) -> None:
         await trio.sleep(self.chance.uniform(*ANSWER_SECONDS))
-        if not self.is_calm and self.chance.randrange(8) == 0:
+        if not self.is_calm and self.chance.randrange(self.answers_until_one_is_lost) == 0:
             self.done["answer lost"] += 1
             raise SiteAwayError("the answer was lost")
 
@@ -171,6 +183,12 @@ class _HalfBlindPayment(_LookedForPayment):
     settlement: Settlement = ByLooking(SAFE_LAG_SECONDS, Absence.PROVES_NOTHING)
 
 
+class _BonusAtProlific(_LookedForPayment):
+    """The same, settled as bonuses at Prolific are."""
+
+    settlement: Settlement = SETTLEMENTS[CrowdSite.PROLIFIC, SiteOperation.BONUS]
+
+
 class _LookingProvider(CrowdProvider):
     """Workers walk in, and are paid by a site without tokens."""
 
@@ -207,4 +225,13 @@ class HalfBlindProvider(_LookingProvider):
     EFFECT = _HalfBlindPayment
 
 
+@register_mephisto_abstraction()
+class ProlificProvider(_LookingProvider):
+    """Its payments are settled by the product's rule for bonuses at Prolific."""
+
+    PROVIDER_TYPE: ClassVar[str] = "simulated_prolific"
+    EFFECT = _BonusAtProlific
+
+
 PROVIDER_TYPES = tuple(provider.PROVIDER_TYPE for provider in (SimulatedProvider, LookingProvider, HalfBlindProvider))
+HASTY_PROVIDER_TYPES = (*PROVIDER_TYPES, ProlificProvider.PROVIDER_TYPE)

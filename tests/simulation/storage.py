@@ -162,6 +162,8 @@ class FileStorage:
         self._path.write_bytes(_empty_log())
         self._chance = chance
         self._disk = SimulatedDisk(self._path, Random(chance.getrandbits(64)))
+        #: How long a commit takes.
+        self.sync_seconds = SYNC_SECONDS
         #: The last event that somebody was told to be in the log.
         self._told: Head | None = None
         self._is_dead = False
@@ -206,7 +208,7 @@ class FileStorage:
         """Commit in a time that a disk takes, without a thread."""
         if is_slow := self.fault is DiskFault.SLOW:
             self.fault = None
-        await trio.sleep(self._chance.uniform(*(SLOW_SYNC_SECONDS if is_slow else SYNC_SECONDS)))
+        await trio.sleep(self._chance.uniform(*(SLOW_SYNC_SECONDS if is_slow else self.sync_seconds)))
         if self._is_dead:
             self.fault = self._chance.choice([DiskFault.CRASH_BEFORE, DiskFault.CRASH_AFTER])
         has_crashed = self.fault in (DiskFault.CRASH_BEFORE, DiskFault.CRASH_AFTER)
