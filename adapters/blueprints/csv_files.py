@@ -20,6 +20,8 @@ Row = dict[str, Any]
 
 #: Characters in one cell at most. Larger values belong in files of their own.
 MAX_CELL_LENGTH = 1024 * 1024
+#: Characters of the names of columns that an error shows.
+MAX_SHOWN_HEADER = 200
 #: Rows after the header that a separator is judged by.
 SAMPLE_ROWS = 50
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -49,9 +51,41 @@ def read_csv(file: Path, remarks: FileRemarks | None = None) -> Iterator[Row]:
     Raises:
         ConfigError: it is missing, empty or malformed; names file and line.
     """
+    for _, row in _numbered_rows(file, FileRemarks() if remarks is None else remarks):
+        yield row
+
+
+def read_columns(file: Path, needed: Sequence[str], *, key: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the rows of a CSV file that somebody has filled in, each with the number of its line.
+
+    Names of columns are in lower case; names and values are without spaces at their ends.
+
+    Args:
+        file: the file.
+        needed: the columns that it must have.
+        key: the option that names the file, for errors.
+
+    Raises:
+        ConfigError: it cannot be read, is malformed, or lacks a column.
+    """
+    if not file.is_file():
+        raise ConfigError(f"{file} cannot be read: there is no such file", key=key)
+    for line, row in _numbered_rows(file, FileRemarks()):
+        named = {name.strip().lower(): str(value).strip() for name, value in row.items()}
+        for column in needed:
+            if column not in named:
+                has = ", ".join(map(repr, named))[:MAX_SHOWN_HEADER]
+                raise ConfigError(
+                    f"{file.name}: the column {column!r} is missing; the columns are {has}",
+                    key=key,
+                    hint="Separate the columns with commas, semicolons or tabs",
+                )
+        yield line, named
+
+
+def _numbered_rows(file: Path, remarks: FileRemarks) -> Iterator[tuple[int, Row]]:
     if csv.field_size_limit() < MAX_CELL_LENGTH:
         csv.field_size_limit(MAX_CELL_LENGTH)
-    remarks = FileRemarks() if remarks is None else remarks
     with reading(file):
         layout = _layout_of(file)
         if layout.separator != ",":
@@ -62,7 +96,7 @@ def read_csv(file: Path, remarks: FileRemarks | None = None) -> Iterator[Row]:
             for line, cells in records:
                 row = header.read(cells, line)
                 if row is not None:
-                    yield row
+                    yield line, row
 
 
 def _layout_of(file: Path) -> _Layout:

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ...core.entity_ref import EntityRef
+from ...core.errors import ConfigError, UnknownEntityError
 from ...core.operations.control.requests import LabelRequest
 from ...events.ids import AssignmentId, TaskRunId, WorkerId
 from ...projections.mephisto_db.queries import JsonValue
@@ -201,7 +202,10 @@ def _record_file(database: Path, run: EntityRef, file: Path, author: str, *, as_
     with open_as_of(database) as moment, working("reading the answers", is_quiet=as_json):
         answers = RunAnswers(moment, TaskRunId(run.number))
         for one in written:
-            request = answers.request(one.item, one.question, one.answer, one.note)
+            try:
+                request = answers.request(one.item, one.question, one.answer, one.note)
+            except (UnknownEntityError, ConfigError) as error:
+                raise ConfigError(f"{one.where}: {error}", key="--decisions") from error
             if request is None:
                 before[one.item].append(_recorded_before(one.question, answers.about(one.item)))
             else:

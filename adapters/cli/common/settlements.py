@@ -12,6 +12,7 @@ from ....core.errors import ConfigError
 from ....core.operations.configuration.money import amount, cents
 from ....events.ids import PaymentId
 from ....projections.queries.money.pay_ledger import Payment
+from ...blueprints.csv_files import read_columns
 from ...log.sqlite.as_of import open_as_of
 
 KEY = "--settle-file"
@@ -38,32 +39,27 @@ def read_decisions(file: Path, payments: Collection[Payment]) -> list[PaymentDec
         payments: all payments of the run.
 
     Raises:
-        ConfigError: a line cannot be meant; nothing is to be recorded.
+        ConfigError: the file cannot be read, has no line, or one that cannot be meant; nothing is to be recorded.
     """
     known = {f"payment-{one.payment}": one for one in payments}
     decisions: dict[PaymentId, PaymentDecision] = {}
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as lines:
-            rows = list(csv.DictReader(lines))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"{file} cannot be read: {error}", key=KEY) from error
-    for number, row in enumerate(rows, start=2):
-        where = f"line {number} of {file.name}"
-        name = (row.get("payment") or "").strip()
+    for line, row in read_columns(file, ("payment", "status"), key=KEY):
+        where = f"line {line} of {file.name}"
+        name = row["payment"]
         payment = known.get(name if name.startswith("payment-") else f"payment-{name}")
         if payment is None:
             raise ConfigError(f"{where}: {name!r} is not a payment of this run", key=KEY, hint="Write payment-7")
-        status = (row.get("status") or "").strip().lower()
+        status = row["status"].lower()
         if status not in DECISIONS:
             raise ConfigError(f"{where}: the status is {status!r}", key=KEY, hint=f"Write {' or '.join(DECISIONS)}")
-        given = (row.get("amount") or "").strip()
+        given = row.get("amount", "")
         if given and cents(given, key=f"{where}: the amount") != payment.amount_cents:
             raise ConfigError(f"{where}: payment-{payment.payment} is {amount(payment.amount_cents)}", key=KEY)
-        decision = PaymentDecision(
-            PaymentId(payment.payment), status == "paid", (row.get("reason") or "").strip() or None
-        )
+        decision = PaymentDecision(PaymentId(payment.payment), status == "paid", row.get("reason") or None)
         if decisions.setdefault(decision.payment, decision) != decision:
             raise ConfigError(f"{where}: payment-{payment.payment} is decided twice", key=KEY)
+    if not decisions:
+        raise ConfigError(f"{file.name} has no line with a payment, so nothing was recorded", key=KEY)
     return list(decisions.values())
 
 

@@ -101,8 +101,11 @@ def test_a_file_of_decisions_is_checked_first_and_recorded_once(database: Path, 
         ("two,label,dog,\n", "line 2 of decided.csv: 'two' is not an assignment"),
         ("2,,dog,\n", "line 2 of decided.csv: the question is missing"),
         ("2,label,dog,\n2,label,cat,\n", "'label' of assignment-2 is decided twice"),
-        ("2,label,dog,\n99,label,dog,\n", "assignment 99 of run-1"),
+        ("2,label,dog,\n99,label,dog,\n", "line 3 of decided.csv: there is no assignment 99 of run-1"),
+        ("2,label,dog,\n3,lable,dog,\n", "line 3 of decided.csv: there are no answers to 'lable'"),
         ("2,label,dog,\n3,lable,dog,\n", "Did you mean 'label'?"),
+        ("2,label,,\n", "decided.csv has no line with an answer, so nothing was recorded"),
+        ("", "decided.csv has no line with an answer, so nothing was recorded"),
     ):
         refused = decide(head + wrong)
         assert refused.exit_code != 0
@@ -114,6 +117,24 @@ def test_a_file_of_decisions_is_checked_first_and_recorded_once(database: Path, 
     found = assert_fits("adjudicate", decide(good, "--json").stdout)
     assert [(one["item"], one["decisions"][0]["label"]) for one in found["items"]] == [(2, "dog"), (3, "cat")]
     assert decide(good, "--note", "x").exit_code == 2
+
+
+def test_a_file_of_decisions_is_read_as_spreadsheets_write_it(database: Path, tmp_path: Path) -> None:
+    file = tmp_path / "decided.csv"
+    for text, said in (
+        ("item;question;answer\n2;label;dog\n", "decided.csv: the column 'assignment' is missing; the columns are"),
+        ("assignment|question|answer\n2|label|dog\n", "the columns are 'assignment|question|answer'"),
+    ):
+        file.write_text(text)
+        refused = adjudicate(database, "--decisions", str(file))
+        assert (refused.exit_code, said in refused.stderr) == (2, True), refused.output
+    assert "decided: 0" in adjudicate(database, "--question", "label").stdout
+    gone = adjudicate(database, "--decisions", str(tmp_path / "none.csv"))
+    assert (gone.exit_code, "there is no such file" in gone.stderr) == (2, True)
+    file.write_bytes("\ufeffAssignment;Question;Answer\r\nassignment-2;label;dog\r\n".encode())
+    assert adjudicate(database, "--decisions", str(file)).stdout == "assignment-2: label is dog\n"
+    file.write_text("sep=;\nassignment;question;answer\n3;label;cat\n")
+    assert adjudicate(database, "--decisions", str(file)).stdout == "assignment-3: label is cat\n"
 
 
 def test_a_decision_is_recorded_once_and_revised(database: Path) -> None:

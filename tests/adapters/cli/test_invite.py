@@ -130,6 +130,12 @@ def test_payments_made_by_other_means_are_recorded_from_a_file(database: Path, t
     ):
         refused = settle(head + wrong)
         assert (refused.exit_code, problem in refused.output) == (2, True), refused.output
+    for text, problem in (
+        ("payment;state\n", "transfers.csv has no line with a payment, so nothing was recorded"),
+        (f"payment;state\n{names[0]};paid\n", "transfers.csv: the column 'status' is missing"),
+    ):
+        refused = settle(text)
+        assert (refused.exit_code, problem in refused.output) == (2, True), refused.output
     good = f"{head}{names[0]},paid,0.25,transfer 17\n{names[1].removeprefix('payment-')},Paid,,\n"
     assert settle(good).stdout == f"{names[0]} is recorded as paid\n{names[1]} is recorded as paid\n"
     assert settle(good).exit_code == 0
