@@ -58,7 +58,7 @@ def read_csv(file: Path, remarks: FileRemarks | None = None) -> Iterator[Row]:
 def read_columns(file: Path, needed: Sequence[str], *, key: str) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the rows of a CSV file that somebody has filled in, each with the number of its line.
 
-    Names of columns are in lower case; names and values are without spaces at their ends.
+    Names of columns come in lower case, and names and values without spaces at their ends.
 
     Args:
         file: the file.

@@ -61,8 +61,9 @@ def report_command(
     with working("reading the run", is_quiet=as_json), as_of.open(database) as moment:
         number = TaskRunId(run.number)
         facts = method_report(moment, number, floor_cents=floor_cents)
-        quality = quality_report(moment, number)
-        labels = label_report(moment, number, stop_plan(moment, number))
+        plan = stop_plan(moment, number)
+        quality = quality_report(moment, number, plan=plan)
+        labels = label_report(moment, number, plan)
         head = moment.head()
     origin = ReportOrigin(version=version("mephisto-es"), seq=head.seq, at=date_of(head.at), chain=head.chain.hex())
     if as_json:

@@ -12,6 +12,8 @@ from ...events.ids import TaskRunId
 from ...projections.queries.quality.answers import QuestionKind, questions_of, read_work
 from ...projections.queries.quality.report import question_quality
 from ..log.sqlite.as_of import LogAsOf
+from ..quality.stop_plan import stop_plan
+from ..quality.wording import stopped_agreement
 from .facts import DatasetFacts, Publication
 
 _MODELS = """
@@ -72,14 +74,18 @@ def _instructions(init_params: str) -> str:
 
 
 def _agreement(moment: LogAsOf, run: TaskRunId) -> Iterable[str]:
+    plan = stop_plan(moment, run)
     for question in questions_of(read_work(moment, run)):
         if question.kind is QuestionKind.TEXT:
             continue
-        found = question_quality(question).agreement
+        quality = question_quality(question, plan=plan)
+        found = quality.agreement
         if found is not None and found.alpha is not None:
+            stopped = f" It is {stopped_agreement(quality)}." if quality.is_stopped_by_rule else ""
             yield (
                 f"{question.name}: Krippendorff's alpha {found.alpha:.2f} ({found.alpha_metric}) over {found.items:,} "
                 f"items with two or more answers; {found.equal_pairs:,} of {found.pairs:,} pairs of answers are equal."
+                f"{stopped}"
             )
 
 

@@ -88,16 +88,29 @@ def question_lines(question: QuestionQuality, report: QualityReport) -> Iterator
         yield "answers", _choices(question.choices)
     if question.agreement is not None:
         yield "agreement", _agreement(question.agreement)
+        if question.is_stopped_by_rule and question.agreement.pairs:
+            yield "", stopped_agreement(question)
     if question.shares is not None:
         yield "shares", _shares(question.shares)
     if question.differing:
         decided = question.differing - question.undecided
-        yield "differing", f"answers to {question.differing:,} items differ, {decided:,} of which are adjudicated"
+        items = "1 item" if question.differing == 1 else f"{question.differing:,} items"
+        yield "differing", f"the answers to {items} differ; adjudicated: {decided:,}"
     for one in report.labels:
         if one.question == question.question:
             yield "labels", _labels(one)
     if question.question in report.final_labels:
         yield "final", report.final_labels[question.question]
+
+
+def stopped_agreement(question: QuestionQuality) -> str:
+    """Return a sentence about the agreement on a question that a stop rule looks at."""
+    if question.first_answers is None:
+        return "biased upwards: stop_when ended items once their answers agreed"
+    return (
+        f"of the first {question.first_answers:,} answers to each item: stop_when ended items once their answers "
+        "agreed, so that all answers would show too much agreement"
+    )
 
 
 def question_head(question: QuestionQuality) -> str:
@@ -115,6 +128,7 @@ def methods_of(question: QuestionQuality, report: QualityReport) -> list[str]:
     return [
         "question",
         *agreement,
+        *(["first_answers"] if question.is_stopped_by_rule else []),
         *shares,
         *(one.method for one in report.labels if one.question == question.question),
         *(["final"] if question.question in report.final_labels else []),

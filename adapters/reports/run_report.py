@@ -10,9 +10,13 @@ from ...core.operations.configuration.money import amount
 from ...projections.queries.quality.label_report import LabelReport
 from ...projections.queries.quality.report import QualityReport, QuestionQuality
 from ...projections.queries.runs.method_report import MethodReport
-from ..text import format_duration, format_status
+from ..quality.wording import stopped_agreement
+from ..text import format_duration, format_status, printable
 from .document import Block, Caution, Document, Grid, Paragraph, Section
 from .label_section import label_blocks
+
+#: Kinds of items that are not of the run's data, as far as a report counts them.
+_EXTRA_ITEMS = ("gold", "screening")
 
 
 class ReportOrigin(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +86,8 @@ def _procedure(facts: MethodReport, origin: ReportOrigin) -> Iterator[Block]:
             ("last submission", _time(facts.last_submission)),
             ("ended", _time(facts.ended_at) if facts.ended_at else format_status(progress.status)),
             ("kind of task", facts.blueprint),
-            ("items", f"{progress.assignments:,}"),
+            ("items of the data", f"{facts.items_by_kind.get('work', 0):,}"),
+            *((f"{kind} items", f"{n:,}") for kind, n in facts.items_by_kind.items() if kind in _EXTRA_ITEMS),
             *((f"units of {kind}", f"{count:,}") for kind, count in facts.units_by_kind.items()),
             ("submitted", f"{done:,} of {progress.units_total:,} units{share}"),
         ),
@@ -179,6 +184,9 @@ def _agreement(quality: QualityReport) -> Iterator[Block]:
         )
         return
     yield Grid(("question", "items", "alpha", "metric", "percent", "Fleiss", "Cohen"), tuple(rows))
+    for one in quality.questions:
+        if one.is_stopped_by_rule and one.agreement is not None and one.agreement.pairs:
+            yield Paragraph(f"Agreement about {printable(one.question)!r}: {stopped_agreement(one)}.")
     yield Paragraph(" ".join(_sentence(quality.methods, name) for name in ("work", "alpha", "percent")))
     yield Paragraph(" ".join(_sentence(quality.methods, name) for name in ("fleiss_kappa", "cohen_kappa")))
 

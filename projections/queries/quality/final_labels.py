@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from statistics import median
 
 from ....events.ids import AssignmentId
@@ -59,14 +59,27 @@ def labels_by_item(
     }
 
 
-def final_method(question: Question, methods: Sequence[str], settled: StopLabels) -> str | None:
+def final_method(
+    question: Question, methods: Sequence[str], settled: StopLabels, decided: Collection[AssignmentId] = ()
+) -> str | None:
     """Return in words which method gives the labels of a question's items, and why; None if it is no choice.
 
     Args:
         question: the question.
         methods: the methods that there are labels of.
         settled: the labels by the stop rule of the run.
+        decided: the items on which a reviewer decided the answer to it.
     """
+    method = _method_of_undecided(question, methods, settled)
+    items = question.items.keys() | {*decided}
+    if method is None or not decided:
+        return method
+    if len(decided) == len(items):
+        return f"by reviewers, who decided all {len(items):,} items" if len(items) > 1 else "by a reviewer"
+    return f"by reviewers for {len(decided):,} of {len(items):,} items; for the others {method}"
+
+
+def _method_of_undecided(question: Question, methods: Sequence[str], settled: StopLabels) -> str | None:
     if question.name in settled:
         return "by the stop rule of the run (stop_when), which decided how many answers each item got"
     if question.kind is not QuestionKind.CHOICE:

@@ -22,6 +22,9 @@ METHODS: Mapping[str, str] = {
     "answers are equal or not. Interval: squared differences of numbers.",
     "fleiss_kappa": "Fleiss' kappa over the items with the most usual number of answers.",
     "cohen_kappa": "Mean of Cohen's kappa over pairs of workers who share at least 5 items, weighted by these.",
+    "first_answers": "Where stop_when looks at the answers to a question, its agreement is computed from the first "
+    "ones to each item, as many as every item gets (min). Items get more only if these do not agree, so all answers "
+    "would show too much agreement. With a min of 1 all answers count, and the figures are too high.",
     "adjudicated": "The answers that reviewers decided after looking at those of the workers; the latest decision "
     "holds, and is the item's label before that of any method.",
     "final": "The label of an item in exports: the decision of a reviewer; else the label by the run's stop_when, with "

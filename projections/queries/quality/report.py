@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
 
 import msgspec
 
@@ -13,7 +14,7 @@ from ..as_of import AsOf
 from .agreement import Agreement, agreement_about
 from .answers import Question, QuestionKind, questions_of, read_work, shown_label
 from .class_shares import Interval
-from .decided_labels import decided_labels, label_decisions
+from .decided_labels import LabelDecisions, decided_labels, label_decisions
 from .final_labels import final_method
 from .labels import Aggregator, QuestionLabels, labels_of, shares_of
 from .methods import METHODS
@@ -37,6 +38,10 @@ class QuestionQuality(msgspec.Struct, frozen=True, kw_only=True):
     choices: dict[str, int]
     #: None for free text.
     agreement: Agreement | None
+    #: True if a stop rule decided by these answers how many of them an item got.
+    is_stopped_by_rule: bool = False
+    #: Number of answers to each item, the first ones, that the agreement is computed from; None: all are.
+    first_answers: int | None = None
     #: The shares of the choices among items, and the accuracy of answers; None if it is no choice, or no item has two
     #: answers.
     shares: QuestionShares | None = None
@@ -134,35 +139,46 @@ def quality_report(
         pieces=len(pieces),
         rules=chosen,
         fast_below_seconds=limit,
-        questions=tuple(question_quality(one, decided_labels(decided, one.name)) for one in questions),
+        questions=tuple(question_quality(one, decided_labels(decided, one.name), plan) for one in questions),
         workers=workers_of(pieces, questions, labels, repeated, limit, chosen),
         labels=tuple(labels),
-        final_labels=_final_labels(questions, labels, stop_labels(as_of, run, plan, questions)),
+        final_labels=_final_labels(questions, labels, decided, stop_labels(as_of, run, plan, questions)),
         repeated_texts=repeated[:MAX_REPEATED_TEXTS],
         methods=METHODS,
     )
 
 
 def _final_labels(
-    questions: Sequence[Question], labels: Sequence[QuestionLabels], settled: StopLabels
+    questions: Sequence[Question], labels: Sequence[QuestionLabels], decided: LabelDecisions, settled: StopLabels
 ) -> dict[str, str]:
     methods = {one.name: [label.method for label in labels if label.question == one.name] for one in questions}
-    found = {one.name: final_method(one, methods[one.name], settled) for one in questions}
+    found = {
+        one.name: final_method(one, methods[one.name], settled, decided_labels(decided, one.name)) for one in questions
+    }
     return {name: text for name, text in found.items() if text is not None}
 
 
-def question_quality(question: Question, decided: Collection[AssignmentId] = ()) -> QuestionQuality:
+def question_quality(
+    question: Question, decided: Collection[AssignmentId] = (), plan: LabelPlan | None = None
+) -> QuestionQuality:
     """Return the figures of one question.
+
+    Where a stop rule looks at the answers, items whose first ones agree get no more. So the agreement is computed from
+    as many answers as each item gets in any case.
 
     Args:
         question: the question.
         decided: the items on which a reviewer decided the answer to it.
+        plan: the stop rule of the run; None if it has none.
     """
     is_choice = question.kind is QuestionKind.CHOICE
     differing = [item for item, given in question.items.items() if is_choice and len(set(given.values())) > 1]
     answers = [label for item in question.items.values() for label in item.values()]
     counts = Counter(answers)
     is_text = question.kind is QuestionKind.TEXT
+    is_stopped = plan is not None and plan.answer == question.name
+    first = plan.rule.least if plan is not None and is_stopped and plan.rule.least > 1 else None
+    compared = [dict(islice(given.items(), first)) for given in question.items.values()]
     return QuestionQuality(
         question=question.name,
         kind=question.kind,
@@ -171,7 +187,9 @@ def question_quality(question: Question, decided: Collection[AssignmentId] = ())
         workers=len({worker for item in question.items.values() for worker in item}),
         choices={shown_label(choice): counts[choice] for choice in question.choices},
         shares=_question_shares(question),
-        agreement=None if is_text else agreement_about([*question.items.values()], is_numeric=question.is_numeric),
+        agreement=None if is_text else agreement_about(compared, is_numeric=question.is_numeric),
+        is_stopped_by_rule=is_stopped,
+        first_answers=first,
         differing=len(differing),
         undecided=sum(item not in decided for item in differing),
     )

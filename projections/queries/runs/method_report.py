@@ -25,7 +25,7 @@ _OF_WORKERS = """
 """
 _KINDS = """
     SELECT CASE unit_index WHEN -1 THEN 'screening' WHEN -2 THEN 'gold' WHEN -3 THEN 'compensation' ELSE 'work' END,
-        count(*)
+        count(*), count(DISTINCT assignment_id)
     FROM units WHERE task_run_id = ? GROUP BY 1 ORDER BY max(unit_index) DESC
 """
 _REWARDS = "SELECT DISTINCT pay_cents FROM units WHERE task_run_id = ? AND unit_index >= 0 ORDER BY 1"
@@ -88,6 +88,8 @@ class MethodReport(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: str | None
     #: Number of units by kind: work, screening, gold, compensation.
     units_by_kind: dict[str, int]
+    #: Number of items by kind; those of `work` are the run's data.
+    items_by_kind: dict[str, int]
     #: Workers who asked for work, and those who submitted some.
     workers_came: int
     workers_submitted: int
@@ -125,6 +127,7 @@ def method_report(as_of: AsOf, run: TaskRunId, *, floor_cents: int | None = None
     found, progress = as_of.db.get_task_run(run), run_progress(as_of.db, run)
     first, last = as_of.db.execute(_TIMES, (run,)).fetchone()
     pieces = [count for _, count in as_of.db.execute(_OF_WORKERS, (run,)).fetchall()]
+    kinds: list[tuple[str, int, int]] = as_of.db.execute(_KINDS, (run,)).fetchall()
     came, turned_away, excluded = _engagements(as_of, run)
     return MethodReport(
         run=f"run-{run}",
@@ -135,7 +138,8 @@ def method_report(as_of: AsOf, run: TaskRunId, *, floor_cents: int | None = None
         first_submission=None if first is None else date_of(round(first * _MICROSECONDS)),
         last_submission=None if last is None else date_of(round(last * _MICROSECONDS)),
         ended_at=found.end_date,
-        units_by_kind=dict(as_of.db.execute(_KINDS, (run,)).fetchall()),
+        units_by_kind={kind: units for kind, units, _ in kinds},
+        items_by_kind={kind: items for kind, _, items in kinds},
         workers_came=came,
         workers_submitted=len(pieces),
         pieces=sum(pieces),

@@ -12,6 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from mephisto_es.adapters.cli import main as command
+from mephisto_es.adapters.exports.facts import Publication
+from mephisto_es.adapters.exports.run_facts import facts_of
+from mephisto_es.adapters.log.sqlite.as_of import open_as_of
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.ports import AppendRequest, NewEvent
 from mephisto_es.events import streams
@@ -70,6 +73,12 @@ def test_many_answers_per_worker_are_weighed_but_for_what_nobody_said() -> None:
         "by Dawid-Skene, because workers gave 10 or more answers in the median"
     )
     assert final_method(asked, ["majority"], {}) == "by majority, because Dawid-Skene was not computed"
+    decided = [AssignmentId(item) for item in range(1, 31)]
+    assert final_method(asked, ["majority"], {}, decided[:3]) == (
+        "by reviewers for 3 of 30 items; for the others by majority, because Dawid-Skene was not computed"
+    )
+    assert final_method(asked, ["majority"], {}, decided) == "by reviewers, who decided all 30 items"
+    assert final_method(question(1, 3, 3), [], {}, decided[:1]) == "by a reviewer"
 
 
 def test_one_answer_per_item_is_not_weighed() -> None:
@@ -165,6 +174,35 @@ def test_a_report_says_how_labels_came_about(database: Path) -> None:
     assert "| answers saved by that | 4 (18%) |" in text
     assert "The label of 2 items was decided by 2 people" in text
     assert "ann" not in text.split("## Labels")[1]
+
+
+def test_agreement_is_that_of_the_first_answers_where_a_rule_stops_items(database: Path) -> None:
+    """Items that got no third answer because two agreed would show that all agree."""
+    run("adjudicate", database, "1", "assignment-4", "--label", "label=neutral")
+    text = run("quality", database, "1", "--no-labels")
+    # The first two answers to each of six items; those to one differ.
+    assert "83% of 6 pairs" in text
+    assert "(6 items with 2 answers)" in text
+    assert "\n             of the first 2 answers to each item: stop_when ended items once their answers agreed" in text
+    assert "\n  first_answers  " in text
+    assert "the answers to 1 item differ; adjudicated: 0\n" in text
+    assert "final      by reviewers for 1 of 6 items; for the others by the stop rule of the run" in text
+    report = run("report", database, "1")
+    assert "of the first 2 answers to each item: stop" in report
+    with open_as_of(database) as moment:
+        facts = facts_of(moment, TaskRunId(1), Publication(), is_anonymous=True, has_labels=False)
+    (label,) = facts.agreement
+    assert "5 of 6 pairs of answers are equal. It is of the first 2 answers to each item" in label
+
+
+def test_without_two_first_answers_agreement_is_said_to_be_too_high(tmp_path: Path) -> None:
+    path = tmp_path / "mephisto.db"
+    config: dict[str, object] = {"blueprint": {"stop_when": {"answer": "label", "classes": list(CLASSES), "min": 1}}}
+    with SqliteLog.create_or_open(path, PROJECTIONS) as log:
+        log.commit(judged_history(6, 3, 3, says, config=config))
+    text = run("quality", path, "1", "--no-labels")
+    assert "of 18 pairs" in text
+    assert "\n             biased upwards: stop_when ended items once their answers agreed" in text
 
 
 def test_a_report_without_a_rule_and_decisions_has_no_such_section(tmp_path: Path) -> None:

@@ -81,6 +81,16 @@ def test_the_text_warns_below_the_floor(database: Path) -> None:
     assert run("report", database, "--floor", "much").exit_code == 2
 
 
+def test_gold_units_are_no_items_of_the_data(tmp_path: Path) -> None:
+    path = tmp_path / "mephisto.db"
+    with SqliteLog.create_or_open(path, PROJECTIONS) as log:
+        log.commit(judged_history(4, 2, 3, answer, golds={1: True, 2: False, 3: True}))
+    text = run("report", path).stdout
+    assert "| items of the data | 4 |\n| gold items | 3 |\n| units of work | 8 |\n| units of gold | 3 |" in text
+    facts = json.loads(run("report", path, "--json").stdout)["report"]
+    assert facts["items_by_kind"] == {"work": 4, "gold": 3}
+
+
 def test_exclusions_are_counted_by_rule_and_once_for_a_worker(tmp_path: Path) -> None:
     history = list(judged_history(4, 1, 2, answer))
     last = history[-1]

@@ -66,7 +66,7 @@ def decision_in(database: Path, item: int, question: str) -> LabelDecision:
 
 
 async def test_items_are_decided_one_after_the_other(reader: Visitor, judged: Path) -> None:
-    assert "answers to 3 items differ, 0 of which are adjudicated" in await reader.read(QUALITY)
+    assert "the answers to 3 items differ; adjudicated: 0" in await reader.read(QUALITY)
     page = await reader.get(f"{PAGE}?by=label")
     said = words_of(page)
     assert "3 to decide, 0 decided" in said
@@ -83,7 +83,7 @@ async def test_items_are_decided_one_after_the_other(reader: Visitor, judged: Pa
     assert (decision.label, decision.note, decision.reviewer) == ("cat", "seen", AUTHOR)
     assert len(decision.units) == 3
     said = await reader.read(QUALITY)
-    assert "answers to 3 items differ, 1 of which are adjudicated" in said
+    assert "the answers to 3 items differ; adjudicated: 1" in said
     assert "adjudicated: 1 item" in said
     for item in (6, 9):
         assert form_of(page, "label")["assignment"] == str(item)
