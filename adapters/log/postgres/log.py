@@ -32,7 +32,7 @@ class PostgresLog:
 
     An event belongs to the partition of its stream: that of its run, or the directory. `AppendResult`, `find`,
     `history` and `Turn` give positions within the partition; `read` and `head` give those of the common order, which is
-    the same for all readers, has causes before effects, and is made after the commit.
+    the same for all readers, has causes before effects, and is made with the commit or after it.
 
     Methods that write belong in a worker thread, one at a time. Reading methods use another connection.
     """
@@ -113,9 +113,9 @@ class PostgresLog:
         return reading.partition_genesis(self._pseudonym_key, self._created_by, partition)
 
     @property
-    def reader_pid(self) -> int:
-        """The number of the server's process that places events on behalf of this writer."""
-        return self._reader.backend_pid
+    def own_pids(self) -> frozenset[int]:
+        """The numbers of the server's processes that place events on behalf of this writer."""
+        return frozenset((self._server.backend_pid, self._reader.backend_pid))
 
     @property
     def reader_connection(self) -> int:

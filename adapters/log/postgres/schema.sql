@@ -1,4 +1,4 @@
--- The log in PostgreSQL, version 4. Installed once, in one transaction; es.meta holds the version.
+-- The log in PostgreSQL, version 5. Installed once, in one transaction; es.meta holds the version.
 --
 -- Every key begins with the partition, and an append locks the rows of its partitions in the order of their names. So
 -- positions have no gaps, and whoever sees an event sees all that came before it in its partition. There is no sequence
@@ -130,11 +130,14 @@ BEGIN
   RETURN true;
 END $$;
 
--- Give all committed events that have none their place in the common order. It is made after the commit, so appends to
--- different partitions do not wait for each other. The times of events rise with every command that their writer had
--- seen, so effects are placed after their causes, and the events of a command stand together.
+-- Give all committed events that have none, and those of this transaction, their place in the common order. The times of
+-- events rise with every command that their writer had seen, so effects are placed after their causes, and the events of
+-- a command stand together.
+--
+-- One transaction places at a time, until its commit. A writer that appends does not wait for another one, so appends to
+-- different partitions are committed at once; what it has not placed is placed by whoever reads the common order next.
 -- Return the number of events placed. Listeners are notified of them.
-CREATE FUNCTION es.place() RETURNS bigint LANGUAGE plpgsql AS $$
+CREATE FUNCTION es.place(waits boolean DEFAULT true) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
   base bigint;
   total bigint;
@@ -149,7 +152,11 @@ BEGIN
     RETURN 0;
   END IF;
   -- Not a row: who has waited for it mostly finds nothing left to do, and would still write, and wait for the standby.
-  PERFORM pg_advisory_xact_lock(hashtext('es.place'));
+  IF waits THEN
+    PERFORM pg_advisory_xact_lock(hashtext('es.place'));
+  ELSIF NOT pg_try_advisory_xact_lock(hashtext('es.place')) THEN
+    RETURN 0;
+  END IF;
   base := coalesce((SELECT f.pos + f.n FROM es.feed f ORDER BY f.pos DESC LIMIT 1), 1);
   WITH news AS (
     SELECT e.partition, e.seq, e.at, e.command, e.ordinal

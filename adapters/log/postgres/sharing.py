@@ -155,8 +155,8 @@ class OperatorSharing:
                 if any(notice.payload for notice in notices):
                     self.given.notify()
                 # What this process has placed itself it has read itself.
-                own = self._log.server_log.reader_pid
-                if any(notice.pid != own for notice in notices if not notice.payload):
+                own = self._log.server_log.own_pids
+                if any(notice.pid not in own for notice in notices if not notice.payload):
                     on_news()
                 await trio.lowlevel.wait_readable(db.fileno())
         finally:

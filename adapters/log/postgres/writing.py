@@ -20,7 +20,7 @@ from .plan import PartitionPlan
 from .server import Connection
 
 #: Version of the tables and functions in `schema.sql`.
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 _INSTALLED = "SELECT to_regclass('es.meta') IS NOT NULL"
 _VERSION = "SELECT version FROM es.meta"
 _NEXT_EPOCH = "UPDATE es.meta SET epoch = epoch + 1 RETURNING epoch"
@@ -31,6 +31,7 @@ _LOCK = "SELECT partition, fence FROM es.partition WHERE partition = ANY(%s) ORD
 _PARTITION_TYPES = ("text", "bigint", "bigint")
 _ROW_TYPES = ("text", "bigint", "text", "bigint", "text", "bigint", "text", "int", "bigint", "bytea", "bytea")
 _APPEND = f"SELECT es.append(%b::text, {', '.join(f'%b::{one}[]' for one in (*_PARTITION_TYPES, *_ROW_TYPES))})"
+_PLACE = "SELECT es.place(waits => false)"
 _INSERT_PAYLOADS = """
     INSERT INTO es.payload (sha256, salt, body, subject)
     SELECT * FROM unnest(%b::text[], %b::bytea[], %b::bytea[], %b::bigint[]) ON CONFLICT DO NOTHING
@@ -133,6 +134,9 @@ def append(
             db.execute(_INSERT_PAYLOADS, tuple(map(list, zip(*payloads, strict=True))))
         if plan.forgotten or plan.withdrawn:
             db.execute(_FORGET, (list(plan.forgotten), plan.withdrawn))
+        if plan.written:
+            # Last, because others wait for it until the commit, which it saves the next reader.
+            db.execute(_PLACE)
         db.execute("COMMIT")
 
 

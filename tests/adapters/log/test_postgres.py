@@ -398,6 +398,30 @@ def test_nothing_that_a_commit_needs_reads_the_log_as_a_whole(address: str) -> N
         assert server.call(lambda db: db.execute("SHOW jit").fetchone()) == ("off",)
 
 
+def test_a_commit_gives_its_events_their_places(address: str) -> None:
+    """So a single writer waits for one flush of the server's disk, not for two."""
+    with closing(PostgresLog(address)) as log:
+        log.commit([unit_request(1, 0), register(3, "Ada")])
+        assert as_administrator(address, "SELECT pos, partition, seq, n FROM es.feed ORDER BY pos") == [
+            (1, PARTITION, 1, 1),
+            (2, DIRECTORY, 1, 1),
+        ]
+        assert commands_of(log) == ["unit-1-0", "register-3"]
+
+
+def test_a_commit_does_not_wait_for_another_one_that_gives_places(address: str) -> None:
+    with writers(address) as (first, second), psycopg.connect(address) as placing, ThreadPoolExecutor() as threads:
+        placing.execute("SELECT pg_advisory_xact_lock(hashtext('es.place'))")
+        commit = threads.submit(first.commit, [unit_request(1, 0)])
+        try:
+            assert is_written(commit.result(120)[0])
+            assert as_administrator(address, "SELECT pos FROM es.feed") == []
+        finally:
+            placing.rollback()
+        second.commit([unit_request(1, 1)])
+        assert commands_of(first) == ["unit-1-0", "unit-1-1"]
+
+
 #: Counts the blocks and rows that a session has read lately, in tables and indexes alike.
 COUNT_READS = """
     SELECT sum(pg_stat_get_xact_blocks_fetched(oid) + pg_stat_get_xact_tuples_returned(oid))::bigint
