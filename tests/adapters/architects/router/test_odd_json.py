@@ -130,9 +130,19 @@ async def test_a_large_body_is_read_like_a_small_one(harness: RouterHarness, ope
     await operator.settled()
     rest = b"1," * 2**18
     values = [b"[" + rest + last + b"]" for last in (b"1e999", b'"\xff"', b"[" * 250 + b"]" * 250, b"1.50")]
-    statuses = [await post(harness, b'{"USED_AGENT_ID":"author","final_data":' + value + b"}") for value in values]
+    statuses = []
+
+    async def send() -> None:
+        for value in values:
+            statuses.append(await post(harness, b'{"USED_AGENT_ID":"author","final_data":' + value + b"}"))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send)
+        packet = await operator.expect("submit_unit")
+        assert packet.seq is not None
+        await operator.ack(packet.seq)
     assert statuses == [400, 400, 400, 200]
-    assert len((await operator.expect("submit_unit")).data["final_data"]) == 2**18 + 1
+    assert len(packet.data["final_data"]) == 2**18 + 1
     assert any("1.50]" in str(frame)[-1000:] for frame in operator.frames)
 
 

@@ -395,8 +395,8 @@ async def test_damage_in_the_middle_stops_the_start(own: RouterHarness) -> None:
 
 
 async def test_a_journal_of_the_past_is_written_anew(own: RouterHarness) -> None:
-    operator = await own.operator()
     await submit(own, *["x" * 6_000_000] * 3)
+    operator = await own.operator()
     packets = [await operator.expect("submit_unit") for _ in range(3)]
     (journal,) = own.router.journals()
     assert journal.stat().st_size > REWRITE_BYTES

@@ -75,8 +75,9 @@ class Held {
     this.router.hub.onMessage(page, JSON.stringify(packet));
   }
 
-  async submit() {
-    await this.router.pageRequests.submit("submit_unit", "a", raw({ final_data: "x" }), undefined);
+  /** @param {string} text */
+  async submit(text) {
+    await this.router.pageRequests.submit("submit_unit", "a", raw({ final_data: text }), undefined);
     this.isSubmitted = true;
   }
 
@@ -112,9 +113,10 @@ class Held {
 
 /**
  * @param {TestContext} context
+ * @param {string} [text] what is submitted
  * @returns {Promise<Held>}
  */
-async function held(context) {
+async function held(context, text = "x") {
   const directory = mkdtempSync(join(tmpdir(), "slow-disk-"));
   const path = join(directory, "journal-first.jsonl");
   writeFileSync(path, headerLine("first", 1));
@@ -152,7 +154,7 @@ async function held(context) {
   router.run();
   const one = new Held(router, path, release);
   await journal.waitAgentsWritten();
-  const submitted = one.submit();
+  const submitted = one.submit(text);
   context.after(() => submitted);
   await begun;
   return one;
@@ -195,3 +197,20 @@ test("a request comes after the live updates before it", async (context) => {
   await one.answer("b");
   await answered;
 });
+
+for (const isCommitted of [true, false]) {
+  test(`a large submission is answered once the operator has committed it: ${isCommitted}`, async (context) => {
+    const one = await held(context, "x".repeat(2 ** 18));
+    const { setTimeout } = globalThis;
+    context.after(() => Object.assign(globalThis, { setTimeout }));
+    /** @type {(() => void)[]} */
+    const late = [];
+    Object.assign(globalThis, { setTimeout: (/** @type {() => void} */ act) => late.push(act) });
+    one.release();
+    while (!(await one.types()).includes("submit_unit"));
+    assert.equal(one.isSubmitted, false);
+    if (isCommitted) one.say("ack", { incarnation: "first", seq: 1 });
+    else for (const act of late) act();
+    while (!one.isSubmitted) await setImmediate();
+  });
+}

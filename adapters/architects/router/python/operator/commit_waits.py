@@ -17,13 +17,19 @@ class CommitWaits:
         self._seconds = seconds
         self._waiting: dict[int, anyio.Event] = {}
 
-    async def wait(self, seq: int) -> None:
-        """Return once the operator has acknowledged a packet, or has gone, or time is up."""
-        if not self._seconds:
+    async def wait(self, seq: int, least_seconds: float) -> None:
+        """Return once the operator has acknowledged a packet, or has gone, or time is up.
+
+        Args:
+            seq: the packet's number.
+            least_seconds: how long this answer waits at most, if that is longer than for others.
+        """
+        seconds = max(self._seconds, least_seconds)
+        if not seconds:
             return
         settled = self._waiting[seq] = anyio.Event()
         try:
-            with anyio.move_on_after(self._seconds):
+            with anyio.move_on_after(seconds):
                 await settled.wait()
         finally:
             self._waiting.pop(seq, None)

@@ -16,6 +16,9 @@ from .commit_waits import CommitWaits
 #: The outbox is read in pieces of this size.
 PIECE_BYTES = 256 * 2**10
 
+#: How long the answer to a packet that is larger waits at most for the operator's commit.
+LARGE_PACKET_SECONDS = 2
+
 #: While this much waits in the socket, the outbox is not read further.
 MAX_UNSENT_BYTES = 8 * 2**20
 
@@ -126,10 +129,16 @@ class OperatorLink:
         self._journal.acknowledge(seq)
         self._commits.settle(seq)
 
-    async def wait_committed(self, seq: int) -> None:
-        """Return once the operator has committed a packet; without an operator, or after a while, at once."""
+    async def wait_committed(self, seq: int, size_bytes: int) -> None:
+        """Return once the operator has committed a packet; without an operator, or after a while, at once.
+
+        Args:
+            seq: its number.
+            size_bytes: its size. A large one is waited for in any case: whoever sends megabytes again and again sends
+                the next ones when those before are through, and others get their turn meanwhile.
+        """
         if self.is_attached and self._journal.outbox.acknowledged < seq:
-            await self._commits.wait(seq)
+            await self._commits.wait(seq, LARGE_PACKET_SECONDS if size_bytes > PIECE_BYTES else 0)
 
     def pause(self) -> None:
         """Note that the operator is about to leave in order."""

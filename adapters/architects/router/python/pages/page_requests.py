@@ -114,8 +114,9 @@ class PageRequests:
             UnknownAgentError: nothing was recorded, nor with the errors of `Journal.record`.
         """
         self.check_known(token)
-        seq = await self._journal.record(self._packets.from_worker(packet_type, token, data, client_timestamp))
-        await self._link.wait_committed(seq)
+        packet = self._packets.from_worker(packet_type, token, data, client_timestamp)
+        seq = await self._journal.record(packet)
+        await self._link.wait_committed(seq, len(packet))
 
     def status_of(self, token: str) -> str:
         """Return the status of an agent, as the operator gave it.

@@ -15,11 +15,13 @@ import anyio.from_thread
 import anyio.lowlevel
 import msgspec
 import pytest
+import trio.testing
 from msgspec import Raw
 
 from mephisto_es.adapters.architects.router.python.http.run_page import RunPage
 from mephisto_es.adapters.architects.router.python.journal.journal import Journal
 from mephisto_es.adapters.architects.router.python.journal.journal_file import JournalFile
+from mephisto_es.adapters.architects.router.python.operator.operator_link import LARGE_PACKET_SECONDS, PIECE_BYTES
 from mephisto_es.adapters.architects.router.python.router import Router
 from mephisto_es.adapters.architects.router.python.settings import RouterSettings, Secret
 from mephisto_es.adapters.architects.router.python.sockets.connection import Connection
@@ -105,7 +107,7 @@ class Held:
 
 
 @asynccontextmanager
-async def held(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Held]:
+async def held(folder: Path, monkeypatch: pytest.MonkeyPatch, submission: bytes = b'"x"') -> AsyncIterator[Held]:
     """A router during the write of a submission; what the test awaits runs in a task group of its own."""
     journal = Journal.open(folder, max_outbox_bytes=10**8, new_incarnation=lambda: "first")
     settings = RouterSettings(data=str(folder))
@@ -122,7 +124,7 @@ async def held(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[H
     disk, submitted = HeldDisk(monkeypatch), anyio.Event()
 
     async def submit() -> None:
-        await router.page_requests.submit("submit_unit", "a", Raw(b'{"final_data":"x"}'), None)
+        await router.page_requests.submit("submit_unit", "a", Raw(b'{"final_data":%b}' % submission), None)
         submitted.set()
 
     with anyio.fail_after(LIMIT_SECONDS):
@@ -184,3 +186,27 @@ async def test_a_request_comes_after_the_live_updates_before_it(
             pass
         assert arrived.index("mephisto_bound_live_update") < arrived.index("register_agent")
         router.answer("b")
+
+
+@pytest.mark.parametrize("is_committed", [True, False])
+async def test_a_large_submission_is_answered_once_the_operator_has_committed_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mock_clock: trio.testing.MockClock, is_committed: bool
+) -> None:
+    async with held(tmp_path, monkeypatch, b'"%b"' % (b"x" * PIECE_BYTES)) as router:
+        router.disk.release()
+        while "submit_unit" not in await router.arrived():
+            pass
+        assert not router.submitted.is_set()
+        if is_committed:
+            router.say("ack", {"incarnation": "first", "seq": 1})
+        else:
+            mock_clock.jump(LARGE_PACKET_SECONDS)
+        await router.submitted.wait()
+
+
+async def test_other_submissions_are_answered_once_they_are_in_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mock_clock: trio.testing.MockClock
+) -> None:
+    async with held(tmp_path, monkeypatch) as router:
+        router.disk.release()
+        await router.submitted.wait()

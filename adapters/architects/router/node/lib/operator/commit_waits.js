@@ -19,13 +19,15 @@ export class CommitWaits {
   /**
    * Wait until the operator has acknowledged a packet, or has gone, or time is up.
    *
-   * @param {number} seq
+   * @param {number} seq the packet's number
+   * @param {number} leastSeconds how long this answer waits at most, if that is longer than for others
    * @returns {Promise<void>}
    */
-  wait(seq) {
-    if (this.#seconds === 0) return Promise.resolve();
+  wait(seq, leastSeconds) {
+    const seconds = Math.max(this.#seconds, leastSeconds);
+    if (seconds === 0) return Promise.resolve();
     return new Promise((resolve) => {
-      const timer = setTimeout(() => settle(), this.#seconds * 1000);
+      const timer = setTimeout(() => settle(), seconds * 1000);
       const settle = () => {
         clearTimeout(timer);
         this.#waiting.delete(seq);

@@ -7,6 +7,9 @@ import { SERVICE_RESTART } from "../sockets/connection.js";
 /** A frame holds packets up to this size together, or one larger packet. */
 const PIECE_BYTES = 256 * 1024;
 
+/** How long the answer to a packet that is larger waits at most for the operator's commit. */
+const LARGE_PACKET_SECONDS = 2;
+
 /** While this much waits in the socket, the outbox is not read further. */
 const MAX_UNSENT_BYTES = 8 * 1024 * 1024;
 
@@ -146,10 +149,13 @@ export class OperatorLink {
   /**
    * Wait until the operator has committed a packet; without an operator, or after a while, no longer.
    *
-   * @param {number} seq
+   * @param {number} seq its number
+   * @param {number} length its size. A large one is waited for in any case: whoever sends megabytes again and again sends
+   *   the next ones when those before are through, and others get their turn meanwhile.
    */
-  async waitCommitted(seq) {
-    if (this.isAttached && this.#journal.outbox.acknowledged < seq) await this.#commits.wait(seq);
+  async waitCommitted(seq, length) {
+    if (!this.isAttached || this.#journal.outbox.acknowledged >= seq) return;
+    await this.#commits.wait(seq, length > PIECE_BYTES ? LARGE_PACKET_SECONDS : 0);
   }
 
   /** Note that the operator is about to leave in order. */

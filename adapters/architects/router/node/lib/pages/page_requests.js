@@ -110,8 +110,9 @@ export class PageRequests {
    */
   async submit(packetType, token, data, clientTimestamp) {
     this.checkKnown(token);
-    const seq = await this.#journal.record(this.#packets.fromWorker(packetType, token, data, clientTimestamp));
-    await this.#link.waitCommitted(seq);
+    const packet = this.#packets.fromWorker(packetType, token, data, clientTimestamp);
+    const seq = await this.#journal.record(packet);
+    await this.#link.waitCommitted(seq, packet.length);
   }
 
   /**
