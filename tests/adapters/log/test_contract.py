@@ -22,6 +22,7 @@ from mephisto_es.events.streams import partition_of, partition_of_run
 from mephisto_es.projections.engine.projection import Projection
 
 from ...postgres import Cluster
+from ...shared_log import SharedLog, Store
 from .support import (
     RUN,
     SALT,
@@ -38,8 +39,8 @@ from .support import (
     unit_stream,
 )
 
-Log = MemoryLog | SqliteLog | PostgresLog
-OneLog = TypeVar("OneLog", MemoryLog, SqliteLog, PostgresLog)
+Log = MemoryLog | SqliteLog | PostgresLog | SharedLog
+OneLog = TypeVar("OneLog", MemoryLog, SqliteLog, PostgresLog, SharedLog)
 LogWithView = TypeVar("LogWithView", MemoryLog, SqliteLog)
 
 
@@ -293,3 +294,14 @@ class TestPostgresLog(LogContract[PostgresLog]):
     def chain(self, log: PostgresLog) -> tuple[bytes, list[ChainRow]]:
         partition = partition_of_run(RUN)
         return log.genesis(partition), list(log.raw(partition))
+
+
+class TestSharedLog(LogContract[SharedLog]):
+    """The fake of a log on a server."""
+
+    @pytest.fixture
+    def log(self) -> SharedLog:
+        return SharedLog(Store())
+
+    def chain(self, log: SharedLog) -> tuple[bytes, list[ChainRow]]:
+        return log.genesis, list(log.store.log.raw())

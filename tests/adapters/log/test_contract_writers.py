@@ -22,17 +22,17 @@ from mephisto_es.adapters.log.postgres.mirrored import MirroredLog
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.errors import LogError, UnusableLogError, VersionConflictError, WriterFencedError
 from mephisto_es.core.ports import AppendRejected, AppendRequest
-from mephisto_es.events.streams import DIRECTORY, partition_of_run
+from mephisto_es.events.streams import DIRECTORY
 
 from ...postgres import Cluster
-from .support import RUN, is_repeat, is_written, register, request, unit_event, unit_request, unit_stream
-from .test_postgres import ForgetfulServer, let_time_pass, take, wait_until_somebody_waits
+from ...shared_log import SharedLog
+from .log_servers import PARTITION, FakeServer, LogServer, mirrored_postgres, plain_postgres
+from .support import is_repeat, is_written, register, request, unit_event, unit_request, unit_stream
 
-PARTITION = partition_of_run(RUN)
 BOTH = [DIRECTORY, PARTITION]
 
-AnyLog = TypeVar("AnyLog", MemoryLog, SqliteLog, PostgresLog, MirroredLog)
-SharedLog = TypeVar("SharedLog", PostgresLog, MirroredLog)
+AnyLog = TypeVar("AnyLog", MemoryLog, SqliteLog, PostgresLog, MirroredLog, SharedLog)
+SharedOne = TypeVar("SharedOne", PostgresLog, MirroredLog, SharedLog)
 
 
 def over_both(worker: int, unit: int, step: int = 0) -> AppendRequest:
@@ -97,19 +97,16 @@ class PartitionsContract(Generic[AnyLog]):
         assert commands(later) == ["register-3"]
 
 
-class SharedContract(PartitionsContract[SharedLog]):
+class SharedContract(PartitionsContract[SharedOne]):
     """Several writers of one log."""
 
-    def address(self) -> str:
-        raise NotImplementedError
-
-    def on_server(self, log: SharedLog) -> PostgresLog:
-        raise NotImplementedError
+    #: The server that they share.
+    server: LogServer[SharedOne]
 
     def test_two_writers_of_one_partition_see_each_other_and_lose_nothing(self) -> None:
         first, second = self.open(), self.open()
         for step in range(4):
-            writer = (first, second)[step % 2]
+            writer = second if step % 2 else first
             news = writer.begin([PARTITION], (), ()).news
             assert [each.envelope.version for each in news] == ([step] if step else [])
             asked = request(f"step-{step}", (unit_stream(1), unit_event(1, step)), expected={unit_stream(1): step})
@@ -129,7 +126,7 @@ class SharedContract(PartitionsContract[SharedLog]):
         with ThreadPoolExecutor() as threads:
             first.begin(BOTH, (), ())
             waiting = threads.submit(second.commit, [register(4, "Grace")])
-            wait_until_somebody_waits(self.address())
+            self.server.wait_until_somebody_waits()
             first.commit([over_both(3, 1)])
             waiting.result(120)
         assert commands(self.open()) == ["register-3", "register-4"]
@@ -140,13 +137,23 @@ class SharedContract(PartitionsContract[SharedLog]):
         assert list(second.begin(BOTH, (), ["register-3"]).known) == ["register-3"]
         assert is_repeat(second.commit([over_both(3, 1)])[0])
 
+    def test_what_others_wrote_elsewhere_during_a_turn_is_news_by_the_next_one(self) -> None:
+        first, second = self.open(), self.open()
+        first.begin([PARTITION], [DIRECTORY], ())
+        second.commit([register(4, "Grace")])
+        first.commit([unit_request(1, 0)])
+        news = first.take_news()
+        news += first.begin([PARTITION], [DIRECTORY], ()).news
+        assert [each.envelope.command for each in news] == ["register-4"]
+        first.commit([])
+
     def test_a_fenced_writer_writes_to_no_partition(self) -> None:
         first, second = self.open(), self.open()
-        take(self.address(), self.on_server(first), "ada")
+        self.server.take(first, "ada")
         first.commit([unit_request(1, 0)])
-        assert not isinstance(take(self.address(), self.on_server(second), "bob"), int)
-        let_time_pass(self.address(), over_the_lease_of="ada")
-        assert isinstance(take(self.address(), self.on_server(second), "bob"), int)
+        assert not isinstance(self.server.take(second, "bob"), int)
+        self.server.let_time_pass(over_the_lease_of="ada")
+        assert isinstance(self.server.take(second, "bob"), int)
         with pytest.raises(WriterFencedError, match="another operator has taken over"):
             first.begin([DIRECTORY], (), ())
         assert is_written(second.commit([unit_request(1, 1)])[0])
@@ -154,14 +161,21 @@ class SharedContract(PartitionsContract[SharedLog]):
 
     def test_a_commit_over_both_whose_answer_was_lost_is_written_once(self) -> None:
         log = self.open()
-        server_log = self.on_server(log)
-        server_log._server.close()
-        server_log._server = server = ForgetfulServer(self.address())
+        self.server.make_forgetful(log)
         log.begin(BOTH, (), ())
-        server.is_lost = True
+        self.server.lose_answer(log)
         assert is_written(log.commit([over_both(3, 1)])[0])
-        assert not server.is_lost
+        assert self.server.has_lost_answer(log)
         assert commands(self.open()) == ["register-3"]
+
+    def test_who_lost_a_turn_with_its_connection_does_not_write_over_another(self) -> None:
+        first, second = self.open(), self.open()
+        first.begin([PARTITION], (), ())
+        self.server.cut_connections()
+        second.commit([unit_request(2, 0)])
+        with pytest.raises(LogError, match="another writer came first"):
+            first.commit([unit_request(1, 0)])
+        assert commands(second) == ["unit-2-0"]
 
 
 class TestMemoryPartitions(PartitionsContract[MemoryLog]):
@@ -205,31 +219,21 @@ class TestSqlitePartitions(PartitionsContract[SqliteLog]):
 class TestPostgresPartitions(SharedContract[PostgresLog]):
     @pytest.fixture(autouse=True)
     def kept(self, cluster: Cluster) -> Iterator[None]:
-        with ExitStack() as opened:
-            self._address = address = cluster.new_database()
-            self.open = lambda: opened.enter_context(closing(PostgresLog(address)))
+        with plain_postgres(cluster) as self.server:
+            self.open = self.server.open
             yield
-
-    def address(self) -> str:
-        return self._address
-
-    def on_server(self, log: PostgresLog) -> PostgresLog:
-        return log
 
 
 class TestMirroredPartitions(SharedContract[MirroredLog]):
     @pytest.fixture(autouse=True)
     def kept(self, cluster: Cluster, tmp_path: Path) -> Iterator[None]:
-        with ExitStack() as opened:
-            self._address = address = cluster.new_database()
-            copies = iter(range(100))
-            self.open = lambda: opened.enter_context(
-                closing(MirroredLog.open(address, tmp_path / f"{next(copies)}.db", ()))
-            )
+        with mirrored_postgres(cluster, tmp_path) as self.server:
+            self.open = self.server.open
             yield
 
-    def address(self) -> str:
-        return self._address
 
-    def on_server(self, log: MirroredLog) -> PostgresLog:
-        return log.server_log
+class TestFakePartitions(SharedContract[SharedLog]):
+    @pytest.fixture(autouse=True)
+    def kept(self) -> None:
+        self.server = FakeServer()
+        self.open = self.server.open

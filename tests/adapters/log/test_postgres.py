@@ -21,7 +21,6 @@ from mephisto_es.adapters.log.postgres.server import Connection, Server
 from mephisto_es.core.errors import (
     CommandRefusedError,
     DamagedLogError,
-    LogError,
     UnusableLogError,
     VersionConflictError,
     WriterFencedError,
@@ -159,19 +158,6 @@ def test_whoever_takes_over_from_a_dead_owner_fences_it(address: str) -> None:
             first.commit([register(3, "Ada")])
 
 
-def test_nobody_is_taken_for_dead_right_after_the_server_was_away(address: str) -> None:
-    """Then all leases have run out. Whoever lives is heard of before anybody has been steady for long enough."""
-    with writers(address) as (first, second):
-        take(address, first, "ada")
-        let_time_pass(address, over_the_lease_of="ada")
-        assert isinstance(take(address, second, "bob"), RunHolder)
-        with psycopg.connect(address, autocommit=True) as db:
-            assert owning.beat(db, "ada", LEASE)
-        let_time_pass(address)
-        assert isinstance(take(address, second, "bob"), RunHolder)
-        first.commit([unit_request(1, 0)])
-
-
 def test_what_is_given_back_may_be_taken_at_once(address: str) -> None:
     with writers(address) as (first, second):
         take(address, first, "ada")
@@ -194,21 +180,6 @@ def test_what_is_given_back_may_be_taken_at_once(address: str) -> None:
             owning.leave(db, "bob")
             assert owning.owners(db) == []
             assert not owning.beat(db, "bob", LEASE)
-
-
-def test_a_takeover_waits_for_the_turn_in_progress(address: str) -> None:
-    with writers(address) as (first, second), ThreadPoolExecutor() as threads:
-        take(address, first, "ada")
-        first.begin([PARTITION], (), ())
-        waiting = threads.submit(take, address, second, "bob")
-        wait_until_somebody_waits(address)
-        let_time_pass(address, over_the_lease_of="ada")
-        first.commit([unit_request(1, 0)])
-        let_time_pass(address)
-        assert waiting.result(60) == 3 or take(address, second, "bob") == 3
-        assert [row.epoch for row in first.raw(PARTITION)] == [2]
-        with pytest.raises(WriterFencedError):
-            first.begin([PARTITION], (), ())
 
 
 def test_a_fenced_writer_that_lost_its_turn_is_refused_by_the_server(address: str) -> None:
@@ -235,16 +206,6 @@ def test_a_fenced_writer_without_a_turn_is_refused_by_the_server(address: str) -
         with pytest.raises(WriterFencedError, match=DIRECTORY):
             first.commit([register(3, "Ada")])
         assert commands_of(first) == []
-
-
-def test_ids_are_given_out_once(address: str) -> None:
-    with writers(address) as (first, second):
-        assert [first.reserve("unit", 7, 10), second.reserve("unit", 0, 5), first.reserve("unit", 30, 1)] == [
-            17,
-            22,
-            31,
-        ]
-        assert second.reserve("agent", 0, 1) == 1
 
 
 def test_a_guest_writes_under_the_fence_of_the_owner(address: str) -> None:
@@ -291,17 +252,6 @@ def test_a_commit_without_an_answer_is_not_written_again(address: str) -> None:
         assert not server.is_lost
         assert commands_of(log) == ["unit-1-0"]
         assert is_written(log.commit([unit_request(1, 1)])[0])
-
-
-def test_who_lost_a_turn_with_its_connection_does_not_write_over_another(address: str) -> None:
-    with writers(address) as (first, second):
-        first.begin([PARTITION], (), ())
-        cut_connections(address)
-        second.commit([unit_request(2, 0)])
-        with pytest.raises(LogError, match="another writer came first"):
-            first.commit([unit_request(1, 0)])
-        assert commands_of(second) == ["unit-2-0"]
-        assert is_written(first.commit([unit_request(1, 0)])[0])
 
 
 def test_readers_survive_a_lost_connection(address: str) -> None:

@@ -29,7 +29,7 @@ from mephisto_es.events.ids import RequesterId, TaskId, TaskRunId
 from mephisto_es.events.task_run import TaskRunCreated, TaskRunDraining, TaskRunPaused, TaskRunStopping
 from mephisto_es.projections.queries.history.event_text import describe
 
-from ..shared_log import SharedLog, SharedOwnership, Store
+from ...shared_log import SharedLog, SharedOwnership, Store
 from .operator_harness import (
     HarnessTaskState,
     OperatorHarness,
@@ -48,9 +48,9 @@ LONG_SECONDS = 3600.0
 @asynccontextmanager
 async def operator(store: Store, name: str, folder: Path) -> AsyncIterator[OperatorHarness]:
     """An operator on a shared log."""
-    log = SharedLog(store, name)
+    log = SharedLog(store)
     ids = BlockIds({}, next(EPOCHS), store.reserve)
-    ownership = SharedOwnership(store, name)
+    ownership = SharedOwnership(log, name)
     async with open_harness(folder / name, log, offload=commit_in_thread, ids=ids, ownership=ownership) as harness:
         yield harness
 
@@ -174,7 +174,7 @@ async def test_a_standby_takes_over_from_a_dead_operator_which_writes_nothing_mo
                 store.dead.add("ada")
                 await taken.wait()
                 written = store.log.head().seq
-                assert (store.owners, store.fenced) == ({run.task_run: "bob"}, {"ada"})
+                assert (store.owners, list(store.members)) == ({f"run/{run.task_run}": "bob"}, ["bob"])
                 # The worker's page continues with the same agent.
                 bob.router(run).submit_task(page["agent_id"], {"answer": 1})
                 await until(bob, lambda: bob.statuses("agent") == {"completed": 1})
@@ -233,7 +233,7 @@ async def test_of_two_standbys_that_start_at_the_same_time_one_launches_and_the_
         driving, waiting = (ada, bob) if first == "ada" else (bob, ada)
         await waiting.operator.ledger.refresh()
         (run,) = waiting.operator.ledger.state.task_runs.values()
-        assert store.owners == {run.task_run: first}
+        assert store.owners == {f"run/{run.task_run}": first}
         both = launched.next_event()
         await driving.operator.pause("the machine is needed")
         await both.wait()
@@ -254,12 +254,12 @@ async def test_a_standby_launches_a_new_run_if_the_first_operator_died_at_the_la
             config="{}",
         )
         ada = CommandIssuer(bob.operator.ledger, BlockIds({}, next(EPOCHS), lambda *_: 99))
-        store.owners[created.task_run] = "ada"
+        store.owners["run/500"] = "ada"
         store.dead.add("ada")
         await ada.issue(CreateRun(created=created, task_name="one", requester_name="lab"))
         run = await bob.launch(HarnessTaskState(data=items(1)), task_name="one", standby=True)
         assert bob.operator.run_status(TaskRunId(500)) is TaskRunStatus.FAILED
-        assert store.owners == {run.task_run: "bob"}
+        assert store.owners == {f"run/{run.task_run}": "bob"}
 
 
 async def test_a_run_is_paused_from_another_machine_once_nobody_is_at_work(tmp_path: Path) -> None:
