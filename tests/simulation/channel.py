@@ -77,10 +77,12 @@ class UnreliableChannel(Channel):
         self._connection: Connection | None = None
         self._closed = trio.Event()
         self._has_opened = False
+        #: True while the process is stopped: it makes no connection.
+        self.is_frozen = False
 
     async def open(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         while not self._closed.is_set():
-            if self._router.is_up:
+            if self._router.is_up and not self.is_frozen:
                 connection = Connection()
                 try:
                     with connection.scope:

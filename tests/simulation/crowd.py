@@ -80,6 +80,8 @@ class Person:
     haste: Random | None = None
     #: The number of the router that is asked next.
     place: int = 0
+    #: Waits for whomever the person comes with, and returns who comes this time; None: they come alone.
+    meet: Callable[[], Awaitable[int]] | None = None
 
     @property
     def router(self) -> Router:
@@ -105,6 +107,8 @@ class Person:
         visit, refusals, persons = 0, 0, 1
         with suppress(PageGoneError):
             while True:
+                if self.meet is not None:
+                    persons = await self.meet()
                 visit += 1
                 name = f"{self.name}-{persons}"
                 refused = await Visit(self, name, f"{visit}-{name}").make()

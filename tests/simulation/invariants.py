@@ -106,10 +106,10 @@ def check_view(log: StoredLog) -> None:
     fresh.close()
 
 
-def check_ledger(ledger: Ledger) -> None:
-    """The operator's state at its end is the one that the log gives."""
+def check_ledger(ledger: Ledger, until: int | None = None) -> None:
+    """The operator's state is the one that the log gives, to its end or up to a position."""
     state = DecisionState()
-    for recorded in ledger.log.read():
+    for recorded in ledger.log.read(until=until):
         state.apply(recorded.envelope)
     for name, family in vars(state).items():
         if name != "_folds":

@@ -32,8 +32,11 @@ _STATUS: Mapping[Verdict | None, AgentStatus] = {
 }
 
 
-def check_requests(log: StoredLog, told: Requests) -> None:
-    """Everything that the requester was told is in the log, once; nobody blocked got work, and no budget was passed."""
+def check_requests(log: StoredLog, told: Requests, *, is_shared: bool = False) -> None:
+    """Everything that the requester was told is in the log, once; nobody blocked got work, and no budget was passed.
+
+    In a shared log, somebody may be blocked during the turn that gives work: others check that.
+    """
     state = DecisionState()
     for _, events in groupby(log.read(), lambda recorded: recorded.envelope.command):
         for seq, envelope in events:
@@ -41,7 +44,7 @@ def check_requests(log: StoredLog, told: Requests) -> None:
                 decided = state.assignments[envelope.stream].label_of(envelope.event.question)
                 decisions, known = 0 if decided is None else decided.decisions, told.labels[envelope.command]
                 assert decisions == known, f"seq {seq}: decided knowing {known} of {decisions} decisions"
-            if isinstance(envelope.event, AgentAccepted):
+            if isinstance(envelope.event, AgentAccepted) and not is_shared:
                 status = state.workers[streams.worker(envelope.event.worker)].status
                 assert status is WorkerStatus.REGISTERED, f"seq {seq}: a {status.value} worker got work"
             state.apply(envelope)

@@ -68,7 +68,7 @@ _OnboardingEnds = (
 )
 _Verdicts = (AgentApproved, AgentSoftRejected, AgentRejected)
 #: Outcomes of work that does not count against a worker's maximum.
-_UNCOUNTED = ("returned", "expired", "disconnect", "timeout", "partner disconnect")
+UNCOUNTED = ("returned", "expired", "disconnect", "timeout", "partner disconnect")
 
 
 def check_rules(log: StoredLog, page_record: PageRecord) -> None:
@@ -251,7 +251,7 @@ class _Book:
                 self.uncounted.add(event.agent)
         elif isinstance(event, WorkEnded | AllWorkEnded):
             self.live[stream].discard(event.agent)
-            if event.outcome in _UNCOUNTED and event.agent not in self.uncounted:
+            if event.outcome in UNCOUNTED and event.agent not in self.uncounted:
                 self.counted[stream] -= 1
             if event.may_retry is not None:
                 self.seen[self.worker_of[event.agent]].discard(event.may_retry)

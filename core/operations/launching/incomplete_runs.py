@@ -62,11 +62,12 @@ class IncompleteRuns:
         """
         await self._ledger.refresh()
         if run_config.task.standby:
-            last = self._last_of(run_config)
-            if last is None or last.status in ENDED_RUN_STATUSES:
-                return None
-            if not self._runs.is_running(last.task_run):
-                return await self._taken_over(last.task_run)
+            while (last := self._last_of(run_config)) is None or not self._runs.is_running(last.task_run):
+                if last is None or last.status in ENDED_RUN_STATUSES:
+                    return None
+                if (taken := await self._taken_over(last.task_run)) is not None:
+                    return taken
+                # Its launch came to nothing. Another standby may have launched a run since: that one is waited for.
         run, resume = self.last_of(run_config), run_config.task.resume_incomplete_run
         if run is None or resume is False or (self._runs.is_running(run) and not resume):
             return None

@@ -15,7 +15,7 @@ from mephisto_es.adapters.composition.clock_and_ids import BlockIds
 from mephisto_es.adapters.log.commit_thread import commit_in_thread
 from mephisto_es.core.command_issuer import CommandIssuer
 from mephisto_es.core.commands.agent import EndAgent
-from mephisto_es.core.commands.task_run import CreateRun
+from mephisto_es.core.commands.task_run import CreateRun, RecordRunEvent
 from mephisto_es.core.decisions.refusals import refusal_text
 from mephisto_es.core.errors import CommandRefusedError, WriterFencedError, leaves
 from mephisto_es.core.lifecycles.agent import AgentStatus
@@ -26,7 +26,7 @@ from mephisto_es.core.signal import Signal
 from mephisto_es.events.agent import AgentReturned
 from mephisto_es.events.engagement import RefusalReason
 from mephisto_es.events.ids import RequesterId, TaskId, TaskRunId
-from mephisto_es.events.task_run import TaskRunCreated, TaskRunDraining, TaskRunPaused, TaskRunStopping
+from mephisto_es.events.task_run import TaskRunCreated, TaskRunDraining, TaskRunFailed, TaskRunPaused, TaskRunStopping
 from mephisto_es.projections.queries.history.event_text import describe
 
 from ...shared_log import SharedLog, SharedOwnership, Store
@@ -241,25 +241,57 @@ async def test_of_two_standbys_that_start_at_the_same_time_one_launches_and_the_
         assert list(waiting.operator.get_running_task_runs()) == [str(run.task_run)]
 
 
+async def begin_launch(harness: OperatorHarness, store: Store) -> CommandIssuer:
+    """Have an operator, ada, begin to launch run 500; returns what issues its commands."""
+    created = TaskRunCreated(
+        task_run=TaskRunId(500),
+        task=TaskId(500),
+        requester=RequesterId(500),
+        blueprint_type="harness",
+        architect_type="memory",
+        provider_type="harness",
+        config="{}",
+    )
+    ada = CommandIssuer(harness.operator.ledger, BlockIds({}, next(EPOCHS), lambda *_: 99))
+    store.owners["run/500"] = "ada"
+    await ada.issue(CreateRun(created=created, task_name="one", requester_name="lab"))
+    return ada
+
+
 async def test_a_standby_launches_a_new_run_if_the_first_operator_died_at_the_launch(tmp_path: Path) -> None:
     store = Store()
     async with operator(store, "bob", tmp_path) as bob:
-        created = TaskRunCreated(
-            task_run=TaskRunId(500),
-            task=TaskId(500),
-            requester=RequesterId(500),
-            blueprint_type="harness",
-            architect_type="memory",
-            provider_type="harness",
-            config="{}",
-        )
-        ada = CommandIssuer(bob.operator.ledger, BlockIds({}, next(EPOCHS), lambda *_: 99))
-        store.owners["run/500"] = "ada"
         store.dead.add("ada")
-        await ada.issue(CreateRun(created=created, task_name="one", requester_name="lab"))
+        await begin_launch(bob, store)
         run = await bob.launch(HarnessTaskState(data=items(1)), task_name="one", standby=True)
         assert bob.operator.run_status(TaskRunId(500)) is TaskRunStatus.FAILED
         assert store.owners == {f"run/{run.task_run}": "bob"}
+
+
+async def test_a_standby_waits_for_the_run_that_another_one_launched_after_a_launch_came_to_nothing(
+    tmp_path: Path,
+) -> None:
+    """It waited for the first launch, and took the second for one that it had known before."""
+    store = Store()
+    async with (
+        operator(store, "bob", tmp_path) as bob,
+        operator(store, "eve", tmp_path) as eve,
+        trio.open_nursery() as nursery,
+    ):
+        store.join("ada")
+        ada = await begin_launch(bob, store)
+        settings, state = config(task_name="one", standby=True), HarnessTaskState(data=items(1))
+        nursery.start_soon(bob.operator.launch_task_run_or_die, settings, state)
+        await store.refused.wait()
+        await ada.issue(RecordRunEvent(task_run=TaskRunId(500), event=TaskRunFailed(step="launch", reason="ada died")))
+        run = await eve.launch(HarnessTaskState(data=items(1)), task_name="one", resume_incomplete_run=False)
+        store.dead.add("ada")
+        while "run/500" in store.owners:
+            await store.refused.wait()
+        await bob.operator.ledger.refresh()
+        assert list(bob.operator.ledger.state.runs_of("one")) == [TaskRunId(500), run.task_run]
+        assert store.owners == {f"run/{run.task_run}": "eve"}
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_run_is_paused_from_another_machine_once_nobody_is_at_work(tmp_path: Path) -> None:
