@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 
 from mephisto_es.core.lifecycles.engagement import ON_SUBMITTED
 from mephisto_es.core.lifecycles.task_run import ENDED_RUN_STATUSES
@@ -59,16 +60,20 @@ class ScriptAnswers:
         # A worker whose partner had left may have left too, so that there was nothing to tell.
         left = {agent.unit for agent in state.agents.values() if agent.was_left}
         # Nobody waits for long for code in a run that a person ends, and not at all for code that failed.
-        ended = {unit for run in told.ended for units in state.runs[run].units_of.values() for unit in units}
+        ended, unscripted = _units_of(state, told.ended), _units_of(state, told.unscripted)
         unheard = ended if environment.is_slow else ended & self._failed
-        unheard |= self._unjudged.union(*self._revoked.values())
+        unheard |= self._unjudged.union(unscripted, *self._revoked.values())
         for stream, engagement in state.engagements.items():
             run = streams.run_of(stream)
             undecided = None if run in told.ended else engagement.undecided()
             is_late = undecided in self._revoked.get(run, ())
             assert undecided is None or is_late, f"{stream} waited for the judgement of unit {undecided} to the end"
         for unit in set(self._completed) - left:
-            assert environment.told.get(unit, 0) >= 1, f"the script was never told of unit {unit}"
+            assert environment.told.get(unit, 0) >= 1 or unit in unscripted, f"the script was never told of unit {unit}"
             expected = {0, 1} if unit in unheard else {1}
             found = recorded[unit]
             assert found in expected, f"that the script was told of unit {unit} is recorded {found} times"
+
+
+def _units_of(state: DecisionState, runs: Collection[TaskRunId]) -> set[UnitId]:
+    return {unit for run in runs for units in state.runs[run].units_of.values() for unit in units}

@@ -72,5 +72,7 @@ class Requests:
     added: dict[TaskRunId, int] = field(default_factory=dict)
     #: Runs that were to end before all was done.
     ended: set[TaskRunId] = field(default_factory=set)
+    #: Those of them that may have ended where there is no script that could be told of work.
+    unscripted: set[TaskRunId] = field(default_factory=set)
     #: How often each kind of request was made and not refused.
     done: Counter[str] = field(default_factory=Counter)
