@@ -25,7 +25,9 @@ from mephisto_es.events.task_run import (
     TaskRunCreated,
     TaskRunFailed,
     TaskRunPaused,
+    TaskRunRecovering,
     TaskRunStopping,
+    TaskRunWentLive,
 )
 from mephisto_es.events.worker import WorkerBlocked, WorkerUnblocked
 
@@ -192,6 +194,7 @@ def _check_retries(log: StoredLog, record: CommonRecord) -> None:
     failed: defaultdict[TaskRunId, set[UnitId]] = defaultdict(set)
     #: Submissions that are to be asked about, since when, and at which position that was wanted.
     wanted: dict[TaskRunId, tuple[set[UnitId], float, int]] = {}
+    live: set[TaskRunId] = set()
     for seq, envelope in log.read():
         event, now = envelope.event, (envelope.at - EPOCH_US) / 1_000_000
         for run, (units, since, at) in list(wanted.items()):
@@ -208,10 +211,15 @@ def _check_retries(log: StoredLog, record: CommonRecord) -> None:
                 _drop(wanted, streams.run_of(envelope.stream), unit)
             case TaskRunAdmissionResumed() if envelope.actor != OPERATOR:
                 run = streams.run_of(envelope.stream)
-                if failed[run]:
+                if failed[run] and run in live:
                     wanted[run] = set(failed[run]), now, seq
                     record.done["asked again from another machine"] += 1
-            case TaskRunPaused() | TaskRunStopping() | TaskRunCompleted() | TaskRunAdmissionPaused():
+            case TaskRunWentLive():
+                live.add(streams.run_of(envelope.stream))
+            case TaskRunAdmissionPaused():
+                wanted.pop(streams.run_of(envelope.stream), None)
+            case TaskRunPaused() | TaskRunStopping() | TaskRunRecovering():
+                live.discard(streams.run_of(envelope.stream))
                 wanted.pop(streams.run_of(envelope.stream), None)
             case _:
                 pass
