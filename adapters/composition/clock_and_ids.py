@@ -10,6 +10,7 @@ from functools import partial
 from itertools import count
 
 from ...core.signal import Signal
+from ..log.epochs import command_id
 
 #: Random bytes in a token: 128 bits cannot be guessed.
 TOKEN_BYTES = 16
@@ -45,7 +46,7 @@ class SystemIds:
 
     def command_id(self) -> str:
         """Return a new command id; later ids sort after earlier ones."""
-        return f"operator/{self._epoch:08x}/{next(self._commands):010x}"
+        return command_id(self._epoch, next(self._commands))
 
     def token(self) -> str:
         """Return an unguessable text that is safe in a URL."""

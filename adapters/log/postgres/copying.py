@@ -32,7 +32,8 @@ _EPOCH = 1
 _SQLITE_EVENTS = f"SELECT {', '.join(ChainRow._fields)} FROM events ORDER BY seq"
 _SQLITE_PAYLOADS = "SELECT sha256, salt, body, subject FROM payloads"
 _HAS_EVENTS = "SELECT 1 FROM es.event LIMIT 1"
-_SET_META = "UPDATE es.meta SET pseudonym_key = %s, created_by = %s"
+_SET_META = "UPDATE es.meta SET pseudonym_key = %s, created_by = %s, epoch = greatest(epoch, %s)"
+_LAST_EPOCH = "SELECT epoch FROM es.meta"
 _ADD_PARTITIONS = "INSERT INTO es.partition (partition) SELECT unnest(%s::text[]) ON CONFLICT DO NOTHING"
 _SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 _COPY_EVENTS = f"COPY es.event ({', '.join(PartitionRow._fields)}) FROM STDIN"
@@ -148,7 +149,7 @@ def _fill(db: Connection, source: sqlite3.Connection, key: bytes, created_by: st
         cursor.execute("LOCK TABLE es.event IN SHARE ROW EXCLUSIVE MODE")
         if cursor.execute(_HAS_EVENTS).fetchone() is not None:
             raise UnusableLogError("the database has a log with events already; choose an empty database")
-        cursor.execute(_SET_META, (key, created_by))
+        cursor.execute(_SET_META, (key, created_by, reader.last_epoch(source)))
         events = map(ChainRow._make, source.execute(_SQLITE_EVENTS))
         while batch := [partitions.number(row) for row in islice(events, BATCH_ROWS)]:
             cursor.execute(_ADD_PARTITIONS, (sorted({row.partition for row in batch}),))
@@ -186,6 +187,8 @@ def _read_out(db: Connection, draft: Path) -> int:
         schema.create_file(draft, key, name)
         with closing(schema.connect_read_write(draft)) as target:
             target.execute("BEGIN")
+            # The next writer has to have a higher number than any writer of the log has had.
+            target.execute("UPDATE writer SET epoch = ?", db.execute(_LAST_EPOCH).fetchone() or (0,))
             head = Head(0, genesis(key, name), 0)
             heads: dict[str, Head] = {}
             with db.cursor("events", binary=True) as cursor:

@@ -12,6 +12,7 @@ from ....core.ports import Head, Payload
 from ....events.base import PayloadRef
 from ....events.envelope import RecordedEvent
 from ....events.ids import WorkerId
+from ..epochs import AFTER_COMMANDS, FIRST_COMMAND, epoch_of
 from ..sqlite.reader import recorded
 from .server import Connection
 
@@ -31,17 +32,12 @@ _NEWS = """
      ORDER BY e.partition, e.seq
 """
 _COMMANDS = """
-    SELECT e.command, e.seq, e.data FROM unnest(%s::text[]) p(partition) CROSS JOIN unnest(%s::text[]) c(command)
-     CROSS JOIN LATERAL (SELECT * FROM es.event e WHERE e.partition = p.partition AND e.command = c.command
-                          ORDER BY e.ordinal OFFSET 0) e
+    SELECT e.command, e.seq, e.data FROM unnest(%s::text[]) c(command)
+     CROSS JOIN LATERAL (SELECT * FROM es.event e WHERE e.command = c.command ORDER BY e.ordinal OFFSET 0) e
      ORDER BY e.command, e.ordinal
 """
-_COMMAND = """
-    SELECT e.seq, e.data FROM es.partition p
-     CROSS JOIN LATERAL (SELECT * FROM es.event e WHERE e.partition = p.partition AND e.command = %s
-                          ORDER BY e.ordinal OFFSET 0) e
-     ORDER BY e.ordinal
-"""
+_COMMAND = "SELECT seq, data FROM es.event WHERE command = %s ORDER BY ordinal"
+_LAST_COMMAND = "SELECT max(command) FROM es.event WHERE command >= %s AND command < %s"
 _STREAM = "SELECT seq, data FROM es.event WHERE partition = %s AND stream = %s ORDER BY version"
 _VERSION = "SELECT coalesce(max(version), 0) FROM es.event WHERE partition = %s AND stream = %s"
 _ROWS = """
@@ -101,9 +97,9 @@ def news_query(seen: Mapping[str, Head]) -> tuple[str, tuple[list[str], list[int
     return _NEWS, (list(seen), [head.seq for head in seen.values()])
 
 
-def commands_query(partitions: Sequence[str], commands: Sequence[str]) -> tuple[str, tuple[list[str], list[str]]]:
-    """Return the query, with its parameters, for the events of commands in some partitions."""
-    return _COMMANDS, (list(partitions), list(commands))
+def commands_query(commands: Sequence[str]) -> tuple[str, tuple[list[str]]]:
+    """Return the query, with its parameters, for the events of commands."""
+    return _COMMANDS, (list(commands),)
 
 
 def linked(head: Head, row: NewsRow) -> Head:
@@ -120,6 +116,12 @@ def linked(head: Head, row: NewsRow) -> Head:
 def find(db: Connection, command: str) -> tuple[RecordedEvent, ...]:
     """Return the events of a command, with their positions in their partitions."""
     return tuple(recorded(seq, data) for seq, data in db.execute(_COMMAND, (command,), binary=True))
+
+
+def last_epoch(db: Connection) -> int:
+    """Return the largest epoch from which a writer has made command ids, 0 if there is none."""
+    row = db.execute(_LAST_COMMAND, (FIRST_COMMAND, AFTER_COMMANDS)).fetchone()
+    return 0 if row is None else epoch_of(row[0])
 
 
 def history(db: Connection, partition: str, stream: str) -> tuple[RecordedEvent, ...]:

@@ -1,8 +1,8 @@
--- The log in PostgreSQL, version 5. Installed once, in one transaction; es.meta holds the version.
+-- The log in PostgreSQL, version 6. Installed once, in one transaction; es.meta holds the version.
 --
--- Every key begins with the partition, and an append locks the rows of its partitions in the order of their names. So
--- positions have no gaps, and whoever sees an event sees all that came before it in its partition. There is no sequence
--- and no trigger.
+-- Every key but that of commands begins with the partition, and an append locks the rows of its partitions in the order
+-- of their names. So positions have no gaps, and whoever sees an event sees all that came before it in its partition.
+-- There is no sequence and no trigger.
 --
 -- Where a query looks events up row by row, OFFSET 0 keeps the planner from joining the other way round: it knows the
 -- tables as they were when they were small, and would read the whole log for a few rows.
@@ -50,7 +50,7 @@ CREATE TABLE es.event (
   chain     bytea NOT NULL CHECK (length(chain) = 32),
   PRIMARY KEY (partition, seq),
   UNIQUE (partition, stream, version),
-  UNIQUE (partition, command, ordinal));
+  UNIQUE (command, ordinal));           -- once in all partitions, as in the copies
 
 CREATE TABLE es.payload (
   sha256  text COLLATE "C" PRIMARY KEY,

@@ -20,10 +20,13 @@ from .plan import PartitionPlan
 from .server import Connection
 
 #: Version of the tables and functions in `schema.sql`.
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
+_COPY_OVER = (
+    "`mephisto-es log copy` of the version that made it copies it to a file, and this one the file to a new database"
+)
 _INSTALLED = "SELECT to_regclass('es.meta') IS NOT NULL"
 _VERSION = "SELECT version FROM es.meta"
-_NEXT_EPOCH = "UPDATE es.meta SET epoch = epoch + 1 RETURNING epoch"
+_NEXT_EPOCH = "UPDATE es.meta SET epoch = 1 + greatest(epoch, %s) RETURNING epoch"
 #: Whoever takes over a partition of an operator deletes this row, and so waits for the turn in progress.
 _OPERATOR = "SELECT 1 FROM es.operator WHERE operator = %s FOR KEY SHARE"
 _LOCK = "SELECT partition, fence FROM es.partition WHERE partition = ANY(%s) ORDER BY partition FOR NO KEY UPDATE"
@@ -72,14 +75,16 @@ def install(db: Connection, pseudonym_key: bytes) -> None:
             pass  # somebody else was quicker
     found = _value(db, _VERSION)
     if found != SCHEMA_VERSION:
+        is_newer = isinstance(found, int) and found > SCHEMA_VERSION
+        hint = "update mephisto-es" if is_newer else _COPY_OVER
         raise UnusableLogError(
-            f"the log in the database has tables of version {found}, and this mephisto-es needs {SCHEMA_VERSION}"
+            f"the log in the database has tables of version {found}, and this version needs {SCHEMA_VERSION}: {hint}"
         )
 
 
 def next_epoch(db: Connection) -> int:
-    """Return a number that no other writer of the log has or had."""
-    row = db.execute(_NEXT_EPOCH).fetchone()
+    """Return a number that no other writer of the log has or had, even if it was copied without its last number."""
+    row = db.execute(_NEXT_EPOCH, (reading.last_epoch(db),)).fetchone()
     return 0 if row is None else int(row[0])
 
 
@@ -102,7 +107,7 @@ def take_turn(
         alive = None if operator is None else db.execute(_OPERATOR, (operator,))
         # A statement after the lock, so that it sees what was committed while the lock was waited for.
         news = db.execute(*reading.news_query(seen), binary=True)
-        executed = db.execute(*reading.commands_query(partitions, commands), binary=True)
+        executed = db.execute(*reading.commands_query(commands), binary=True)
     known: dict[str, tuple[RecordedEvent, ...]] = {}
     for command, seq, data in executed:
         known[command] = (*known.get(command, ()), recorded(seq, data))

@@ -29,10 +29,6 @@ from .version_cache import VersionCache
 from .wal_pages import WalPages
 from .writer_lock import WriterLock
 
-#: Higher than that of any event, even if the stored number was changed.
-_NEXT_EPOCH = """
-    UPDATE writer SET epoch = 1 + max(epoch, ifnull((SELECT epoch FROM events ORDER BY seq DESC LIMIT 1), 0))
-"""
 #: How often SQLite waits for a foreign lock, for `BUSY_TIMEOUT_SECONDS` each time: five minutes in all.
 LOCK_ATTEMPTS = 60
 #: The part of an SQLite error code that is not extended.
@@ -73,7 +69,7 @@ class SqliteLog:
         self._snapshot = snapshots.WaitingSnapshot()
         if has_wal(path):
             self._wal.empty()  # a writer that was killed may have left erased values there
-        db.execute(_NEXT_EPOCH)
+        db.execute("UPDATE writer SET epoch = ?", (1 + reader.last_epoch(db),))
         self.epoch: int = db.execute("SELECT epoch FROM writer").fetchone()[0]
         self._reader = LogReader(path)
         self._head = self._reader.head()

@@ -17,6 +17,7 @@ from ....core.ports import Head
 from ....events.base import PayloadRef
 from ....events.codec import UndecodableError, UnknownKindError, decode, decode_page
 from ....events.envelope import RecordedEvent, recorded_of
+from ..epochs import AFTER_COMMANDS, FIRST_COMMAND, epoch_of
 from . import schema, schema_check
 
 #: Events read by one query. Between two queries a reader holds no transaction, so it never blocks checkpoints. A page's
@@ -44,6 +45,8 @@ _COMMAND = f"""
 """
 _HEAD = "SELECT seq, chain, at FROM events ORDER BY seq DESC LIMIT 1"
 _META = "SELECT pseudonym_key, created_by FROM meta"
+_LAST_EPOCHS = "SELECT epoch, ifnull((SELECT epoch FROM events ORDER BY seq DESC LIMIT 1), 0) FROM writer"
+_LAST_COMMAND = "SELECT max(command) FROM events WHERE command >= ? AND command < ?"
 _POSITIONS = "SELECT name, seq FROM projections WHERE live = 1"
 _PAYLOAD = "SELECT body FROM payloads WHERE sha256 = ?"
 _FIRST, _SECOND = itemgetter(0), itemgetter(1)
@@ -347,6 +350,13 @@ def meta(db: sqlite3.Connection) -> tuple[bytes, str]:
             return key, created_by
         case _:
             raise LogError("the key of the log is missing or damaged; restore a backup")
+
+
+def last_epoch(db: sqlite3.Connection) -> int:
+    """Return the largest epoch of a writer so far, even if the stored number was lost in a copy, or changed."""
+    written: tuple[int, int] = db.execute(_LAST_EPOCHS).fetchone()
+    command: str | None = db.execute(_LAST_COMMAND, (FIRST_COMMAND, AFTER_COMMANDS)).fetchone()[0]
+    return max(*written, epoch_of(command))
 
 
 def payload(db: sqlite3.Connection, ref: PayloadRef) -> bytes | None:

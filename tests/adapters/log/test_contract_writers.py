@@ -20,7 +20,13 @@ from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.adapters.log.postgres.log import PostgresLog
 from mephisto_es.adapters.log.postgres.mirrored import MirroredLog
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
-from mephisto_es.core.errors import LogError, UnusableLogError, VersionConflictError, WriterFencedError
+from mephisto_es.core.errors import (
+    CommandIdReusedError,
+    LogError,
+    UnusableLogError,
+    VersionConflictError,
+    WriterFencedError,
+)
 from mephisto_es.core.ports import AppendRejected, AppendRequest
 from mephisto_es.events.streams import DIRECTORY
 
@@ -71,6 +77,17 @@ class PartitionsContract(Generic[AnyLog]):
         assert is_repeat(again)
         assert again.events == written.events
         assert commands(log) == ["register-3"]
+
+    def test_a_command_of_another_partition_is_known_and_its_id_is_not_used_again(self) -> None:
+        log = self.open()
+        (written,) = log.commit([register(3, "Ada")])
+        assert is_written(written)
+        assert log.begin([PARTITION], (), ["register-3"]).known == {"register-3": written.events}
+        refused, beside = log.commit([replace(unit_request(1, 0), command="register-3"), unit_request(2, 0)])
+        assert isinstance(refused, AppendRejected)
+        assert isinstance(refused.error, CommandIdReusedError)
+        assert is_written(beside)
+        assert commands(log) == ["register-3", "unit-2-0"]
 
     def test_it_is_refused_whole_if_one_partition_has_moved_on(self) -> None:
         log = self.open()

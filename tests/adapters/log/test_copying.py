@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 
 import psycopg
 import pytest
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 
 from mephisto_es.adapters.cli.main import main
+from mephisto_es.adapters.composition.clock_and_ids import SystemIds
 from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.postgres import copying
 from mephisto_es.adapters.log.postgres.copying import copy_from_postgres, copy_to_postgres
 from mephisto_es.adapters.log.postgres.log import PostgresLog
+from mephisto_es.adapters.log.postgres.mirrored import MirroredLog
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.adapters.log.sqlite.reader import LogReader
 from mephisto_es.core.errors import DamagedLogError, UnusableLogError
@@ -24,7 +29,7 @@ from mephisto_es.projections.registry import PROJECTIONS
 from ...json_schema import assert_fits
 from ...postgres import Cluster
 from ...sample_log import sample_history
-from .support import edited, register, unit_request
+from .support import edited, is_written, register, unit_request
 
 
 @pytest.fixture
@@ -70,6 +75,75 @@ def test_a_log_comes_back_as_it_was(address: str, path: Path, tmp_path: Path, mo
         assert content(log) == events
     report = replay(back, PROJECTIONS)
     assert (report.legal, report.events) == (True, len(events))
+
+
+def work(log: SqliteLog, workers: Iterator[int]) -> None:
+    """Do what each operator does first: issue commands with ids of its own."""
+    ids = SystemIds({}, log.epoch)
+    for _ in range(2):
+        number = next(workers)
+        (outcome,) = log.commit([replace(register(number, f"Ada {number}"), command=ids.command_id())])
+        assert is_written(outcome)
+
+
+@pytest.mark.parametrize("begins_on_server", [False, True])
+def test_a_copied_log_goes_on_with_new_command_ids(address: str, tmp_path: Path, begins_on_server: bool) -> None:
+    """From place to place and back, with some operators in each; the log stays legal in fresh copies."""
+    workers, operators = count(1), 2
+    place = tmp_path / "0.db"
+    if begins_on_server:
+        for operator in range(operators):
+            with MirroredLog.open(address, tmp_path / f"operator-{operator}.db", PROJECTIONS) as log:
+                work(log, workers)
+        copy_from_postgres(address, place, PROJECTIONS)
+    for journey in (1, 2):
+        for _ in range(operators):
+            with SqliteLog.create_or_open(place, PROJECTIONS) as log:
+                work(log, workers)
+        as_administrator(address, "DROP SCHEMA IF EXISTS es CASCADE")
+        copy_to_postgres(place, address)
+        for operator in range(operators + 1):
+            with MirroredLog.open(address, tmp_path / f"{journey}-{operator}.db", PROJECTIONS) as log:
+                work(log, workers)
+        mirror = tmp_path / f"{journey}-fresh.db"
+        MirroredLog.open(address, mirror, PROJECTIONS).close()
+        assert replay(mirror, PROJECTIONS).legal
+        place = tmp_path / f"{journey}.db"
+        copy_from_postgres(address, place, PROJECTIONS)
+    with SqliteLog.create_or_open(place, PROJECTIONS) as log:
+        work(log, workers)
+        commands = [each.envelope.command for each in log.read()]
+    assert len(set(commands)) == len(commands) == next(workers) - 1
+    assert commands == sorted(commands)
+
+
+def test_a_log_without_its_last_number_continues_after_its_commands(address: str, tmp_path: Path) -> None:
+    path, workers = tmp_path / "mephisto.db", count(1)
+    for _ in range(3):
+        with SqliteLog.create_or_open(path, PROJECTIONS) as log:
+            work(log, workers)
+    copy_to_postgres(path, address)
+    as_administrator(address, "UPDATE es.meta SET epoch = 0")
+    with closing(PostgresLog(address)) as server_log:
+        assert server_log.epoch == 4
+    back = tmp_path / "back.db"
+    copy_from_postgres(address, back, PROJECTIONS)
+    with edited(back) as db:
+        db.execute("UPDATE writer SET epoch = 1")
+    with SqliteLog.create_or_open(back, PROJECTIONS) as log:
+        assert log.epoch == 4
+
+
+def test_a_copy_continues_after_writers_that_wrote_nothing(address: str, path: Path, tmp_path: Path) -> None:
+    with SqliteLog.create_or_open(path, PROJECTIONS) as log:
+        last = log.epoch
+    copy_to_postgres(path, address)
+    with closing(PostgresLog(address)) as server_log:
+        assert server_log.epoch == last + 1
+    back = tmp_path / "back.db"
+    copy_from_postgres(address, back, PROJECTIONS)
+    with SqliteLog.create_or_open(back, PROJECTIONS) as log:
+        assert log.epoch > last + 1
 
 
 def test_all_copies_of_one_log_have_the_same_chain(address: str, path: Path, tmp_path: Path) -> None:

@@ -388,7 +388,7 @@ def reads_of_a_turn(server: Server) -> int:
             end, head = reading.common_head(db), reading.ends(db)[PARTITION]
             reading.placed(db, end.seq - 1, 1000)
             db.execute(*reading.news_query({PARTITION: head}))
-            db.execute(*reading.commands_query([PARTITION, DIRECTORY], ["unknown", "another"]))
+            db.execute(*reading.commands_query(["unknown", "another"]))
             reading.find(db, "unknown")
             after = db.execute(COUNT_READS).fetchone()
         assert before is not None
