@@ -12,6 +12,7 @@ from ...core.entity_ref import EntityRef
 from ...core.errors import LogError
 from ...core.operations.control.requests import EraseRequest, ErasureReport
 from ...events.ids import WorkerId
+from ..composition.log_choice import log_address
 from ..control.client import open_control
 from ..control.protocol import author_of
 from ..terminal import echo
@@ -29,18 +30,19 @@ def erase_command(database: Path, worker: EntityRef, reason: str, author: str | 
     """Delete WORKER's name and everything they sent from the log in DATABASE, its tables and its data folder.
 
     The events stay, without the personal values: the hash chain still verifies, and `replay` reports them as erased.
-    This works while a run is live, if the worker is not at work. The journal of a server that runs is not touched:
-    erase the worker again when the run has ended. Copies elsewhere are not reached, except those of a log on
+    This works while a run is live, if the worker is not at work. The journal of a server that runs is not touched, and
+    is named: erase the worker again when the run has ended. Copies elsewhere are not reached, except those of a log on
     a PostgreSQL server: they delete the values when they are brought up to date, and those that have not confirmed it
-    within a moment are named. If it was interrupted, repeat it:
-    what is left is deleted, at the latest by the next command on this log.
+    within a moment are named. Backups and write-ahead archives of that server, and folders of runs on other machines,
+    are not reached. If it was interrupted, repeat it: what is left is deleted, at the latest by the next command on
+    this log.
 
     \b
     Example:
       mephisto-es erase mephisto_data worker-3 --reason "asked us to on 2026-02-01"
 
-    Exit code 0: nothing of the worker is left in the data folder. 1: it was refused, or files still contain the name or
-    submissions, and are listed. 2: the file is not a usable log.
+    Exit code 0: nothing of the worker is left in this data folder. 1: it was refused, or files there still contain the
+    name or submissions, and are listed. 2: the file is not a usable log.
     """
     request = EraseRequest(worker=WorkerId(worker.number), reason=reason)
     done = trio.run(_erase, database, request, author_of(author))
@@ -65,9 +67,21 @@ def _print(done: ErasureReport) -> None:
         f"worker-{done.worker} {was_erased}, at seq {done.seq:,}: "
         f"{done.payloads:,} values and {len(done.uploads):,} files were deleted"
     )
+    for path in done.journals_in_use:
+        echo(
+            f"✗ {path}, the journal of a server that runs, may still have the worker's name: erase again after the run"
+        )
     for path in done.left:
+        if path in done.journals_in_use:
+            continue
         echo(f"✗ {path} still contains the worker's name or submissions; delete or recreate it")
     for copy in done.unconfirmed:
         echo(f"not confirmed by the copy at {copy}, which deletes them when it is brought up to date")
+    if log_address() is not None:
+        echo(
+            "not reached: folders of runs on other machines, with routers' journals and uploaded files: once the runs "
+            "have ended, erase the worker again there, with the data folder. Nor backups and write-ahead archives of "
+            "the database server, which keep the values: delete them there"
+        )
     if done.held_by_reader:
         echo("✗ a program has the log open for reading: end it; the next command on this log then deletes the rest")

@@ -97,15 +97,17 @@ def clear_journals(folder: RouterFolder, traces: Traces, *, over: bool) -> list[
         over: True if the run is over for good, so that nobody needs the journal.
 
     Returns:
-        The journals.
+        The journals of a server that runs that have something of the worker.
 
     Raises:
         CommandRefusedError: the journal has packets of the worker that no operator has taken, or cannot be read.
     """
-    found = sorted(folder.path.glob(_JOURNALS))
-    for path in found:
+    kept: list[Path] = []
+    for path in sorted(folder.path.glob(_JOURNALS)):
         if folder.is_in_use:
             _check_taken(path, _read(path), traces)
+            if _names_worker(path, traces):
+                kept.append(path)
             continue
         if over or path.suffix != ".jsonl":
             path.unlink()
@@ -113,7 +115,7 @@ def clear_journals(folder: RouterFolder, traces: Traces, *, over: bool) -> list[
         contents = _read(path)
         _check_taken(path, contents, traces)
         JournalFile.create(path, b"".join(_lines(contents)))
-    return found
+    return kept
 
 
 def _check_taken(path: Path, contents: JournalContents, traces: Traces) -> None:
@@ -126,6 +128,19 @@ def _check_taken(path: Path, contents: JournalContents, traces: Traces) -> None:
         raise CommandRefusedError(
             f"{path} has packets of this worker that no operator has taken; resume the run and let it end"
         )
+
+
+def _names_worker(path: Path, traces: Traces) -> bool:
+    """Return True if a journal has the worker's name or agents, also packets that an operator has taken.
+
+    Once the worker was erased, the name is not known any more: any journal that has packets may have it.
+    """
+    content = path.read_bytes()
+    if not traces.name:
+        return bool(content)
+    texts = (traces.name, *traces.tokens)
+    quoted = {form for text in texts for form in (json.dumps(text).encode(), msgspec.json.encode(text))}
+    return any(form in content for form in quoted)
 
 
 def _read(path: Path) -> JournalContents:

@@ -64,7 +64,7 @@ async def erase_worker(
     if before is None:
         ledger.state.check(decide_erase_worker(ledger.state, command))
     traces = _traces_of(ledger, worker)
-    uploads = _clear_runs(database.parent / RUNS_FOLDER, ledger, traces)
+    uploads, in_use = _clear_runs(database.parent / RUNS_FOLDER, ledger, traces, before)
     begin_erasure(database)
     seq = before or (await CommandIssuer(ledger, ids, author).issue(command)).events[-1].seq
     values_remain = ledger.log.holds_erased
@@ -75,10 +75,11 @@ async def erase_worker(
         seq=seq,
         payloads=len(traces.bodies),
         uploads=tuple(map(str, uploads)),
-        left=tuple(map(str, files_with_traces(database, traces))),
+        left=tuple(map(str, sorted({*files_with_traces(database, traces), *in_use}))),
         held_by_reader=values_remain,
         repeated=before is not None,
         unconfirmed=unconfirmed,
+        journals_in_use=tuple(map(str, in_use)),
     )
 
 
@@ -129,24 +130,46 @@ def _failure_messages(ledger: Ledger, worker: WorkerId) -> list[bytes]:
     return [body for event in failures for ref in refs_of(event) if (body := ledger.log.payload(ref)) is not None]
 
 
-def _clear_runs(folder: Path, ledger: Ledger, traces: Traces) -> list[Path]:
-    """Delete a worker's traces from the folders of runs; return the uploads that were deleted."""
+def _clear_runs(folder: Path, ledger: Ledger, traces: Traces, erased_at: int | None) -> tuple[list[Path], list[Path]]:
+    """Delete a worker's traces from the folders of runs.
+
+    Args:
+        folder: the folder of all runs.
+        ledger: the ledger of the log.
+        traces: the worker's traces.
+        erased_at: the position at which the worker was erased before; runs that are younger have nothing of them.
+
+    Returns:
+        The uploads that were deleted, and the journals of servers that run, which have something of the worker.
+    """
     uploads: list[Path] = []
+    in_use: list[Path] = []
     with ExitStack() as stack:
         held = [(run, stack.enter_context(router_folder(run))) for run in _run_folders(folder)]
         for run, router in held:
             if router is not None:
-                clear_journals(router, traces, over=_is_over(ledger, run))
+                kept = clear_journals(router, traces, over=_is_over(ledger, run))
+                in_use += kept if erased_at is None or _began_at(ledger, run) < erased_at else []
         for run, _ in held:
             uploads += delete_uploads(run, traces)
-    return uploads
+    return uploads, in_use
 
 
 def _run_folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
 
+def _began_at(ledger: Ledger, folder: Path) -> int:
+    """Return the position of the first event of the run to which a folder belongs; 0 if it belongs to none."""
+    stream = _run_stream(folder)
+    return ledger.log.history(stream)[0].seq if stream in ledger.state.task_runs else 0
+
+
+def _run_stream(folder: Path) -> str:
+    return streams.task_run(TaskRunId(int(folder.name))) if folder.name.isdecimal() else ""
+
+
 def _is_over(ledger: Ledger, folder: Path) -> bool:
     """Return True if a folder belongs to a run that cannot be resumed."""
-    run = ledger.state.task_runs.get(streams.task_run(TaskRunId(int(folder.name)))) if folder.name.isdecimal() else None
+    run = ledger.state.task_runs.get(_run_stream(folder))
     return run is not None and run.status is TaskRunStatus.COMPLETED

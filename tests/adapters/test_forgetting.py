@@ -302,9 +302,15 @@ def test_a_server_that_runs_keeps_its_journal_until_the_worker_is_erased_again(f
         flock(lock, LOCK_EX)
         result = ask("erase", finished.folder, f"worker-{finished.worker}", "--reason", "asked us to")
     assert result.exit_code == 1
-    assert f"✗ {journal} still contains the worker's name or submissions" in result.stdout
+    assert f"✗ {journal}, the journal of a server that runs, may still have" in result.stdout
+    assert "delete or recreate it" not in result.stdout
     assert journal.read_bytes() == before
     assert finished.holding(finished.words_of(finished.worker)) == [journal.name]
+    with (journal.parent / "lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        # Nobody knows the name any more.
+        early = forgotten(1, finished)
+    assert early["journals_in_use"] == early["left"] == [str(journal)]
     again = ask("erase", finished.folder, f"worker-{finished.worker}", "--reason", "the run has ended")
     assert again.exit_code == 0, again.output
     assert finished.holding(finished.words_of(finished.worker)) == []

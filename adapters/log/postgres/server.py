@@ -130,6 +130,8 @@ class Server:
                     self.roll_back()
                     if error.sqlstate is not None and error.sqlstate.startswith(("ES", "23505")):
                         raise  # the caller knows what to do
+                    if isinstance(error, _NO_LOG):
+                        raise UnusableLogError(f"{self.name} {_MAKE_LOG}") from error
                     raise LogError(f"{self.name} refused: {_first_line(error)}") from error
             logger.warning("the connection to the log was lost; trying again", server=self.name)
             self._closed.wait(PAUSE_SECONDS)
@@ -225,6 +227,11 @@ class Server:
 
 #: What a server says that was demoted, and to a connection that was idle within a transaction for too long.
 _MOVING = (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.IdleInTransactionSessionTimeout)
+#: What a server says of tables and functions that are not there, and what helps.
+_NO_LOG = psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName
+_MAKE_LOG = (
+    "has no log: check the address, launch a run there, or copy a log there with `mephisto-es log copy FILE DATABASE`"
+)
 
 
 def _first_line(error: psycopg.Error) -> str:

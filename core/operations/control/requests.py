@@ -344,12 +344,10 @@ AnyRequest = (
 
 
 class ErasureReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Report of an erasure: `uploads` are the uploaded files that were deleted."""
+    """Report of an erasure: the `seq` of its event, the number of `payloads` and the `uploads` that were deleted."""
 
     worker: WorkerId
-    #: Position of the event that says so.
     seq: int
-    #: Number of names, submissions, updates and notes that were deleted.
     payloads: int
     uploads: tuple[str, ...]
     #: Files below the data folder that still contain the worker's name or submissions.
@@ -360,6 +358,8 @@ class ErasureReport(msgspec.Struct, frozen=True, kw_only=True):
     repeated: bool = False
     #: Copies of the log on other machines, or in other folders, that have not confirmed that they deleted the values.
     unconfirmed: tuple[str, ...] = ()
+    #: Those of the files that are left that are journals of servers that run: erase the worker again after the run.
+    journals_in_use: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:

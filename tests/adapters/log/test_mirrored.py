@@ -19,6 +19,7 @@ from mephisto_es.adapters.composition.log_choice import LOG_VARIABLE, open_log
 from mephisto_es.adapters.erasure.worker import erase_worker
 from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.commit_thread import commit_in_thread, run_writer
+from mephisto_es.adapters.log.postgres.copying import copy_to_postgres
 from mephisto_es.adapters.log.postgres.log import PostgresLog
 from mephisto_es.adapters.log.postgres.mirrored import MirroredLog
 from mephisto_es.adapters.log.sqlite import schema
@@ -199,6 +200,31 @@ async def test_an_erasure_names_the_copies_that_have_not_deleted_the_values(
             assert (again.repeated, again.unconfirmed) == (True, ())
             nursery.cancel_scope.cancel()
     assert b"Augusta" not in b"".join(file.read_bytes() for file in others)
+
+
+def test_the_furthest_copy_replaces_a_server_that_has_lost_events(address: str, tmp_path: Path) -> None:
+    short, far = tmp_path / "short.db", tmp_path / "far.db"
+    for path in (short, far):
+        with MirroredLog.open(address, path, VIEWS) as log:
+            log.commit([register(int(path is far) + 1, "Ada")])
+    as_administrator(address, "DELETE FROM es.feed WHERE pos = 2; DELETE FROM es.event WHERE seq = 2")
+    MirroredLog.open(address, short, VIEWS).close()
+    with pytest.raises(DamagedLogError, match="`mephisto-es log copy FILE DATABASE`"):
+        MirroredLog.open(address, far, VIEWS)
+    as_administrator(address, "DROP SCHEMA es CASCADE")
+    assert copy_to_postgres(far, address) == 2
+    for path in (short, far):
+        with MirroredLog.open(address, path, VIEWS) as log:
+            (outcome,) = log.commit([unit_request(1, int(path is far))])
+            assert is_written(outcome)
+    with LogReader(far) as reader:
+        assert commands_of(reader.read()) == ["register-1", "register-2", "unit-1-0", "unit-1-1"]
+
+
+def test_a_database_without_a_log_is_named_with_the_next_step(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(LOG_VARIABLE, address)
+    result = CliRunner().invoke(main, ["operators"])
+    assert (result.exit_code, "has no log: check the address" in result.stderr) == (2, True)
 
 
 def test_a_copy_is_not_written_to_as_if_it_were_the_log(address: str, path: Path) -> None:
