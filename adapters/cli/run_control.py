@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import trio
 
 from ...core.entity_ref import EntityRef
 from ...core.lifecycles.task_run import TaskRunStatus
+from ...core.operations.configuration.money import amount
 from ...core.operations.control.requests import (
     AnyRequest,
     EndRequest,
@@ -20,12 +22,15 @@ from ...core.operations.control.requests import (
     RevokeVerdictsRequest,
 )
 from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
+from ...core.operations.run.taken_work import LATE_WORK_SECONDS
 from ...events.ids import TaskRunId
 from ...projections.mephisto_db.reader import MephistoDB
+from ...projections.queries.runs.taken_work import TakenWork, taken_work
 from ..advice import advised
 from ..control.abandoned import how_to_resume
 from ..control.client import open_control
 from ..control.protocol import author_of
+from ..log.sqlite.as_of import open_as_of
 from ..terminal import echo
 from ..text import count_of
 from .common.arguments import LogCommand, author_option, log_argument, run_argument
@@ -65,11 +70,20 @@ def end_command(database: Path, run: EntityRef, now: bool, reason: str, author: 
     Nobody waits for the unit of a blocked worker. A run that is not live is resumed for that, so that nothing is lost
     that its server took from workers.
 
+    With --now, the people at work are told that their work was taken away. What they send within half a minute is kept
+    as late work.
+
     \b
     Example:
       mephisto-es end mephisto_data 1 --reason "enough data"
     """
-    if not now:
+    if now:
+        echo(
+            f"{run} takes their work from the people at work; waiting at most {LATE_WORK_SECONDS:.0f} seconds for what "
+            "they still send",
+            err=True,
+        )
+    else:
         echo(f"{run} gives out no more work; waiting for the people at work (--now does not wait)", err=True)
     for sentence, since in _outages(database, TaskRunId(run.number)):
         echo(f"since {since}, {sentence}. The run ends without it if it stays away for two minutes", err=True)
@@ -77,6 +91,11 @@ def end_command(database: Path, run: EntityRef, now: bool, reason: str, author: 
     set_mephisto_log_level(level="warning")
     _execute(database, EndRequest(task_run=TaskRunId(run.number), reason=reason, at_once=now), author)
     echo(f"{run} has ended")
+    if now:
+        with open_as_of(database) as moment:
+            taken = taken_work(moment, TaskRunId(run.number))
+        for line in _lines_of_taken_work(run.number, taken):
+            echo(advised(line))
 
 
 @click.command("reopen", cls=LogCommand)
@@ -133,6 +152,20 @@ def retry_command(database: Path, run: EntityRef, function: str | None, reason: 
         echo(f"{run}: nothing has failed, so there is nothing to ask again")
     else:
         echo(f"{run}: its code is asked again, and newcomers get work")
+
+
+def _lines_of_taken_work(run: int, taken: TakenWork) -> Iterator[str]:
+    """Yield what people lost, what they are owed, and the next commands."""
+    if not taken.agents:
+        return
+    people = "1 person" if taken.agents == 1 else f"{taken.agents:,} people"
+    yield f"{people} lost work by that; {taken.submitted_late:,} of them sent it late"
+    if taken.submitted_late:
+        yield f"`mephisto-es review {run} --late` shows that; --accept-late pays it"
+    if taken.time_pay_cents:
+        yield f"{amount(taken.time_pay_cents)} is owed for their time: `mephisto-es pay {run}` pays it"
+    else:
+        yield "nothing is owed for their time: the run has no pay_for_time, or no money left"
 
 
 def _is_operated(database: Path, run: TaskRunId) -> bool:

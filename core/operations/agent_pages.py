@@ -8,7 +8,7 @@ that they already have. From then on it gets each change as it becomes durable.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from itertools import count
 
@@ -49,8 +49,26 @@ CONFIRM_SECONDS = 2.0
 class AgentPages:
     """Outgoing side of a run's connection to workers' pages."""
 
-    def __init__(self, task_run: TaskRunId, ledger: Ledger, texts: Texts, *, offers_receipts: bool = False) -> None:
+    def __init__(
+        self,
+        task_run: TaskRunId,
+        ledger: Ledger,
+        texts: Texts,
+        *,
+        offers_receipts: bool = False,
+        on_gone: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Keep the parts.
+
+        Args:
+            task_run: the run.
+            ledger: tells the status of each agent.
+            texts: what pages show.
+            offers_receipts: whether workers can have receipts.
+            on_gone: called when a page is gone.
+        """
         self._run = task_run
+        self._on_gone = on_gone
         self._offers_receipts = offers_receipts
         self._texts = texts
         self._ledger = ledger
@@ -68,6 +86,8 @@ class AgentPages:
         self._confirmed = Signal()
         self._is_draining = False
         self._webhooks: WebhookKey | None = None
+        #: Tokens of agents whose pages have gone.
+        self._gone: set[str] = set()
         #: Tokens of agents whose pages were told a status beside that of the state, and the status.
         self._told: dict[str, str] = {}
 
@@ -143,17 +163,32 @@ class AgentPages:
 
     def see(self, token: str, channel_id: str) -> None:
         """Note that a page has shown itself at a router; if it has moved there, its recent updates follow it."""
+        self._gone.discard(token)
         if self._presence.see(token, channel_id) and channel_id in self._synced_channels and len(self._channels) > 1:
             self._send_recent(token, self._channels[channel_id])
 
     def miss(self, token: str, channel_id: str) -> PageAbsence:
         """Note that a router misses a page; return what that means."""
         away = [other for other, channel in self._channels.items() if not channel.is_alive()]
-        return self._presence.miss(token, channel_id, away)
+        absence = self._presence.miss(token, channel_id, away)
+        if absence is PageAbsence.GONE:
+            self._note_gone(token)
+        return absence
 
     def settle(self, token: str) -> bool:
         """Return whether a page is gone of which that was unclear."""
-        return self._presence.settle(token)
+        is_gone = self._presence.settle(token)
+        if is_gone:
+            self._note_gone(token)
+        return is_gone
+
+    def is_gone(self, token: str) -> bool:
+        """Return whether an agent's page has gone; of a page that never opened a socket nobody knows."""
+        return token in self._gone
+
+    def _note_gone(self, token: str) -> None:
+        self._gone.add(token)
+        self._on_gone()
 
     # Requests of pages ----------------------------------------------------------------------------------------------
 

@@ -369,12 +369,12 @@ class Operator:
 
     @must_be_awaited
     async def force_shutdown(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109 - Mephisto's name
-        """End all runs, and take the work from the people at it.
+        """End all runs, and take the work from the people at it. Unlike `end_run`, this waits for no late work.
 
         Args:
             timeout: seconds to release everything; the rest stays in the log, to be released later.
         """
-        self.runs.stop_all("the operator was shut down at once", at_once=True)
+        self.runs.stop_all("the operator was shut down at once", at_once=True, late_work_seconds=0)
         with trio.move_on_after(timeout):
             await self.runs.wait_until_all_ended()
 

@@ -175,7 +175,7 @@ async def test_a_page_whose_time_is_up_says_so_before_it_submits(harness: Browse
         await page.fill("#field-why", "it is true")
         await session.operator.end("timeout")
         await page.press("Submit")
-        await page.see("The time for this task has run out. You can still send your work.")
+        await page.see("The time for this task has run out. You can still send your work now.")
         assert session.operator.received("submit_unit") == []
         await page.press("Send it anyway")
         await page.see("Your work came after its time was up.")
@@ -200,7 +200,26 @@ async def test_a_page_says_at_the_deadline_that_the_time_is_up(harness: BrowserH
         page = await session.visitor("ann")
         await page.see("Submit")
         await session.operator.end("timeout")
-        await page.see("The time for this task has run out. You can still send your work.")
+        await page.see("The time for this task has run out. You can still send your work now.")
+        await page.press("OK")
+        await page.press("Submit")
+        await page.see("Your work came after its time was up.")
+
+
+#: Regular questions of the page come a hundred times as often.
+HASTE = "const regularly = setInterval; window.setInterval = (ask, ms) => regularly(ask, ms / 100);"
+
+
+@one_router
+async def test_a_page_without_a_connection_is_told_that_its_work_was_taken_away(harness: BrowserHarness) -> None:
+    parts = [STOCK_PAGE, CLIENT, MOCK_PROVIDER]
+    async with harness.session(parts, CONFIG, StaticScript([{"a": 1}])) as session:
+        page = await session.browser.open("ann")
+        await page.call("addInitScript", HASTE)
+        await page.visit(session.address("ann"))
+        await page.see("Submit")
+        await session.operator.end("expired")
+        await page.see("This task was withdrawn. You can still send your work now.")
         await page.press("OK")
         await page.press("Submit")
         await page.see("Your work came after its time was up.")

@@ -35,6 +35,8 @@ const LONGEST_RETRY_MS = 30_000;
 const PHONE = /android|iphone|ipad|ipod|windows phone|blackberry|mobile/i;
 /** After the deadline the operator ends the work, and the server hears of it. */
 const TIME_UP_SLACK_MS = 1_500;
+/** How often a page without a live connection asks whether the work is still the worker's. */
+const ASK_STATUS_MS = 10_000;
 /** The longest time that a browser's timer can run. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
@@ -128,6 +130,8 @@ export class Task {
   #knowsTimeIsUp = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timeUp;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #asking;
   /** @type {Handlers} */
   #handlers;
   /** @type {LiveConnection | null} */
@@ -274,6 +278,7 @@ export class Task {
     this.#watchTime(data.seconds_left ?? null);
     (this.isOnboarding ? onOnboarding : onTask)?.(this.initialData, this);
     if (live ?? Boolean(onLiveUpdate || onStatus)) this.#connect();
+    else this.#askRegularly();
   }
 
   /** @param {string} sentence */
@@ -283,7 +288,7 @@ export class Task {
   }
 
   #ended() {
-    clearTimeout(this.#timeUp);
+    this.#stopWatching();
     const sentence = describeOutcome(this.status, this.isLate);
     if (this.#handlers.onEnded) this.#handlers.onEnded(sentence, this);
     else this.#block(sentence);
@@ -295,6 +300,19 @@ export class Task {
     if (seconds === null) return;
     const wait = Math.min(seconds * 1000 + TIME_UP_SLACK_MS, LONGEST_TIMER_MS);
     this.#timeUp = setTimeout(() => this.#noticeTimeUp(), wait);
+  }
+
+  /** Notices work that is taken away before its time is up, for instance because the run ends. */
+  #askRegularly() {
+    clearInterval(this.#asking);
+    this.#asking = setInterval(() => {
+      if (!document.hidden) this.#noticeTimeUp();
+    }, ASK_STATUS_MS);
+  }
+
+  #stopWatching() {
+    clearTimeout(this.#timeUp);
+    clearInterval(this.#asking);
   }
 
   /** Whether the worker is to be told that the time is up: asks the server, which may not be reached. */
@@ -316,16 +334,19 @@ export class Task {
 
   /** Tells the worker when the time is up, before the work is sent. */
   async #noticeTimeUp() {
-    if (!(await this.#isTimeUp()) || this.#knowsTimeIsUp) return;
-    this.#knowsTimeIsUp = true;
-    await untilPressed(`${textOf("ended", this.status)} ${text("client.may_send")}`, text("client.ok"));
+    if (await this.#isTimeUp()) await this.#tellTimeUp(text("client.ok"));
   }
 
   /** Lets the worker decide whether to send work whose time is up. */
   async #confirmLate() {
-    if (this.#knowsTimeIsUp || !(await this.#askStatus())) return;
+    if (!this.#knowsTimeIsUp && (await this.#askStatus())) await this.#tellTimeUp(text("client.send_anyway"));
+  }
+
+  /** @param {string} label  of the button that the worker presses */
+  async #tellTimeUp(label) {
+    if (this.#knowsTimeIsUp) return;
     this.#knowsTimeIsUp = true;
-    await untilPressed(`${textOf("ended", this.status)} ${text("client.may_send")}`, text("client.send_anyway"));
+    await untilPressed(`${textOf("ended", this.status)} ${text("client.may_send")}`, label);
   }
 
   #connect() {
@@ -333,8 +354,12 @@ export class Task {
     const connection = new LiveConnection(this.agentId ?? "", {
       onStatus: (status) => {
         this.status = status;
-        if (this.#handlers.onStatus && TIME_UP.has(status)) this.#knowsTimeIsUp = true;
-        this.#handlers.onStatus?.(status, this);
+        if (this.#handlers.onStatus) {
+          this.#knowsTimeIsUp ||= TIME_UP.has(status);
+          this.#handlers.onStatus(status, this);
+        } else if (TIME_UP.has(status) && !this.isOnboarding && this.#delivery === null) {
+          this.#tellTimeUp(text("client.ok"));
+        }
       },
       onUpdate: (update) => this.#receive(update),
       onState: (state) => this.#connectionIs(state),
@@ -395,7 +420,7 @@ export class Task {
       : await postJSON("/submit_task", { USED_AGENT_ID: this.agentId, final_data: data });
     this.#connection?.close();
     this.#connection = null;
-    clearTimeout(this.#timeUp);
+    this.#stopWatching();
     try {
       this.isLate = answer?.status === "late";
       if (this.isLate) return this.#ended();

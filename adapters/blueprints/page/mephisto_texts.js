@@ -11,7 +11,7 @@ const ENGLISH = {
     "Your work came after its time was up. It is kept, and the people who run the task will see it, but it may not count.",
   "client.no_work": "There is no work for you here at the moment.",
   "client.may_send":
-    "You can still send your work. It will be kept, and the people who run the task decide whether it counts.",
+    "You can still send your work now. It will be kept, and the people who run the task decide whether it counts.",
   "client.send_anyway": "Send it anyway",
   "client.ok": "OK",
   "client.try_again": "Try again",

@@ -57,9 +57,9 @@ def assemble_live_run(
         on_change=on_change,
     )
     offers_receipts = own_pages.make_receipt is not None
-    pages = AgentPages(context.task_run, ledger, context.texts, offers_receipts=offers_receipts)
+    pages = AgentPages(context.task_run, ledger, context.texts, offers_receipts=offers_receipts, on_gone=on_change)
     uploads = UploadFetcher(context, ledger, ids)
     pool = WorkerPool(context, ledger, ids, clock, launcher, pages, uploads, on_change)
     site = site_loop_of(context, ledger, ids, clock)
     client_io = ClientIOHandler(context, ledger, ids, pool, pages, on_channel_lost, own_pages, site.observe_soon)
-    return LiveTaskRun(context, url, launcher, pool, client_io, uploads, site)
+    return LiveTaskRun(context, url, launcher, pool, pages, client_io, uploads, site)

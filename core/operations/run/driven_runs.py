@@ -16,6 +16,7 @@ from ..launching.owners import RunOwners
 from ..logger_core import get_logger
 from .driver import LiveRunDriver
 from .live_task_run import LiveTaskRun
+from .taken_work import LATE_WORK_SECONDS
 
 #: Recorded when a person pauses runs from the terminal.
 CTRL_C = "paused with Ctrl-C"
@@ -109,10 +110,10 @@ class DrivenRuns:
         while self._drivers:
             await self._ended.wait()
 
-    def stop_all(self, reason: str, *, at_once: bool = False) -> None:
+    def stop_all(self, reason: str, *, at_once: bool = False, late_work_seconds: float = LATE_WORK_SECONDS) -> None:
         """Have all runs end; see `LiveRunDriver.stop`."""
         for driver in tuple(self._drivers):
-            driver.stop(reason, at_once=at_once)
+            driver.stop(reason, at_once=at_once, late_work_seconds=late_work_seconds)
 
     def drain_all(self, reason: str, *, take_work_away: bool = False) -> None:
         """Have all runs pause once nobody is at work; see `LiveRunDriver.drain`. Runs of others are not waited for."""

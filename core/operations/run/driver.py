@@ -42,6 +42,7 @@ from .releases import Releases
 from .restart import parts_to_resume
 from .server import RunServer, launch_step
 from .submission_timeout import SubmissionTimeout
+from .taken_work import LATE_WORK_SECONDS, take_work_away
 
 #: Seconds that workers are kept waiting for the first units of a run whose data is slow.
 FIRST_UNITS_SECONDS = 5.0
@@ -89,8 +90,7 @@ class LiveRunDriver:
         """
         self._resumed = self.task_run = resumed
         self._ledger = ledger
-        self._ids = ids
-        self._clock = clock
+        self._ids, self._clock = ids, clock
         self._runs_dir = runs_dir
         self.plan = plan
         self._record = RunRecord(ledger, ids, owners)
@@ -99,8 +99,7 @@ class LiveRunDriver:
         self._timeout = SubmissionTimeout(clock, plan.settings.no_submission_patience, self.pause)
         self._stopping: str | None = None
         #: Who asked for the stop or the pause.
-        self._author = OPERATOR
-        self._at_once = False
+        self._author, self._at_once, self._late_seconds = OPERATOR, False, 0.0
         #: Why the run is to be paused once nobody is at work, and whether work is taken from its agents first.
         self._draining: str | None = None
         self._takes_work_away = False
@@ -112,17 +111,25 @@ class LiveRunDriver:
         self._releases = Releases()
         self.is_live = False
 
-    def stop(self, reason: str, *, at_once: bool = False, author: str = OPERATOR) -> None:
+    def stop(
+        self,
+        reason: str,
+        *,
+        at_once: bool = False,
+        author: str = OPERATOR,
+        late_work_seconds: float = LATE_WORK_SECONDS,
+    ) -> None:
         """Stop giving out work, and end the run.
 
         Args:
             reason: recorded in the log, as is the author.
             author: who asked for it.
-            at_once: take their work from the agents, instead of waiting for them.
+            at_once: take their work from the agents, instead of waiting for them; its reason replaces an earlier one.
+            late_work_seconds: time in which they can still submit what they have.
         """
-        if self._stopping is None or at_once:
-            self._stopping, self._author = self._stopping or reason, author
-        self._at_once = self._at_once or at_once
+        if self._stopping is None or (at_once and not self._at_once):
+            self._stopping, self._author = reason, author
+        self._at_once, self._late_seconds = self._at_once or at_once, late_work_seconds
         self._changed.notify()
 
     def drain(self, reason: str, *, take_work_away: bool = False, author: str = OPERATOR) -> None:
@@ -240,7 +247,7 @@ class LiveRunDriver:
                         self.pause(missing)
                         await trio.lowlevel.checkpoint()
                     await live_run.site.finish()
-                    await self._let_code_end(live_run)
+                    await live_run.let_code_end(SHORT_CODE_SECONDS if self._at_once else CODE_SECONDS)
             if self._under_way.cancelled_caught:
                 await self._record_pause(run, self._pausing or "")
             if live_run is not None:
@@ -345,8 +352,9 @@ class LiveRunDriver:
             await live_run.worker_pool.end_blocked(reason)
             await change.wait()
         if self._at_once:
-            await self._record.stop(run, reason, self._author, at_once=True)  # unless it began like that
-            await live_run.worker_pool.disconnect_active_agents(reason)
+            reason = self._stopping or reason  # that of the person in a hurry
+            await self._record.stop(run, reason, self._author, at_once=True)
+            await take_work_away(live_run, self._ledger.state, reason, self._changed, self._late_seconds)
         elif self._stopping is None and await submissions.retry():
             self.pause(f"{ON_SUBMITTED} failed on {submissions.failed} of the submissions; fix it and resume the run")
 
@@ -362,15 +370,6 @@ class LiveRunDriver:
             self.pause(reason)
         elif self._ledger.state.task_runs[streams.task_run(live_run.task_run)].draining is None:
             await self._record.drain(live_run.task_run, reason, self._author)
-
-    async def _let_code_end(self, live_run: LiveTaskRun) -> None:
-        """Give task code time to finish after the last submission."""
-        seconds = SHORT_CODE_SECONDS if self._at_once else CODE_SECONDS
-        with trio.move_on_after(seconds) as timeout:
-            await live_run.worker_pool.wait_for_code()
-            await live_run.worker_pool.submissions.wait_answered()
-        if timeout.cancelled_caught:
-            logger.warning("the task's code did not end in time", limit_seconds=seconds)
 
     def _reason_to_stop(self, live_run: LiveTaskRun) -> str | None:
         """Return why no more work is given out; None if there is more."""

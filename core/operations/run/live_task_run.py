@@ -14,12 +14,16 @@ from ....events.ids import TaskRunId
 from ...abstractions.architect import Architect
 from ...abstractions.blueprint import Blueprint
 from ...abstractions.crowd_provider import CrowdProvider
+from ..agent_pages import AgentPages
 from ..client_io_handler import ClientIOHandler
+from ..logger_core import get_logger
 from ..run_context import RunContext
 from ..task_launcher import TaskLauncher
 from ..uploads import UploadFetcher
 from ..worker_pool import WorkerPool
 from .site_loop import SiteLoop
+
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class LiveTaskRun:
     url: str
     task_launcher: TaskLauncher
     worker_pool: WorkerPool
+    pages: AgentPages
     client_io: ClientIOHandler
     uploads: UploadFetcher
     site: SiteLoop
@@ -73,6 +78,14 @@ class LiveTaskRun:
     def retry_soon(self, reason: str) -> None:
         """Give work to newcomers again, and ask the run's code about everybody whom it failed on."""
         self.context.nursery.start_soon(self.worker_pool.retry, reason)
+
+    async def let_code_end(self, seconds: float) -> None:
+        """Give task code time to finish after the last submission."""
+        with trio.move_on_after(seconds) as timeout:
+            await self.worker_pool.wait_for_code()
+            await self.worker_pool.submissions.wait_answered()
+        if timeout.cancelled_caught:
+            logger.warning("the task's code did not end in time", limit_seconds=seconds)
 
     async def leave(self, pause_seconds: float | None) -> None:
         """Close the channels, once they have sent what is queued.

@@ -18,7 +18,10 @@ from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.errors import LaunchError
 from mephisto_es.core.lifecycles.engagement import ON_SUBMITTED
 from mephisto_es.core.operations.run.driver import CODE_SECONDS, SHORT_CODE_SECONDS
+from mephisto_es.core.operations.run.taken_work import LATE_WORK_SECONDS
+from mephisto_es.events.agent import AgentExpired, AgentSubmittedLate
 from mephisto_es.events.ids import AgentId, UnitId
+from mephisto_es.events.task_run import TaskRunStopping
 
 from .operator_harness import HarnessTaskState, ask, items, open_harness, until, work
 
@@ -204,6 +207,72 @@ async def test_a_run_that_is_ended_at_once_lets_the_script_answer_about_the_last
         [engagement] = harness.operator.ledger.state.engagements.values()
     assert answered == [1]
     assert engagement.answers == {(ON_SUBMITTED, UnitId(1)): None}
+
+
+async def test_work_that_is_taken_away_at_the_end_can_still_be_sent_for_a_while(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_harness(tmp_path) as harness, trio.open_nursery() as nursery:
+        live_run = await harness.launch(HarnessTaskState(data=items(3)))
+        router = harness.router(live_run)
+        ann, bob, cid = [(await ask(router, worker))["agent_id"] for worker in ("ann", "bob", "cid")]
+        page, other_page = router.connect(bob), router.connect(cid)
+        ended = trio.Event()
+
+        async def end() -> None:
+            await harness.operator.end_run(live_run.task_run, "enough", "user/me", at_once=True)
+            ended.set()
+
+        nursery.start_soon(end)
+        for socket in (page, other_page):
+            while (await socket.receive())["data"]["status"] != "expired":
+                pass
+        await trio.sleep(LATE_WORK_SECONDS / 3)
+        router.submit_task(ann, {"answer": "by hand"})
+        router.submit_task(bob, {"answer": "at once"})
+        assert harness.statuses("task_run") == {"stopping": 1}
+        router.disconnect(cid)
+        with trio.fail_after(LATE_WORK_SECONDS / 3):
+            await ended.wait()
+    assert harness.statuses("task_run") == {"completed": 1}
+    assert harness.statuses("agent") == {"expired": 3}
+    late = [one for one in harness.log.read() if isinstance(one.envelope.event, AgentSubmittedLate)]
+    assert len(late) == 2
+
+
+async def test_nobody_is_waited_for_for_ever_nor_where_nobody_is_at_work(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_harness(tmp_path) as harness:
+        live_run = await harness.launch(HarnessTaskState(data=items(2)))
+        await ask(harness.router(live_run), "ann")
+        started = trio.current_time()
+        await harness.operator.end_run(live_run.task_run, "enough", "user/me", at_once=True)
+        assert LATE_WORK_SECONDS <= trio.current_time() - started < LATE_WORK_SECONDS + 1
+        live_run = await harness.launch(HarnessTaskState(data=items(2)))
+        await work(harness.router(live_run), "ann", 1)
+        started = trio.current_time()
+        await harness.operator.end_run(live_run.task_run, "enough", "user/me", at_once=True)
+        assert trio.current_time() - started < 1
+
+
+async def test_whoever_hurries_an_end_gives_the_reason_for_which_work_is_lost(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_harness(tmp_path) as harness, trio.open_nursery() as nursery:
+        live_run = await harness.launch(HarnessTaskState(data=items(1)))
+        await ask(harness.router(live_run), "ann")
+        nursery.start_soon(harness.operator.end_run, live_run.task_run, "enough", "user/ann")
+        await until(harness, lambda: harness.statuses("task_run") == {"stopping": 1})
+        await harness.operator.end_run(live_run.task_run, "too slow", "user/bob", at_once=True)
+        recorded = [one.envelope for one in harness.log.read()]
+    stops = [one for one in recorded if isinstance(one.event, TaskRunStopping)]
+    assert [one.event for one in stops] == [
+        TaskRunStopping(reason="enough"),
+        TaskRunStopping(reason="too slow", at_once=True),
+    ]
+    assert [one.actor for one in stops] == ["user/ann", "user/bob"]
+    assert [one.event.reason for one in recorded if isinstance(one.event, AgentExpired)] == ["too slow"]
 
 
 async def test_the_script_hears_of_work_that_was_reviewed_before_it_could_be_asked(

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from mephisto_es.adapters.architects.memory.router import MemoryRouter
 from mephisto_es.adapters.composition.clock_and_ids import BlockIds
 from mephisto_es.adapters.log.commit_thread import commit_in_thread
 from mephisto_es.core.command_issuer import CommandIssuer
@@ -350,11 +351,17 @@ async def test_a_run_is_ended_from_another_machine(tmp_path: Path) -> None:
         nursery.cancel_scope.cancel()
 
 
+async def send_late(harness: OperatorHarness, router: MemoryRouter, token: str) -> None:
+    """Submit once the work was taken away."""
+    await until(harness, lambda: router.statuses[token] == AgentStatus.EXPIRED.value)
+    router.submit_task(token, {"answer": 1})
+
+
 async def test_a_run_is_ended_at_once_from_another_machine(tmp_path: Path) -> None:
     store = Store(LONG_SECONDS)
     async with two_operators(tmp_path, store) as (ada, bob), trio.open_nursery() as nursery:
         run = await ada.launch(HarnessTaskState(data=items(2)), task_name="one")
-        await ask(ada.router(run), "Grace")
+        token = (await ask(ada.router(run), "Grace"))["agent_id"]
         for harness in (ada, bob):
             nursery.start_soon(follow, harness)
         await bob.operator.ledger.refresh()
@@ -362,6 +369,7 @@ async def test_a_run_is_ended_at_once_from_another_machine(tmp_path: Path) -> No
         state = ada.operator.ledger.state.task_runs
         await until(ada, lambda: state[f"task_run/{run.task_run}"].status is TaskRunStatus.STOPPING)
         assert ada.statuses("agent") == {AgentStatus.IN_TASK.value: 1}
+        nursery.start_soon(send_late, ada, ada.router(run), token)
         await bob.operator.end_run(run.task_run, "too slow", "user/bob", at_once=True)
         assert state[f"task_run/{run.task_run}"].status is TaskRunStatus.COMPLETED
         assert ada.statuses("agent") == {AgentStatus.EXPIRED.value: 1}
@@ -373,8 +381,9 @@ async def test_a_run_is_ended_at_once_from_another_machine(tmp_path: Path) -> No
             "no longer gives out work: too slow; the people at work lose theirs",
         ]
         second = await ada.launch(HarnessTaskState(data=items(2)), task_name="two")
-        await ask(ada.router(second), "Grace")
+        token = (await ask(ada.router(second), "Grace"))["agent_id"]
         await bob.operator.ledger.refresh()
+        nursery.start_soon(send_late, ada, ada.router(second), token)
         await bob.operator.end_run(second.task_run, "enough", "user/bob", at_once=True)
         assert ada.operator.run_status(second.task_run) is TaskRunStatus.COMPLETED
         assert ada.statuses("agent") == {AgentStatus.EXPIRED.value: 2}
