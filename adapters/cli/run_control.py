@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import trio
 
+from ...core.commands.task_run import LATE_WORK_SECONDS
 from ...core.entity_ref import EntityRef
 from ...core.lifecycles.task_run import TaskRunStatus
 from ...core.operations.configuration.money import amount
@@ -22,7 +23,6 @@ from ...core.operations.control.requests import (
     RevokeVerdictsRequest,
 )
 from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
-from ...core.operations.run.taken_work import LATE_WORK_SECONDS
 from ...events.ids import TaskRunId
 from ...projections.mephisto_db.reader import MephistoDB
 from ...projections.queries.runs.taken_work import TakenWork, taken_work

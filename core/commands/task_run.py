@@ -11,6 +11,9 @@ from ...events.streams import DIRECTORY, partition_of_run
 from ...events.task_run import CallbackFailed, TaskRunCreated, TaskRunEvent
 from .base import Command, RunCommand
 
+#: Seconds for which late work is still taken when a run ends at once. A page learns of the end within ten seconds.
+LATE_WORK_SECONDS = 30.0
+
 
 class UnitPlan(msgspec.Struct, frozen=True, gc=False):
     """A unit that is to be created."""

@@ -9,6 +9,7 @@ import trio
 
 from ....events.ids import TaskRunId
 from ...command_issuer import OPERATOR
+from ...commands.task_run import LATE_WORK_SECONDS
 from ...errors import CommandRefusedError, LaunchError
 from ...ports import Outage
 from ...signal import Signal
@@ -16,7 +17,6 @@ from ..launching.owners import RunOwners
 from ..logger_core import get_logger
 from .driver import LiveRunDriver
 from .live_task_run import LiveTaskRun
-from .taken_work import LATE_WORK_SECONDS
 
 #: Recorded when a person pauses runs from the terminal.
 CTRL_C = "paused with Ctrl-C"

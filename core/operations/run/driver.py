@@ -18,6 +18,7 @@ from ....events.worker import WorkerBlocked
 from ...abstractions.architect import ArchitectContext
 from ...abstractions.resources import Resources
 from ...command_issuer import OPERATOR
+from ...commands.task_run import LATE_WORK_SECONDS
 from ...decisions.task_run import resume_advice
 from ...errors import LaunchError, LogError
 from ...ledger import Ledger
@@ -42,7 +43,6 @@ from .releases import Releases
 from .restart import parts_to_resume
 from .server import RunServer, launch_step
 from .submission_timeout import SubmissionTimeout
-from .taken_work import LATE_WORK_SECONDS, take_work_away
 
 #: Seconds that workers are kept waiting for the first units of a run whose data is slow.
 FIRST_UNITS_SECONDS = 5.0
@@ -354,7 +354,7 @@ class LiveRunDriver:
         if self._at_once:
             reason = self._stopping or reason  # that of the person in a hurry
             await self._record.stop(run, reason, self._author, at_once=True)
-            await take_work_away(live_run, self._ledger.state, reason, self._changed, self._late_seconds)
+            await live_run.take_work_away(self._ledger.state, reason, self._changed, self._late_seconds)
         elif self._stopping is None and await submissions.retry():
             self.pause(f"{ON_SUBMITTED} failed on {submissions.failed} of the submissions; fix it and resume the run")
 

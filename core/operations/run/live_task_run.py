@@ -9,11 +9,15 @@ from dataclasses import dataclass
 import trio
 from omegaconf import DictConfig
 
+from ....events import streams
 from ....events.envelope import RecordedEvent
 from ....events.ids import TaskRunId
 from ...abstractions.architect import Architect
 from ...abstractions.blueprint import Blueprint
 from ...abstractions.crowd_provider import CrowdProvider
+from ...lifecycles.agent import AgentRecord, AgentStatus
+from ...signal import Signal
+from ...state.decision_state import DecisionState
 from ..agent_pages import AgentPages
 from ..client_io_handler import ClientIOHandler
 from ..logger_core import get_logger
@@ -22,6 +26,9 @@ from ..task_launcher import TaskLauncher
 from ..uploads import UploadFetcher
 from ..worker_pool import WorkerPool
 from .site_loop import SiteLoop
+
+#: Statuses of agents that have something to send. Whoever waits for a partner has not begun.
+_WORKING = (AgentStatus.ACCEPTED, AgentStatus.IN_TASK, AgentStatus.PARTNER_DISCONNECT)
 
 logger = get_logger(__name__)
 
@@ -78,6 +85,35 @@ class LiveTaskRun:
     def retry_soon(self, reason: str) -> None:
         """Give work to newcomers again, and ask the run's code about everybody whom it failed on."""
         self.context.nursery.start_soon(self.worker_pool.retry, reason)
+
+    async def take_work_away(self, state: DecisionState, reason: str, changed: Signal, seconds: float) -> None:
+        """Take their units from all agents, whose pages are told, and wait for what they still submit.
+
+        The wait ends once everybody has submitted or has closed the page, at the latest after the given time. What is
+        submitted meanwhile is kept as late work.
+
+        Args:
+            state: the present state.
+            reason: recorded as the reason for which the agents expire.
+            changed: notified after every event of the run, and when a page is gone.
+            seconds: longest wait; 0: none.
+        """
+        at_work = [streams.agent(self.task_run, agent) for agent in state.runs[self.task_run].live_agents]
+        taken = [stream for stream in at_work if state.agents[stream].status in _WORKING]
+        await self.worker_pool.disconnect_active_agents(reason)
+        if not taken or seconds <= 0:
+            return
+        logger.warning(
+            "work was taken from people because the run ends; what they still send is kept as late work",
+            people=len(taken),
+            limit_seconds=seconds,
+        )
+        with trio.move_on_after(seconds):
+            while any(self._may_still_send(state.agents[stream]) for stream in taken):
+                await changed.wait()
+
+    def _may_still_send(self, agent: AgentRecord) -> bool:
+        return agent.submission is None and not self.pages.is_gone(agent.token)
 
     async def let_code_end(self, seconds: float) -> None:
         """Give task code time to finish after the last submission."""

@@ -15,10 +15,10 @@ from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Agent, InitializationData, Unit
 from mephisto_es.core.abstractions.task_runner import TaskRunner
+from mephisto_es.core.commands.task_run import LATE_WORK_SECONDS
 from mephisto_es.core.errors import LaunchError
 from mephisto_es.core.lifecycles.engagement import ON_SUBMITTED
 from mephisto_es.core.operations.run.driver import CODE_SECONDS, SHORT_CODE_SECONDS
-from mephisto_es.core.operations.run.taken_work import LATE_WORK_SECONDS
 from mephisto_es.events.agent import AgentExpired, AgentSubmittedLate
 from mephisto_es.events.ids import AgentId, UnitId
 from mephisto_es.events.task_run import TaskRunStopping
