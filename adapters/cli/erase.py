@@ -78,10 +78,7 @@ def _print(done: ErasureReport) -> None:
     for copy in done.unconfirmed:
         echo(f"not confirmed by the copy at {copy}, which deletes them when it is brought up to date")
     if log_address() is not None:
-        echo(
-            "not reached: folders of runs on other machines, with routers' journals and uploaded files: once the runs "
-            "have ended, erase the worker again there, with the data folder. Nor backups and write-ahead archives of "
-            "the database server, which keep the values: delete them there"
-        )
+        echo("not reached: the database server's backups and write-ahead archives, which keep the values")
+        echo("not reached: folders of runs on other machines: erase the worker again there once the runs have ended")
     if done.held_by_reader:
         echo("✗ a program has the log open for reading: end it; the next command on this log then deletes the rest")

@@ -227,6 +227,16 @@ def test_a_database_without_a_log_is_named_with_the_next_step(address: str, monk
     assert (result.exit_code, "has no log: check the address" in result.stderr) == (2, True)
 
 
+def test_an_erasure_names_what_is_out_of_reach(address: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with MirroredLog.open(address, path, PROJECTIONS) as log:
+        log.commit([register(3, "Ada")])
+    monkeypatch.setenv(LOG_VARIABLE, address)
+    result = CliRunner().invoke(main, ["erase", str(path), "worker-3", "--reason", "asked to"])
+    assert result.exit_code == 0, result.output
+    assert "not reached: the database server's backups and write-ahead archives" in result.stdout
+    assert "not reached: folders of runs on other machines" in result.stdout
+
+
 def test_a_copy_is_not_written_to_as_if_it_were_the_log(address: str, path: Path) -> None:
     MirroredLog.open(address, path, VIEWS).close()
     with pytest.raises(UnusableLogError, match=LOG_VARIABLE):
