@@ -98,9 +98,11 @@ class SeveralOperators:
         self._jobs = drawn_jobs(chance)
         self._person_count = chance.randint(2, 3)
         self._run_of: dict[JobPlan, int] = {}
+        #: Those of them that have been heard of at the desk.
+        self._known_runs: dict[JobPlan, int] = {}
         self._opened = {job.plan: trio.Event() for job in self._jobs}
         self.site = Site(Random(chance.getrandbits(64)))
-        self._requester = Requester(Random(chance.getrandbits(64)), self.site, self._run_of, len(self._jobs))
+        self._requester = Requester(Random(chance.getrandbits(64)), self.site, self._known_runs, len(self._jobs))
         self._interruptions = self._requests = 0
         self._store = Store(now=trio.current_time, lease_seconds=LEASE_SECONDS)
         self._record = CommonRecord(LEASE_SECONDS)
@@ -221,6 +223,8 @@ class SeveralOperators:
     async def _sit_at_the_desk(self, process: Process) -> bool:
         """Let people act who have no operator; True once they have done everything."""
         executor = request_executor(self._folder / DATABASE_FILE, process.ledger, process.ids, process.operator)
+        process.ledger.subscribe(lambda _: self._hear_of_runs(process.ledger.state))
+        self._hear_of_runs(process.ledger.state)
         self._requester.open(Office(executor, process.ledger.state, process.nursery))
         for act in (self._look_after, self._interrupt):
             process.nursery.start_soon(act, executor, process.ledger.state)
@@ -231,11 +235,16 @@ class SeveralOperators:
             self._requester.close()
         return self._requester.done.is_set()
 
+    def _hear_of_runs(self, state: DecisionState) -> None:
+        for plan, run in self._run_of.items():
+            if state.task_runs.get(streams.task_run(TaskRunId(run))) is not None:
+                self._known_runs[plan] = run
+
     async def _look_after(self, executor: RequestExecutor, state: DecisionState) -> None:
         """Be the person who repairs the code once it has failed, and has it asked again."""
         while True:
             await trio.sleep(self._people_chance.uniform(*REPAIR_SECONDS))
-            for run in [TaskRunId(run) for run in self._run_of.values()]:
+            for run in [TaskRunId(run) for run in self._known_runs.values()]:
                 found = state.task_runs[streams.task_run(run)]
                 if found.admission_paused_by is not None or found.failures:
                     self._environment.is_broken = False
@@ -246,7 +255,7 @@ class SeveralOperators:
         chance = self._people_chance
         while self._interruptions < INTERRUPTIONS_LIMIT:
             await trio.sleep(chance.uniform(*LEFT_ALONE_SECONDS))
-            runs = [TaskRunId(run) for run in self._run_of.values()]
+            runs = [TaskRunId(run) for run in self._known_runs.values()]
             live = [run for run in runs if state.task_runs[streams.task_run(run)].status is TaskRunStatus.LIVE]
             if live:
                 run = chance.choice(live)
