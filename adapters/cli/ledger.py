@@ -20,6 +20,7 @@ from ...events.ids import TaskRunId, WorkerId
 from ...projections.queries.money.budget_check import find_overspending
 from ...projections.queries.money.pay_ledger import PayLedger, find_untraced, pay_ledger
 from ...projections.queries.worker_names import worker_names
+from ..advice import advised
 from ..terminal import echo
 from ..text import count_of, format_spending, format_worker
 from .common.arguments import (
@@ -120,6 +121,8 @@ def ledger_command(
         _print(found, names, lists_payments=lists_payments)
         for fault in faults:
             echo(f"✗ {fault}")
+        if books is not None and books.faults:
+            _print_next_steps(books, number)
         if check and not faults:
             echo(f"every cent of {count_of(len(found.payments), 'payment')} is traced to a decision{_kept(found)}")
         if books is not None:
@@ -133,6 +136,13 @@ def _print_books(books: BooksReport) -> None:
     if not books.faults:
         which = "all" if not books.settled else "the other"
         echo(f"the site shows the same for {which} {count_of(books.compared - len(books.settled), 'piece')} of work")
+
+
+def _print_next_steps(books: BooksReport, run: TaskRunId) -> None:
+    for step in books.next_steps:
+        echo(advised(step))
+    advice = f"`mephisto-es reconcile {run}` says what to do about work"
+    echo(advised(f"{advice}, and `mephisto-es pay {run}` looks for what is not paid"))
 
 
 def _compare_books(database: Path, run: TaskRunId) -> BooksReport:

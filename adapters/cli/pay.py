@@ -33,7 +33,7 @@ from ..text import count_of, format_worker
 from .common.arguments import LogCommand, author_option, log_argument, pseudonyms_option, run_argument, script_option
 from .common.output import ILLEGAL, as_json_option, console, print_json, waiting_for
 from .common.payment_lines import print_advice, print_payments
-from .common.settlements import PaymentDecision, read_decisions, write_payments
+from .common.settlements import PaymentDecision, read_decisions, recorded_text, settled_before, write_payments
 
 _UNPAID = frozenset(status.value for status in UNPAID_STATUSES)
 
@@ -77,11 +77,6 @@ class AmountsDue(NamedTuple):
     def label_of(self, worker: int) -> str:
         """Return a worker's id, with the name at the provider if it is to be shown."""
         return format_worker(worker, self.names.get(WorkerId(worker)))
-
-    def is_confirmed(self, payment: PaymentId) -> bool:
-        """Return whether the worker is known to have the money."""
-        confirmed = PaymentStatus.CONFIRMED.value
-        return any(one.payment == payment and one.status == confirmed for one in self.ledger.payments)
 
     @property
     def confirmed_cents(self) -> int:
@@ -163,12 +158,16 @@ def pay_command(
       mephisto-es pay mephisto_data 1 --settle payment-7 paid --reason "seen in the account"
       mephisto-es pay mephisto_data 1 --settle-file transfers.csv
 
-    Exit code 0: everything is paid, or payments were only shown. 1: something is not paid.
+    A wrong decision is corrected by another one. `unpaid` needs a --reason then, and is refused once the site shows the
+    payment; what the provider has confirmed stays.
+
+    Exit code 0: everything is paid, or payments were only shown. 1: something is not paid, or not settled as you say.
     """
+    _check_settling(settle, settle_file, reason, at_site)
     due = _due(database, run, pseudonyms=pseudonyms)
     if settle is not None or settle_file is not None:
         decisions = _decisions(due, settle, reason, settle_file)
-        trio.run(_settle, database, due, decisions, at_site, author_of(author))
+        _record_decisions(database, run, decisions, at_site, author_of(author))
         return
     if list_file is not None:
         write_payments(database, list_file, due.payments)
@@ -190,6 +189,22 @@ def pay_command(
         _print_paid(due, confirmed_before)
     if not is_preview and due.payments:
         raise click.exceptions.Exit(ILLEGAL)
+
+
+def _check_settling(
+    settle: tuple[PaymentId, str] | None, file: Path | None, reason: str | None, at_site: bool | None
+) -> None:
+    """Refuse options of a decision that do not belong to it.
+
+    Raises:
+        UsageError: one does not.
+    """
+    if at_site is not None and settle is not None and settle[1] == "unpaid":
+        raise click.UsageError("--at-site and --elsewhere say how a payment was made: they do not go with unpaid.")
+    if at_site is not None and settle is None and file is None:
+        raise click.UsageError("--at-site and --elsewhere go with --settle and --settle-file.")
+    if reason is not None and settle is None:
+        raise click.UsageError("--reason goes with --settle; a file for --settle-file has a column for it.")
 
 
 def _due(database: Path, run: EntityRef, *, pseudonyms: bool) -> AmountsDue:
@@ -221,19 +236,56 @@ def _decisions(
     return decisions
 
 
-async def _settle(
-    database: Path, due: AmountsDue, decisions: Sequence[PaymentDecision], at_site: bool | None, author: str
+def _record_decisions(
+    database: Path, run: EntityRef, decisions: Sequence[PaymentDecision], at_site: bool | None, author: str
 ) -> None:
+    """Record decisions on payments, and print what they are settled as.
+
+    Raises:
+        CommandRefusedError: one was refused; those after it were not tried.
+        Exit: one asks for what nobody can decide.
+    """
+    due = _due(database, run, pseudonyms=False)
+    before = {PaymentId(one.payment): one for one in due.ledger.payments}
+    wanted: list[PaymentDecision] = []
+    is_refused = False
+    for one in decisions:
+        found = settled_before(before[one.payment], one, at_site)
+        if found is None:
+            wanted.append(one)
+        else:
+            echo(found.text)
+            is_refused |= found.is_contrary
+    done: list[PaymentId] = []
+    try:
+        trio.run(_settle, database, due, wanted, at_site, author, done)
+    finally:
+        if done:
+            after = {PaymentId(one.payment): one for one in _due(database, run, pseudonyms=False).ledger.payments}
+            for payment in done:
+                echo(recorded_text(before[payment], after[payment]))
+    if is_refused:
+        raise click.exceptions.Exit(ILLEGAL)
+
+
+async def _settle(
+    database: Path,
+    due: AmountsDue,
+    decisions: Sequence[PaymentDecision],
+    at_site: bool | None,
+    author: str,
+    done: list[PaymentId],
+) -> None:
+    if not decisions:
+        return
     run = due.created.task_run
     async with open_control(database, author) as control:
         for payment, is_paid, reason in decisions:
-            if is_paid and due.is_confirmed(payment):
-                continue
             request = SettleRequest(
                 task_run=run, payment=payment, is_paid=is_paid, at_site=at_site if is_paid else None, reason=reason
             )
             await control.execute(request)
-            echo(f"payment-{payment} is recorded as {'paid' if is_paid else 'unpaid'}")
+            done.append(payment)
 
 
 async def _pay(database: Path, due: AmountsDue, author: str) -> None:

@@ -178,6 +178,17 @@ def _print(run: EntityRef, found: RoundReport) -> None:
     for line in map(_about_list, found.lists):
         if line:
             echo(line)
+    _print_differences(run, found)
+    for fault in found.money:
+        echo(f"✗ {fault}")
+    for step in found.next_steps:
+        echo(advised(step))
+    if found.money:
+        advice = f"`mephisto-es pay {run.number}` looks for what is not paid"
+        echo(advised(f"{advice}, and `mephisto-es ledger {run.number}` lists it"))
+
+
+def _print_differences(run: EntityRef, found: RoundReport) -> None:
     if not found.differences:
         echo("log and site agree" if found.is_settled else "log and site agree about the work")
         return

@@ -12,9 +12,9 @@ from ...events.agent import (
     AgentObserved,
     AgentUpdateReceived,
 )
-from ...events.engagement import PAID_THERE_STATUSES, PlaceTaken
+from ...events.engagement import PAID_THERE_STATUSES, PlaceTaken, ProviderObserved
 from ...events.onboarding import OnboardingObserved, OnboardingSubmitted, OnboardingUpdateReceived
-from ...events.payment import Answer, PaymentRequested, PaymentSettledPaid
+from ...events.payment import Answer, PaymentRequested, PaymentSettledPaid, PaymentSettledUnpaid
 from ..commands.admission import RecordPlace, RecordProviderObservation, RecordSiteMessage
 from ..commands.agent import (
     RecordFile,
@@ -32,7 +32,7 @@ from ..commands.task_run import RecordResource, RecordRunEvent
 from ..errors import CommandRefusedError, TooManyUpdatesError
 from ..lifecycles.agent import AgentRecord
 from ..lifecycles.onboarding import OnboardingRecord
-from ..lifecycles.payment import PAY, PaymentState, PaymentStatus
+from ..lifecycles.payment import BONUS, PAY, PaymentState, PaymentStatus
 from ..ports import NewEvent
 from ..state.decision_state import DecisionState
 from .worker_events import arrival_events
@@ -208,11 +208,16 @@ def decide_record_site_message(_: DecisionState, command: RecordSiteMessage) -> 
 def decide_record_payment(state: DecisionState, command: RecordPayment) -> list[NewEvent]:
     """Record what became of a payment; of one that a person has settled, whether it came through the provider.
 
+    A person's decision can be corrected by another one.
+
     Raises:
-        CommandRefusedError: it is in doubt, and a request could pay twice.
+        CommandRefusedError: it is in doubt, and a request could pay twice; or the provider has confirmed it.
     """
     stream, event = streams.payment(command.task_run, command.payment), command.event
-    if isinstance(event, PaymentSettledPaid) and event.at_site is None and (paid := state.payments.get(stream)):
+    paid = state.payments.get(stream)
+    if paid is not None and paid.status is PaymentStatus.CONFIRMED:
+        _check_correction(state, command, paid)
+    if isinstance(event, PaymentSettledPaid) and event.at_site is None and paid is not None:
         event = replace(event, at_site=_is_paid_at_site(state, command, paid))
     if isinstance(event, PaymentRequested) and not state.payments[stream].may_be_requested(event):
         raise CommandRefusedError(
@@ -221,16 +226,53 @@ def decide_record_payment(state: DecisionState, command: RecordPayment) -> list[
     return [NewEvent(stream, event)]
 
 
+def _check_correction(state: DecisionState, command: RecordPayment, paid: PaymentState) -> None:
+    """Check that a person's decision may change a payment that is known to be paid.
+
+    Raises:
+        CommandRefusedError: the provider has confirmed it, the reason is missing, or the site shows it as paid.
+    """
+    name = f"payment-{command.payment}"
+    if isinstance(command.event, PaymentSettledPaid | PaymentSettledUnpaid) and not paid.is_settled:
+        raise CommandRefusedError(f"{name} is 'confirmed' by the provider, which no decision of a person changes")
+    if not isinstance(command.event, PaymentSettledUnpaid):
+        return
+    if command.event.reason is None:
+        raise CommandRefusedError(f"{name} was settled as paid; say why it is not, with --reason")
+    if (shown := _shown_at_site(state, command, paid)) is None:
+        return
+    others_cents = sum(
+        other.amount_cents
+        for stream, other in state.payments.items()
+        if streams.run_of(stream) == command.task_run
+        and (other.agent, other.purpose) == (paid.agent, BONUS)
+        and other.payment != paid.payment
+        and other.status in (PaymentStatus.SENT, PaymentStatus.CONFIRMED)
+        and not other.is_paid_elsewhere
+    )
+    is_bonus_there = shown.bonus_cents - others_cents >= paid.amount_cents
+    if is_bonus_there if paid.purpose == BONUS else shown.status in PAID_THERE_STATUSES:
+        raise CommandRefusedError(f"{name} is paid according to the site; it cannot be settled as unpaid")
+
+
+def _shown_at_site(state: DecisionState, command: RecordPayment, payment: PaymentState) -> ProviderObserved | None:
+    """Return how the site last showed the work that a payment is for; None: it did not."""
+    agent = state.agents[streams.agent(command.task_run, payment.agent)]
+    places = state.engagements[streams.engagement(command.task_run, payment.worker)].places
+    return places.get(agent.registration.removeprefix(COMPENSATION_PREFIX))
+
+
 def _is_paid_at_site(state: DecisionState, command: RecordPayment, payment: PaymentState) -> bool:
     """Return True if a payment that a person calls paid must have come through the provider.
 
-    It has not if the provider was never asked, or refused. But the site may have paid the work by itself since.
+    It has not if the provider was never asked, or refused. But the site may have paid the work by itself since. A
+    decision that corrects another one and does not say leaves it as it was.
     """
+    if payment.is_settled:
+        return not payment.is_paid_elsewhere
     if payment.status is PaymentStatus.SENT:
         return True
-    agent = state.agents[streams.agent(command.task_run, payment.agent)]
-    places = state.engagements[streams.engagement(command.task_run, payment.worker)].places
-    shown = places.get(agent.registration.removeprefix(COMPENSATION_PREFIX))
+    shown = _shown_at_site(state, command, payment)
     if payment.purpose == PAY and shown is not None and shown.status in PAID_THERE_STATUSES:
         return True
     return payment.status is PaymentStatus.IN_DOUBT and payment.answer is not Answer.REFUSED

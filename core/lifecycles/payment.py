@@ -66,7 +66,9 @@ PAYMENT = Lifecycle(
         # sent: the provider gave it back
         step(PaymentFailed, (_S.APPROVED, _S.REQUESTED, _S.IN_DOUBT, _S.SENT), _S.FAILED),
         step(PaymentSettledPaid, (_S.OWED, _S.APPROVED, _S.IN_DOUBT, _S.SENT, _S.FAILED), _S.CONFIRMED),
-        step(PaymentSettledUnpaid, (_S.IN_DOUBT, _S.SENT), _S.FAILED),
+        # confirmed: only to correct what a person has decided, see `decide_record_payment`
+        *stays(PaymentSettledPaid, _S.CONFIRMED),
+        step(PaymentSettledUnpaid, (_S.IN_DOUBT, _S.SENT, _S.CONFIRMED), _S.FAILED),
     ),
 )
 
@@ -94,6 +96,8 @@ class PaymentState(msgspec.Struct, frozen=True, gc=False, array_like=True):
     answer: Answer | None = None
     #: True if a person has paid it by other means than the provider's.
     is_paid_elsewhere: bool = False
+    #: True if it is confirmed because a person has decided so.
+    is_settled: bool = False
 
     def may_be_requested(self, requested: PaymentRequested) -> bool:
         """Return True if a request cannot pay what an earlier one has paid already."""
@@ -126,8 +130,10 @@ def evolve(payment: PaymentState | None, event: PaymentEvent) -> PaymentState:
         case PaymentInDoubt():
             return replace(payment, status=status, answer=event.answer)
         case PaymentSettledPaid():
-            return replace(payment, status=status, is_paid_elsewhere=event.at_site is False)
-        case PaymentWithdrawn() | PaymentConfirmed() | PaymentFailed() | PaymentSettledUnpaid():
+            return replace(payment, status=status, is_paid_elsewhere=event.at_site is False, is_settled=True)
+        case PaymentSettledUnpaid():
+            return replace(payment, status=status, is_paid_elsewhere=False, is_settled=False)
+        case PaymentWithdrawn() | PaymentConfirmed() | PaymentFailed():
             return replace(payment, status=status)
         case _:
             assert_never(event)

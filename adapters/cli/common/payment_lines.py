@@ -82,13 +82,19 @@ def print_settled(payments: Sequence[Payment], *, shows_notes: bool = True) -> N
         echo(f"✗ {_listed(twice)}: paid twice, by other means and by the provider, too")
     settled: dict[tuple[str, str | None], list[str]] = {}
     for one in payments:
-        if one.note is not None or one.is_paid_elsewhere:
-            paid = "paid by other means" if one.is_paid_elsewhere else "paid at the provider"
-            how = paid if one.status == PaymentStatus.CONFIRMED.value else "not paid"
+        if one.note is not None or one.is_settled:
+            how = settled_as(one)
             key = f"{how}, as {format_author(one.paid_by)} recorded", one.note if shows_notes else None
             settled.setdefault(key, []).append(f"payment-{one.payment}")
     for (how, note), names in settled.items():
         echo(f"{_listed(names)}: {how}" + ("" if note is None else f": {printable(note)}"))
+
+
+def settled_as(payment: Payment) -> str:
+    """Return in words how a person has settled a payment."""
+    if payment.status != PaymentStatus.CONFIRMED.value:
+        return "not paid"
+    return "paid by other means" if payment.is_paid_elsewhere else "paid at the site"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -9,16 +9,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ....core.errors import ConfigError
+from ....core.lifecycles.payment import PaymentStatus
 from ....core.operations.configuration.money import amount, cents
 from ....events.ids import PaymentId
 from ....projections.queries.money.pay_ledger import Payment
 from ...blueprints.csv_files import read_columns
 from ...log.sqlite.as_of import open_as_of
+from ...text import format_author, printable
+from .payment_lines import settled_as
 
 KEY = "--settle-file"
 DECISIONS = ("paid", "unpaid")
-MAX_LINES = 1_000_000
-
+#: Statuses of payments that are certainly not paid, so that deciding this changes nothing.
+_NOT_PAID = frozenset(
+    one.value for one in (PaymentStatus.OWED, PaymentStatus.APPROVED, PaymentStatus.FAILED, PaymentStatus.WITHDRAWN)
+)
 
 COLUMNS = ("payment", "status", "amount", "worker", "participant", "purpose", "reason")
 
@@ -61,6 +66,51 @@ def read_decisions(file: Path, payments: Collection[Payment]) -> list[PaymentDec
     if not decisions:
         raise ConfigError(f"{file.name} has no line with a payment, so nothing was recorded", key=KEY)
     return list(decisions.values())
+
+
+class SettledBefore(NamedTuple):
+    """A decision that nothing is recorded about."""
+
+    text: str
+    #: True if the decision contradicts what is known.
+    is_contrary: bool
+
+
+def settled_before(payment: Payment, decision: PaymentDecision, at_site: bool | None) -> SettledBefore | None:
+    """Return why there is nothing to record about a decision; None: there is.
+
+    Args:
+        payment: the payment before it.
+        decision: the decision.
+        at_site: True if the provider is said to have paid it, False if it was paid by other means; None: not said.
+    """
+    name, nothing = f"payment-{payment.payment}", "Nothing was recorded"
+    if not decision.is_paid:
+        is_unpaid = payment.status in _NOT_PAID
+        return SettledBefore(f"{name} is not paid ({payment.status}). {nothing}", False) if is_unpaid else None
+    if payment.status != PaymentStatus.CONFIRMED.value:
+        return None
+    if not payment.is_settled:
+        return SettledBefore(
+            f"{name} was confirmed by the provider at {payment.since} UTC. {nothing}", at_site is False
+        )
+    is_other_way = at_site is not None and at_site is payment.is_paid_elsewhere
+    if is_other_way or decision.reason not in (None, payment.note):
+        return None
+    why = "" if payment.note is None else f": {printable(payment.note)}"
+    how = f"{settled_as(payment)}, as {format_author(payment.paid_by)} recorded at {payment.since} UTC{why}"
+    return SettledBefore(f"{name} was settled before: {how}. {nothing}", False)
+
+
+def recorded_text(before: Payment, after: Payment) -> str:
+    """Return a sentence about a payment that a person has settled.
+
+    Args:
+        before: the payment before that.
+        after: the payment now.
+    """
+    corrected = f"; before, it was settled as {settled_as(before)}" if before.is_settled else ""
+    return f"payment-{after.payment} is recorded as {settled_as(after)}{corrected}"
 
 
 def write_payments(database: Path, file: Path, payments: Iterable[Payment]) -> None:

@@ -28,7 +28,7 @@ from ..services.directory import Directory
 from ..services.missed_work import MissedWork, listed_work
 from ..services.paymaster import Paymaster
 from ..services.reconciler import Reconciler
-from ..services.reconciling.site_books import compare_books
+from ..services.reconciling.site_books import compare_books, with_money
 from ..services.reviewer import Reviewer
 from ..services.verdict_revoker import VerdictRevoker
 from .label_decision import record_label
@@ -350,7 +350,7 @@ class RequestExecutor:
                 missed = MissedWork(self._ledger, self._ids, run, provider.PROVIDER_TYPE, author)
                 taken, refused = await missed.take_in(reconciler.missed())
                 found = replace(await self._round(run, reconciler), taken_in=taken, not_taken_in=refused)
-            return Reply(round=found)
+            return Reply(round=with_money(found, self._ledger, run, provider, reconciler.works))
 
     async def _round(
         self,

@@ -79,6 +79,10 @@ class RoundReport(msgspec.Struct, frozen=True, kw_only=True):
     is_paused_there: bool = False
     #: The lists of workers that the site keeps after ours.
     lists: tuple[ListReport, ...] = ()
+    #: One sentence for each difference between the log's payments and the site's, of work without another difference,
+    #: and what to do about wrong decisions among them. Only for rounds that somebody asked for.
+    money: tuple[str, ...] = ()
+    next_steps: tuple[str, ...] = ()
 
     #: Seconds until a list of the site shows work for certain that it did not show now; None: it showed all of it.
     look_again_seconds: float | None = None
@@ -91,7 +95,7 @@ class RoundReport(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_settled(self) -> bool:
         """True if log and site agree, as far as this round could tell."""
-        return not self.open and all(one.outcome is RoundOutcome.SETTLED for one in self.lists)
+        return not (self.open or self.money) and all(one.outcome is RoundOutcome.SETTLED for one in self.lists)
 
 
 class BooksReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,3 +107,5 @@ class BooksReport(msgspec.Struct, frozen=True, kw_only=True):
     faults: tuple[str, ...]
     #: One sentence for each piece of work that a person has paid by other means, and that the site does not pay.
     settled: tuple[str, ...] = ()
+    #: One sentence for each piece of work whose payments were perhaps settled wrongly.
+    next_steps: tuple[str, ...] = ()

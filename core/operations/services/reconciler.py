@@ -83,6 +83,8 @@ class Reconciler:
         self._places = PlaceDirectory(ledger, run)
         #: Finished work that no page of ours knows, from the last observation.
         self._strangers: list[SiteWork] = []
+        #: All work at the site, as the last observation showed it.
+        self.works: Sequence[SiteWork] = ()
         #: Ids of work that observations have shown, and of work that the last one showed as unfinished.
         self._seen: set[str] = set()
         self._unfinished: set[str] = set()
@@ -232,7 +234,7 @@ class Reconciler:
         """Record what the site shows; return the number of pieces of work, None: it shows none to programs."""
         # Before the site is asked: a list that comes late shows what there was when it was made.
         asked_us = self._ledger.now_us()
-        works = await self._provider.observe()
+        works = self.works = tuple(await self._provider.observe())
         self._refused.clear()
         # A page that asked for work meanwhile may not be in the list yet; that is no difference.
         known = {place.handle.casefold(): place for place in self._places.all()}

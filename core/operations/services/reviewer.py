@@ -202,11 +202,13 @@ class Reviewer:
     ) -> AppendResult:
         """Decide about a payment that the provider cannot tell about, or that was made by other means.
 
+        Another decision corrects it; that the worker does not have the money needs a reason then.
+
         Args:
             payment: the payment.
             is_paid: True if the worker has the money. Otherwise it may be paid again.
             at_site: True if it came through the provider, False if by other means; None: as the provider's last answer
-                lets suppose.
+                lets suppose, or as it was settled before.
             reason: how that is known. It stays in the log until the worker is erased.
         """
         stream = self._stream_of_payment(payment)

@@ -69,6 +69,8 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     note: str | None = None
     #: True if a person has paid it by other means than the provider's.
     is_paid_elsewhere: bool = False
+    #: True if it is confirmed because a person has decided so.
+    is_settled: bool = False
     #: True if the provider's site has paid it too, as it was last observed.
     is_paid_twice: bool = False
 
@@ -220,6 +222,7 @@ def _payment(as_of: AsOf, run: TaskRunId, history: Sequence[RecordedEvent], *, w
         ),
         note=None if body is None else body.decode(),
         is_paid_elsewhere=is_paid_elsewhere,
+        is_settled=state is not None and state.is_settled,
         is_paid_twice=is_paid_elsewhere and owed.purpose == PAY and _is_paid_at_site(as_of, run, owed),
     )
 

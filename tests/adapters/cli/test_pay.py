@@ -161,7 +161,7 @@ def test_what_is_paid_by_other_means_is_settled_by_a_person(database: Path) -> N
     (payment, *_) = json.loads(ask("ledger", database, 1, "--json").stdout)["ledger"]["payments"]
     settled = ask("pay", database, 1, "--settle", f"payment-{payment['payment']}", "paid", "--reason", "in cash")
     assert settled.exit_code == 0, settled.output
-    assert settled.stdout.strip() == f"payment-{payment['payment']} is recorded as paid"
+    assert settled.stdout.strip() == f"payment-{payment['payment']} is recorded as paid by other means"
     assert cents(database)["confirmed"] == payment["amount_cents"]
     how = f"payment-{payment['payment']}: paid by other means, as "
     shown = ask("ledger", database, 1)
@@ -172,11 +172,46 @@ def test_what_is_paid_by_other_means_is_settled_by_a_person(database: Path) -> N
     assert "paid, as a person has decided, by other means (`mephisto-es ledger` has the reason)" in history
     again = ask("pay", database, 1, "--settle", f"payment-{payment['payment']}", "unpaid")
     assert again.exit_code != 0
-    assert "is 'confirmed'" in again.stderr
+    assert "was settled as paid; say why it is not, with --reason" in again.stderr
     assert ask("pay", database, 1, "--settle", "payment-4711", "paid").exit_code != 0
     assert ask("pay", database, 1, "--yes").exit_code == 0
     assert PaymentBook(database.parent / BOOK_FILE).total_cents() == OWED_CENTS - payment["amount_cents"]
     assert ask("ledger", database, 1, "verify").exit_code == 0
+
+
+def test_a_wrong_decision_is_said_and_corrected(database: Path) -> None:
+    def settle(*words: str) -> Result:
+        return ask("pay", database, 1, "--settle", "payment-1", *words)
+
+    unpaid = settle("unpaid")
+    assert (unpaid.exit_code, unpaid.stdout) == (0, "payment-1 is not paid (owed). Nothing was recorded\n")
+    assert settle("unpaid", "--at-site").exit_code == 2
+    assert settle("paid").stdout == "payment-1 is recorded as paid by other means\n"
+    before = head(database)
+    again = settle("paid")
+    assert (again.exit_code, head(database)) == (0, before)
+    assert again.stdout.startswith("payment-1 was settled before: paid by other means, as ")
+    assert again.stdout.endswith(" UTC. Nothing was recorded\n")
+    corrected = "payment-1 is recorded as paid {}; before, it was settled as paid by other means\n"
+    assert settle("paid", "--reason", "gift card").stdout == corrected.format("by other means")
+    assert "gift card. Nothing was recorded" in settle("paid", "--elsewhere", "--reason", "gift card").stdout
+    assert settle("paid", "--at-site", "--reason", "seen there").stdout == corrected.format("at the site")
+    assert "payment-1: paid at the site, as " in ask("ledger", database, 1).stdout
+    back = settle("unpaid", "--reason", "it was another worker")
+    assert back.stdout == "payment-1 is recorded as not paid; before, it was settled as paid at the site\n"
+    assert ask("pay", database, 1, "--yes").exit_code == 0
+    assert PaymentBook(database.parent / BOOK_FILE).total_cents() == OWED_CENTS
+    confirmed = settle("paid", "--elsewhere")
+    assert (confirmed.exit_code, "was confirmed by the provider at" in confirmed.stdout) == (1, True)
+    assert settle("paid").exit_code == 0
+    assert "is 'confirmed' by the provider" in settle("unpaid", "--reason", "never").stderr
+    assert ask("ledger", database, 1, "verify").exit_code == 0
+    assert replay(database, PROJECTIONS).legal
+
+
+@pytest.mark.parametrize("words", [["--at-site"], ["--reason", "x"], ["--settle-file", "f.csv", "--reason", "x"]])
+def test_options_of_a_decision_need_one(words: list[str], database: Path) -> None:
+    assert ask("pay", database, 1, *words).exit_code == 2
 
 
 def test_the_history_of_one_payment_is_shown(database: Path) -> None:

@@ -124,6 +124,27 @@ async def test_what_the_site_is_said_to_have_paid_is_not_paid_twice(tmp_path: Pa
         assert (await run.reconcile(live.task_run)).open == ()
 
 
+async def test_what_was_settled_wrongly_is_named_by_both_and_corrected(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with open_site_run("connect", tmp_path) as run:
+        live = await run.launch(2, assignment_duration_in_seconds=20_000)
+        person, taken = await owe(run, live, bonus_cents=70)
+        await settle(run, 2, at_site=True)
+        await person.enter_code(taken)
+        assert await run.settle(live.task_run) == 1
+        said = ("agent-1: a bonus of 0.70 paid, and the site shows 0.00",)
+        books, found = await run.books(live.task_run), await run.reconcile(live.task_run)
+        assert (books.faults, found.money, found.differences, found.is_settled) == (said, said, (), False)
+        assert books.next_steps == found.next_steps
+        (step,) = found.next_steps
+        assert "`mephisto-es pay 1 --settle payment-2 unpaid --reason WHY`" in step
+        reviewer = run.harness.operator.reviewer()
+        await reviewer.settle_payment(PaymentId(2), is_paid=True, at_site=False, reason=GIFT)
+        assert await run.faults(live.task_run) == ()
+        assert (await run.reconcile(live.task_run)).is_settled
+
+
 async def test_paid_work_is_not_completed_at_the_site_afterwards(tmp_path: Path, autojump_clock: MockClock) -> None:
     """Completing it there would have Prolific pay it too."""
     async with open_site_run("prolific", tmp_path) as run:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 
 from mephisto_es.core.commands.admission import RecordPlace, RecordProviderObservation
-from mephisto_es.core.commands.review import RecordPayment, ReviewWork, Verdict
+from mephisto_es.core.commands.review import GrantBonus, RecordPayment, ReviewWork, Verdict
 from mephisto_es.core.errors import CommandRefusedError, IllegalStepError
-from mephisto_es.core.lifecycles.payment import PaymentStatus
+from mephisto_es.core.lifecycles.payment import BONUS, PAY, PaymentState, PaymentStatus
+from mephisto_es.core.payloads import seal
 from mephisto_es.events import ids
 from mephisto_es.events.engagement import PlaceTaken, ProviderObserved, SiteWorkStatus
 from mephisto_es.events.payment import (
     Answer,
+    PaymentConfirmed,
     PaymentEvent,
     PaymentFailed,
     PaymentInDoubt,
@@ -52,6 +54,10 @@ def owing(run: SmallRun) -> SmallRun:
 def record(run: SmallRun, *events: PaymentEvent) -> None:
     for event in events:
         run.execute(RecordPayment(task_run=RUN, payment=PAYMENT, event=event))
+
+
+def payment(run: SmallRun) -> PaymentState:
+    return run.state.payments[f"payment/{RUN}/{PAYMENT}"]
 
 
 def status(run: SmallRun) -> PaymentStatus:
@@ -127,6 +133,72 @@ def test_what_the_site_shows_as_paid_was_paid_there(owing: SmallRun, shown: Site
 def test_a_person_may_say_how_it_was_paid(owing: SmallRun) -> None:
     settled = PaymentSettledPaid(at_site=True)
     assert owing.execute(RecordPayment(task_run=RUN, payment=PAYMENT, event=settled)) == [settled]
+
+
+REASON = seal(b"a mistake", b"salt" * 4, None).ref
+
+
+def test_a_decision_of_a_person_is_corrected_by_another(owing: SmallRun) -> None:
+    record(owing, PaymentSettledPaid())
+    assert payment(owing).is_paid_elsewhere
+    # What is not said stays as it was.
+    record(owing, PaymentSettledPaid(reason=REASON))
+    assert payment(owing).is_paid_elsewhere
+    record(owing, PaymentSettledPaid(at_site=True))
+    assert owing.execute(RecordPayment(task_run=RUN, payment=PAYMENT, event=PaymentSettledPaid())) == [
+        PaymentSettledPaid(at_site=True)
+    ]
+    assert (status(owing), payment(owing).is_settled) == (PaymentStatus.CONFIRMED, True)
+    with pytest.raises(CommandRefusedError, match="say why it is not, with --reason"):
+        record(owing, PaymentSettledUnpaid())
+    record(owing, PaymentSettledUnpaid(reason=REASON))
+    assert (status(owing), payment(owing).is_paid_elsewhere, payment(owing).is_settled) == (
+        PaymentStatus.FAILED,
+        False,
+        False,
+    )
+    record(owing, PaymentIntended(token="t"), REQUESTED, PaymentSent(reference="r"))
+
+
+@pytest.mark.parametrize("decision", [PaymentSettledPaid(at_site=False), PaymentSettledUnpaid(reason=REASON)])
+def test_what_the_provider_has_confirmed_no_person_changes(owing: SmallRun, decision: PaymentEvent) -> None:
+    record(owing, PaymentIntended(token="t"), REQUESTED, PaymentSent(reference="r"), PaymentConfirmed())
+    with pytest.raises(CommandRefusedError, match="payment-1 is 'confirmed' by the provider"):
+        record(owing, decision)
+
+
+@pytest.mark.parametrize(
+    ("shown", "bonus_cents", "purpose", "is_there"),
+    [
+        (SiteWorkStatus.APPROVED, 0, PAY, True),
+        (SiteWorkStatus.SUBMITTED, 0, PAY, False),
+        (SiteWorkStatus.APPROVED, 30, BONUS, True),
+        # The site shows the other bonus.
+        (SiteWorkStatus.APPROVED, 20, BONUS, False),
+    ],
+)
+def test_what_the_site_shows_as_paid_is_not_settled_as_unpaid(
+    run: SmallRun, shown: SiteWorkStatus, bonus_cents: int, purpose: str, is_there: bool
+) -> None:
+    run.offer(1)
+    run.assign(1, agent=1)
+    run.submit(1)
+    ids_of = {"pay_payment": PAYMENT, "bonus_payment": ids.PaymentId(2)}
+    run.execute(ReviewWork(task_run=RUN, agent=ids.AgentId(1), verdict=Verdict.APPROVED, bonus_cents=10, **ids_of))
+    run.execute(GrantBonus(task_run=RUN, agent=ids.AgentId(1), bonus_cents=20, reason=None, payment=ids.PaymentId(3)))
+    for number in (1, 2, 3):
+        settled = PaymentSettledPaid(at_site=True)
+        run.execute(RecordPayment(task_run=RUN, payment=ids.PaymentId(number), event=settled))
+    (agent,) = run.state.agents.values()
+    observed = ProviderObserved(registration=agent.registration, status=shown, bonus_cents=bonus_cents)
+    run.execute(RecordProviderObservation(task_run=RUN, worker=agent.worker, observed=observed))
+    number = ids.PaymentId(1 if purpose == PAY else 2)
+    unpaid = RecordPayment(task_run=RUN, payment=number, event=PaymentSettledUnpaid(reason=REASON))
+    if is_there:
+        with pytest.raises(CommandRefusedError, match=f"payment-{number} is paid according to the site"):
+            run.execute(unpaid)
+    else:
+        run.execute(unpaid)
 
 
 def test_the_first_place_of_a_registration_stands(run: SmallRun) -> None:

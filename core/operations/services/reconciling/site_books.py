@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from .....events import streams
 from .....events.engagement import PAID_THERE_STATUSES, SiteWorkStatus
-from .....events.ids import AgentId, TaskRunId
+from .....events.ids import AgentId, PaymentId, TaskRunId
+from ....abstractions.crowd.differences import SiteDifference
 from ....abstractions.crowd.site_work import SiteWork
 from ....abstractions.crowd_provider import CrowdProvider
 from ....decisions.worker_rights.pay_for_time import compensation_registration
@@ -18,7 +21,7 @@ from ....lifecycles.agent import AgentRecord
 from ....lifecycles.onboarding import OnboardingRecord
 from ....lifecycles.payment import BONUS, PAY, UNPAID_STATUSES, PaymentState, PaymentStatus
 from ...configuration.money import amount
-from ...control.round_report import BooksReport
+from ...control.round_report import BooksReport, RoundReport
 from ..provider_places import PlaceDirectory
 
 _PAID = frozenset({PaymentStatus.SENT, PaymentStatus.CONFIRMED})
@@ -36,6 +39,8 @@ class _Paid(NamedTuple):
     #: By other means.
     pay_elsewhere: int = 0
     bonus_elsewhere: int = 0
+    #: Payments that a person has settled as paid through the provider.
+    settled: tuple[PaymentId, ...] = ()
 
     @property
     def elsewhere(self) -> int:
@@ -57,12 +62,27 @@ async def compare_books(ledger: Ledger, run: TaskRunId, provider: CrowdProvider)
     """
     if provider.POLL_SECONDS is None or not provider.SHOWS_WORK:
         raise CommandRefusedError(f"the provider {provider.PROVIDER_TYPE!r} has no books that programs can read")
-    works = {work.handle.casefold(): work for work in await provider.observe()}
+    return compare_works(ledger, run, await provider.observe())
+
+
+def compare_works(
+    ledger: Ledger, run: TaskRunId, shown: Sequence[SiteWork], *, without: Collection[AgentId | None] = ()
+) -> BooksReport:
+    """Return how the log's payments of a run and the work that its site has shown differ.
+
+    Args:
+        ledger: reads the log.
+        run: the run.
+        shown: all work of the run at the site.
+        without: agents to leave out; None among them stands for work that the log does not know.
+    """
+    works = {work.handle.casefold(): work for work in shown}
     by_person = {work.participant.casefold(): work.handle.casefold() for work in works.values() if work.participant}
     paid = _paid_by_agent(ledger, run)
     unpaid = _unpaid_by_agent(ledger, run)
     faults: list[str] = []
     settled: list[str] = []
+    next_steps: list[str] = []
     compared = 0
     for place in PlaceDirectory(ledger, run).all():
         agent = ledger.state.agent_by_registration(run, place.registration)
@@ -74,6 +94,11 @@ async def compare_books(ledger: Ledger, run: TaskRunId, provider: CrowdProvider)
             continue
         compared += 1
         has = paid.pop(agent.agent, _Paid())
+        if agent.agent in without:
+            unpaid.pop(agent.agent, None)
+            continue
+        if has.settled and any(_missing_there(agent.agent, has, work)):
+            next_steps.append(_correction(agent.agent, run, has.settled))
         faults += _faults_of(agent.agent, has, work)
         settled += _settled_by_person(agent.agent, has, work)
         faults += [text for one in unpaid.pop(agent.agent, ()) if (text := _unpaid_fault(one, has, work)) is not None]
@@ -88,19 +113,45 @@ async def compare_books(ledger: Ledger, run: TaskRunId, provider: CrowdProvider)
         for one in unpaid[agent]
     ]
     strangers = sum(work.status in PAID_THERE_STATUSES or work.bonus_cents > 0 for work in works.values())
-    if strangers:
+    if strangers and None not in without:
         pieces, them = ("1 piece of work is", "it") if strangers == 1 else (f"{strangers:,} pieces of work are", "them")
         faults.append(f"{pieces} paid at the site, and the log does not know {them}")
-    return BooksReport(compared=compared, faults=tuple(faults), settled=tuple(settled))
+    return BooksReport(compared=compared, faults=tuple(faults), settled=tuple(settled), next_steps=tuple(next_steps))
+
+
+def with_money(
+    found: RoundReport, ledger: Ledger, run: TaskRunId, provider: CrowdProvider, shown: Sequence[SiteWork]
+) -> RoundReport:
+    """Return the report of a round with what differs between the payments of the log and of the site.
+
+    Work about which the round has said something is left out: its status at the site may have changed since.
+
+    Args:
+        found: the report.
+        ledger: reads the log.
+        run: the run.
+        provider: its provider.
+        shown: all work of the run at the site, as the round saw it.
+    """
+    if not provider.SHOWS_WORK:
+        return found
+    streams_named = [one.stream for one in found.differences if one.stream is not None]
+    named = {AgentId(streams.number_of(one)) for one in streams_named if streams.parse(one)[0] == "agent"}
+    has_strangers = any(one.difference is SiteDifference.UNKNOWN_HERE for one in found.differences)
+    books = compare_works(ledger, run, shown, without={*named, *([None] if has_strangers else [])})
+    return replace(found, money=books.faults, next_steps=books.next_steps)
 
 
 def _paid_by_agent(ledger: Ledger, run: TaskRunId) -> dict[AgentId, _Paid]:
     sums: defaultdict[AgentId, Counter[tuple[str, bool]]] = defaultdict(Counter)
+    settled: defaultdict[AgentId, tuple[PaymentId, ...]] = defaultdict(tuple)
     for stream, payment in ledger.state.payments.items():
         if streams.run_of(stream) == run and payment.status in _PAID:
             sums[payment.agent][payment.purpose, payment.is_paid_elsewhere] += payment.amount_cents
+            if payment.is_settled and not payment.is_paid_elsewhere:
+                settled[payment.agent] += (payment.payment,)
     return {
-        agent: _Paid(cents[PAY, False], cents[BONUS, False], cents[PAY, True], cents[BONUS, True])
+        agent: _Paid(cents[PAY, False], cents[BONUS, False], cents[PAY, True], cents[BONUS, True], settled[agent])
         for agent, cents in sums.items()
     }
 
@@ -132,14 +183,34 @@ def _unpaid_fault(payment: PaymentState, paid: _Paid, work: SiteWork | None) -> 
     return f"{_described(payment)}, and the site does not show it"
 
 
-def _faults_of(agent: AgentId, paid: _Paid, work: SiteWork | None) -> Iterator[str]:
+def _correction(agent: AgentId, run: TaskRunId, payments: Sequence[PaymentId]) -> str:
+    names = " and ".join(f"payment-{one}" for one in payments)
+    was = "was" if len(payments) == 1 else "were"
+    settle = f"mephisto-es pay {run} --settle payment-{payments[0]}"
+    return (
+        f"agent-{agent}: {names} {was} settled as paid at the site. Look at its pages, which may show a bonus half an "
+        f"hour late. If the money came by other means: `{settle} paid --elsewhere --reason WHY`; if it did not come: "
+        f"`{settle} unpaid --reason WHY`, and `mephisto-es pay {run}` pays it"
+    )
+
+
+def _missing_there(agent: AgentId, paid: _Paid, work: SiteWork | None) -> Iterator[str]:
+    """Yield a sentence for each amount that was paid through the provider, and that the site does not show."""
     if work is None:
         if paid.pay or paid.bonus:
             yield f"agent-{agent}: {amount(paid.pay + paid.bonus)} paid, and the site does not show the work"
         return
-    is_paid_there = work.status in PAID_THERE_STATUSES
-    if paid.pay and not is_paid_there:
+    if paid.pay and work.status not in PAID_THERE_STATUSES:
         yield f"agent-{agent}: {amount(paid.pay)} paid, and the work is {work.status.value!r} at the site"
+    if paid.bonus > work.bonus_cents:
+        yield f"agent-{agent}: a bonus of {amount(paid.bonus)} paid, and the site shows {amount(work.bonus_cents)}"
+
+
+def _faults_of(agent: AgentId, paid: _Paid, work: SiteWork | None) -> Iterator[str]:
+    yield from _missing_there(agent, paid, work)
+    if work is None:
+        return
+    is_paid_there = work.status in PAID_THERE_STATUSES
     if paid.pay_elsewhere:
         yield from _faults_of_pay_elsewhere(agent, paid.pay_elsewhere, work)
     elif is_paid_there and not paid.pay:
@@ -148,7 +219,7 @@ def _faults_of(agent: AgentId, paid: _Paid, work: SiteWork | None) -> Iterator[s
         more = amount(work.bonus_cents - paid.bonus)
         elsewhere = f"a bonus of {amount(paid.bonus_elsewhere)} was paid by other means"
         yield f"agent-{agent}: paid twice: {elsewhere}, and the site shows {more} as well"
-    elif paid.bonus != work.bonus_cents:
+    elif paid.bonus < work.bonus_cents:
         yield f"agent-{agent}: a bonus of {amount(paid.bonus)} paid, and the site shows {amount(work.bonus_cents)}"
 
 
