@@ -282,7 +282,12 @@ async def _settle(
     async with open_control(database, author) as control:
         for payment, is_paid, reason in decisions:
             request = SettleRequest(
-                task_run=run, payment=payment, is_paid=is_paid, at_site=at_site if is_paid else None, reason=reason
+                task_run=run,
+                payment=payment,
+                is_paid=is_paid,
+                at_site=at_site if is_paid else None,
+                reason=reason,
+                corrects=any(one.is_settled for one in due.ledger.payments if one.payment == payment),
             )
             await control.execute(request)
             done.append(payment)

@@ -11,12 +11,14 @@ from starlette.routing import Mount, Route
 
 from ...core.errors import ConfigError
 from .clock import FakeClock
-from .faults import FaultPlan, Faults
+from .faults import Fault, FaultPlan, Faults
 from .gateway import Gateway
 from .guesses import Guesses
 from .wire import FakeRefusalError, read_body
 
 PREFIX = "/fake"
+_PLAN_FIELDS = ", ".join(FaultPlan.__struct_fields__)
+_FAULTS = ", ".join(fault.value for fault in Fault)
 
 
 class Administered(Protocol):
@@ -70,7 +72,7 @@ def admin_routes(fake: Administered, gateway: Gateway) -> Mount:
         try:
             fake.faults.follow(await read_body(request, FaultPlan))
         except FakeRefusalError as error:
-            return _json({"error": str(error)}, 400)
+            return _json({"error": f"{error}. The fields are {_PLAN_FIELDS}; faults in a script are {_FAULTS}"}, 400)
         return _json({})
 
     async def guesses(request: Request) -> Response:

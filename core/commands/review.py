@@ -157,6 +157,8 @@ class RecordPayment(RunCommand, frozen=True, kw_only=True, tag="record_payment")
 
     payment: PaymentId
     event: PaymentEvent
+    #: True if it corrects a decision of a person, whose author has seen that one.
+    corrects: bool = False
 
 
 AnyReviewCommand = (

@@ -230,11 +230,14 @@ def _check_correction(state: DecisionState, command: RecordPayment, paid: Paymen
     """Check that a person's decision may change a payment that is known to be paid.
 
     Raises:
-        CommandRefusedError: the provider has confirmed it, the reason is missing, or the site shows it as paid.
+        CommandRefusedError: the provider has confirmed it, the decision does not say that it corrects one, its reason
+            is missing, or the site shows the payment.
     """
     name = f"payment-{command.payment}"
     if isinstance(command.event, PaymentSettledPaid | PaymentSettledUnpaid) and not paid.is_settled:
         raise CommandRefusedError(f"{name} is 'confirmed' by the provider, which no decision of a person changes")
+    if isinstance(command.event, PaymentSettledPaid | PaymentSettledUnpaid) and not command.corrects:
+        raise CommandRefusedError(f"{name} was settled as paid already; `mephisto-es pay` corrects that with --settle")
     if not isinstance(command.event, PaymentSettledUnpaid):
         return
     if command.event.reason is None:

@@ -316,6 +316,7 @@ class RequestExecutor:
                     is_paid=request.is_paid,
                     at_site=request.at_site,
                     reason=request.reason,
+                    corrects=request.corrects,
                     command_id=key,
                 )
             case UnblockRequest():

@@ -212,6 +212,8 @@ class SettleRequest(Request, frozen=True, kw_only=True, tag="settle"):
     at_site: bool | None = None
     #: How the author knows.
     reason: str | None = None
+    #: True if it may correct a decision that the author has seen.
+    corrects: bool = False
 
 
 class PauseRequest(Request, frozen=True, kw_only=True, tag="pause"):

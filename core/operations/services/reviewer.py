@@ -198,11 +198,10 @@ class Reviewer:
         is_paid: bool,
         at_site: bool | None = None,
         reason: str | None = None,
+        corrects: bool = False,
         command_id: str | None = None,
     ) -> AppendResult:
         """Decide about a payment that the provider cannot tell about, or that was made by other means.
-
-        Another decision corrects it; that the worker does not have the money needs a reason then.
 
         Args:
             payment: the payment.
@@ -210,13 +209,15 @@ class Reviewer:
             at_site: True if it came through the provider, False if by other means; None: as the provider's last answer
                 lets suppose, or as it was settled before.
             reason: how that is known. It stays in the log until the worker is erased.
+            corrects: True if the decision may correct one that somebody has recorded before. That the worker does not
+                have the money needs a reason then.
         """
         stream = self._stream_of_payment(payment)
         worker = self._ledger.state.payments[stream].worker
         sealed = None if not reason else seal(reason.encode(), self._ids.salt(), worker)
         ref = None if sealed is None else sealed.ref
         event = PaymentSettledPaid(reason=ref, at_site=at_site) if is_paid else PaymentSettledUnpaid(reason=ref)
-        command = RecordPayment(task_run=run_of(stream), payment=payment, event=event)
+        command = RecordPayment(task_run=run_of(stream), payment=payment, event=event, corrects=corrects)
         async with self._ledger.payment_lock:
             return await self._issuer.issue(command, *([] if sealed is None else [sealed]), command_id=command_id)
 

@@ -38,7 +38,8 @@ def test_a_fake_runs_until_it_is_stopped(site: str, stop: signal.Signals) -> Non
             assert moved["now"] > state["now"] + 86_399
             assert client.post("/fake/clock", json={"seconds": -1}).status_code == 400
             assert client.post("/fake/faults", json={"lost_after": 0.1, "seed": 1}).json() == {}
-            assert client.post("/fake/faults", json={"lost": 0.1}).status_code == 400
+            wrong = client.post("/fake/faults", json={"lost": 0.1})
+            assert (wrong.status_code, "The fields are lost_before, lost_after" in wrong.json()["error"]) == (400, True)
             assert client.post("/fake/guesses", json={"flipped": ["nothing"]}).status_code == 400
             assert client.get("/").status_code == 200
         process.send_signal(stop)

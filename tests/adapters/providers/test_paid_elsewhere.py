@@ -140,7 +140,7 @@ async def test_what_was_settled_wrongly_is_named_by_both_and_corrected(
         (step,) = found.next_steps
         assert "`mephisto-es pay 1 --settle payment-2 unpaid --reason WHY`" in step
         reviewer = run.harness.operator.reviewer()
-        await reviewer.settle_payment(PaymentId(2), is_paid=True, at_site=False, reason=GIFT)
+        await reviewer.settle_payment(PaymentId(2), is_paid=True, at_site=False, reason=GIFT, corrects=True)
         assert await run.faults(live.task_run) == ()
         assert (await run.reconcile(live.task_run)).is_settled
 

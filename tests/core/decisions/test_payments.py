@@ -51,9 +51,9 @@ def owing(run: SmallRun) -> SmallRun:
     return run
 
 
-def record(run: SmallRun, *events: PaymentEvent) -> None:
+def record(run: SmallRun, *events: PaymentEvent, corrects: bool = False) -> None:
     for event in events:
-        run.execute(RecordPayment(task_run=RUN, payment=PAYMENT, event=event))
+        run.execute(RecordPayment(task_run=RUN, payment=PAYMENT, event=event, corrects=corrects))
 
 
 def payment(run: SmallRun) -> PaymentState:
@@ -142,16 +142,17 @@ def test_a_decision_of_a_person_is_corrected_by_another(owing: SmallRun) -> None
     record(owing, PaymentSettledPaid())
     assert payment(owing).is_paid_elsewhere
     # What is not said stays as it was.
-    record(owing, PaymentSettledPaid(reason=REASON))
+    with pytest.raises(CommandRefusedError, match="payment-1 was settled as paid already"):
+        record(owing, PaymentSettledPaid(reason=REASON))
+    record(owing, PaymentSettledPaid(reason=REASON), corrects=True)
     assert payment(owing).is_paid_elsewhere
-    record(owing, PaymentSettledPaid(at_site=True))
-    assert owing.execute(RecordPayment(task_run=RUN, payment=PAYMENT, event=PaymentSettledPaid())) == [
-        PaymentSettledPaid(at_site=True)
-    ]
+    record(owing, PaymentSettledPaid(at_site=True), corrects=True)
+    again = RecordPayment(task_run=RUN, payment=PAYMENT, event=PaymentSettledPaid(), corrects=True)
+    assert owing.execute(again) == [PaymentSettledPaid(at_site=True)]
     assert (status(owing), payment(owing).is_settled) == (PaymentStatus.CONFIRMED, True)
     with pytest.raises(CommandRefusedError, match="say why it is not, with --reason"):
-        record(owing, PaymentSettledUnpaid())
-    record(owing, PaymentSettledUnpaid(reason=REASON))
+        record(owing, PaymentSettledUnpaid(), corrects=True)
+    record(owing, PaymentSettledUnpaid(reason=REASON), corrects=True)
     assert (status(owing), payment(owing).is_paid_elsewhere, payment(owing).is_settled) == (
         PaymentStatus.FAILED,
         False,
@@ -183,9 +184,16 @@ def test_what_the_site_shows_as_paid_is_not_settled_as_unpaid(
     run.offer(1)
     run.assign(1, agent=1)
     run.submit(1)
-    ids_of = {"pay_payment": PAYMENT, "bonus_payment": ids.PaymentId(2)}
-    run.execute(ReviewWork(task_run=RUN, agent=ids.AgentId(1), verdict=Verdict.APPROVED, bonus_cents=10, **ids_of))
-    run.execute(GrantBonus(task_run=RUN, agent=ids.AgentId(1), bonus_cents=20, reason=None, payment=ids.PaymentId(3)))
+    review = ReviewWork(
+        task_run=RUN,
+        agent=ids.AgentId(1),
+        verdict=Verdict.APPROVED,
+        bonus_cents=10,
+        pay_payment=PAYMENT,
+        bonus_payment=ids.PaymentId(2),
+    )
+    run.execute(review)
+    run.execute(GrantBonus(task_run=RUN, agent=ids.AgentId(1), bonus_cents=20, reason=REASON, payment=ids.PaymentId(3)))
     for number in (1, 2, 3):
         settled = PaymentSettledPaid(at_site=True)
         run.execute(RecordPayment(task_run=RUN, payment=ids.PaymentId(number), event=settled))
@@ -193,7 +201,7 @@ def test_what_the_site_shows_as_paid_is_not_settled_as_unpaid(
     observed = ProviderObserved(registration=agent.registration, status=shown, bonus_cents=bonus_cents)
     run.execute(RecordProviderObservation(task_run=RUN, worker=agent.worker, observed=observed))
     number = ids.PaymentId(1 if purpose == PAY else 2)
-    unpaid = RecordPayment(task_run=RUN, payment=number, event=PaymentSettledUnpaid(reason=REASON))
+    unpaid = RecordPayment(task_run=RUN, payment=number, event=PaymentSettledUnpaid(reason=REASON), corrects=True)
     if is_there:
         with pytest.raises(CommandRefusedError, match=f"payment-{number} is paid according to the site"):
             run.execute(unpaid)
