@@ -202,17 +202,15 @@ class CompareBooksRequest(Request, frozen=True, kw_only=True, tag="compare_books
 
 
 class SettleRequest(Request, frozen=True, kw_only=True, tag="settle"):
-    """Decide about a payment that the provider cannot tell about, or that was made by other means."""
+    """Decide if a worker has been paid, where the provider cannot tell or the payment came by other means."""
 
     task_run: TaskRunId
     payment: PaymentId
-    #: True if the worker has the money.
     is_paid: bool
     #: True if it came through the provider, False if by other means; None: the history of the payment tells.
     at_site: bool | None = None
-    #: How the author knows.
+    #: How the author knows, and whether they may correct a decision that they have seen.
     reason: str | None = None
-    #: True if it may correct a decision that the author has seen.
     corrects: bool = False
 
 
