@@ -147,7 +147,8 @@ def pay_command(
     requested again. The status of payments that were sent earlier is updated.
 
     Where the provider cannot tell, look at its pages and record what you found with --settle. If you pay by other
-    means, write the payments with --list, set their status to paid, and record them with --settle-file.
+    means, write the payments with --list, set their status to paid, and record them with --settle-file. A wrong
+    decision is corrected by another one; `unpaid` needs a --reason then, and that the site does not show the payment.
 
     With --json nothing is asked: without --yes the payments are only shown. This works while a run is live, too.
 
@@ -158,16 +159,12 @@ def pay_command(
       mephisto-es pay mephisto_data 1 --settle payment-7 paid --reason "seen in the account"
       mephisto-es pay mephisto_data 1 --settle-file transfers.csv
 
-    A wrong decision is corrected by another one. `unpaid` needs a --reason then, and is refused once the site shows the
-    payment; what the provider has confirmed stays.
-
     Exit code 0: everything is paid, or payments were only shown. 1: something is not paid, or not settled as you say.
     """
     _check_settling(settle, settle_file, reason, at_site)
     due = _due(database, run, pseudonyms=pseudonyms)
     if settle is not None or settle_file is not None:
-        decisions = _decisions(due, settle, reason, settle_file)
-        _record_decisions(database, run, decisions, at_site, author_of(author))
+        _record_decisions(database, run, _decisions(due, settle, reason, settle_file), at_site, author_of(author))
         return
     if list_file is not None:
         write_payments(database, list_file, due.payments)
