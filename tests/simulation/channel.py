@@ -79,6 +79,7 @@ class UnreliableChannel(Channel):
         self._has_opened = False
         #: True while the process is stopped: it makes no connection.
         self.is_frozen = False
+        self._away_seconds: float | None = None
 
     async def open(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         while not self._closed.is_set():
@@ -90,14 +91,20 @@ class UnreliableChannel(Channel):
                 finally:
                     self._connection = None
                     self._router.detach(connection)
-            with trio.move_on_after(self._chance.uniform(*RECONNECT_SECONDS)):
+            seconds, self._away_seconds = self._away_seconds, None
+            with trio.move_on_after(self._chance.uniform(*RECONNECT_SECONDS) if seconds is None else seconds):
                 await self._closed.wait()
         if not self._has_opened:
             task_status.started()  # closed before it was open
 
-    def cut(self) -> None:
-        """Lose the connection; what was on its way is gone."""
+    def cut(self, away_seconds: float | None = None) -> None:
+        """Lose the connection; what was on its way is gone.
+
+        Args:
+            away_seconds: when it connects again; None: by chance.
+        """
         if self._connection is not None:
+            self._away_seconds = away_seconds
             self._connection.lose()
 
     def die(self) -> None:

@@ -40,6 +40,8 @@ NO_WORK_SECONDS = (20.0, 90.0)
 #: How often somebody in a hurry loads a page in two tabs, or again while its submission is on its way, and how often
 #: a page looks elsewhere for news.
 TWO_TABS, LOADS_AGAIN, GOES_ELSEWHERE = 0.4, 0.4, 0.05
+#: How often somebody in a hurry makes way for another person after one visit.
+MAKES_WAY = 0.4
 #: Somebody who was sent away this often does not come back; another person comes.
 PATIENCE = 3
 
@@ -59,7 +61,7 @@ class PageRecord:
     agents: dict[str, list[str]] = field(default_factory=dict)
     #: What each page of a chat heard that was there to the end.
     heard: dict[str, list[str]] = field(default_factory=dict)
-    #: The agents whose pages were closed, or were told that nobody knows them.
+    #: The agents whose pages were closed, but not those that were told before that their work had ended.
     left: set[str] = field(default_factory=set)
     moves: int = 0
     requests: int = 0
@@ -112,6 +114,8 @@ class Person:
                 visit += 1
                 name = f"{self.name}-{persons}"
                 refused = await Visit(self, name, f"{visit}-{name}").make()
+                if self.hurries(MAKES_WAY):
+                    persons, refusals = persons + 1, 0
                 if refused is not None:
                     refusals += 1
                     if refused in _FOR_GOOD or refusals >= PATIENCE:
@@ -257,7 +261,7 @@ class Visit:
                     pass
             if self.person.job.is_chat:
                 if not await self._talk(screen):
-                    self._leave(screen)
+                    screen.close()
                     return None
             else:
                 await self._think(screen)

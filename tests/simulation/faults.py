@@ -181,6 +181,7 @@ class Router(MemoryRouter):
         accepted: the submissions that pages were told "Submitted!" about: token and what was handed in.
         uploaded: the files with them: token, and name and hash of each file.
         missed_seconds: after this time a page is missed that has left its socket.
+        reports_soon: True to report missed pages as soon as an operator is there.
     """
 
     def __init__(self, incarnation: str) -> None:
@@ -189,6 +190,7 @@ class Router(MemoryRouter):
         self.uploaded: list[tuple[str, list[tuple[str, str]]]] = []
         self.is_up = True
         self.missed_seconds = MISSED_SECONDS
+        self.reports_soon = False
         self._has_met_operator = False
         #: What pages were sent lately: a socket can die with it, and its page drops what it has.
         self._sent: dict[str, deque[Json]] = {}
@@ -228,6 +230,8 @@ class Router(MemoryRouter):
         if packet["packet_type"] == "agents":
             self._has_met_operator = True
         super().take(packet)
+        if packet["packet_type"] == "agents" and self.reports_soon:
+            self.report_missed()
 
     def connect(self, token: str) -> MemoryPageSocket:
         self._kept.pop(token, None)

@@ -25,6 +25,7 @@ from mephisto_es.core.operations.control.requests import (
 )
 from mephisto_es.core.ports import Expect, NewEvent
 from mephisto_es.core.state.decision_state import DecisionState
+from mephisto_es.core.state.label_model import StopRule
 from mephisto_es.events import streams
 from mephisto_es.events.ids import QualificationId, TaskRunId, UnitId
 from mephisto_es.events.records import QualificationCreated
@@ -39,6 +40,8 @@ from .site import HASTY_PROVIDER_TYPES, Site, SiteAwayError
 #: Connections that are lost for a moment, and how often.
 FLICKERS = 40
 FLICKER_SECONDS = 8.0
+#: How long the network between the operator and all routers is down.
+OUTAGE_SECONDS = (0.5, 20.0)
 #: Seconds between two commands of the program with mistakes.
 PROGRAM_SECONDS = (5.0, 40.0)
 #: Longer than anybody waits for the next submission in order to end a run just then.
@@ -47,12 +50,20 @@ SUBMISSION_SECONDS = 60.0
 AT_ONCE = 0.5
 #: Requests that do something each time that they are executed.
 REPEATED = (BlockRequest, BonusRequest, ExtendRequest, LabelRequest, VerdictRequest)
+#: How often runs are ended before all is done.
+RARELY, OFTEN = 0.005, 0.06
+#: When an item gets no more answers, if its job has no rule of its own.
+LABEL_RULE = StopRule(0.95, 1, 4)
 #: A bonus that no money is reserved for.
 LARGE_BONUS_CENTS = 25
 #: A unit and its highest bonus cost 28 cents with these fees, each rounded up: money for a unit and nearly a second
 #: one, and for two and nearly a third one.
 TIGHT_BUDGETS_CENTS = (None, 55, 83)
 FEE_PERCENT = 33
+#: How often routers look for pages that have left.
+SOON_SECONDS = 0.5
+#: How long the script thinks about a submission, where the disk is quick.
+SCRIPT_SECONDS = 3.0
 #: One of so many answers of the site is lost.
 SITE_ANSWERS = 3
 #: Qualifications of the program with mistakes, which nobody else has.
@@ -71,11 +82,17 @@ def with_tight_budget(job: JobPlan, chance: Random) -> JobPlan:
     )
 
 
+def with_labels(job: JobPlan) -> JobPlan:
+    """Return a job about quality whose items get answers until their labels are sure."""
+    assert job.quality is not None
+    quality = replace(job.quality, rule=job.quality.rule or LABEL_RULE)
+    return replace(job, is_chat=False, assignments=2, quality=quality)
+
+
 class HastyRequester(Requester):
     """Asks twice at once, decides on what was so a while ago, and ends runs at bad moments."""
 
     PAUSE_SECONDS = (1.0, 12.0)
-    END_SHARE = 0.04
     LABEL_WEIGHT = 12
 
     def __init__(
@@ -85,6 +102,8 @@ class HastyRequester(Requester):
         jobs: Mapping[JobPlan, int],
         job_count: int,
         submission: Callable[[], trio.Event],
+        *,
+        lets_work_end: bool,
     ) -> None:
         """Initialize.
 
@@ -94,8 +113,10 @@ class HastyRequester(Requester):
             jobs: as for every requester.
             job_count: as for every requester.
             submission: returns what is set when the script is asked about the next submission.
+            lets_work_end: True to end runs rarely.
         """
         super().__init__(chance, site, jobs, job_count)
+        self.end_share = RARELY if lets_work_end else OFTEN
         self._submission = submission
 
     def _bonus(self) -> int:
@@ -137,7 +158,7 @@ class HastyRequester(Requester):
         with trio.move_on_after(SUBMISSION_SECONDS):
             await self._submission().wait()
         at_once = EndRequest(task_run=run, reason="enough", at_once=True)
-        if self._chance.random() < 0.5:
+        if self._chance.random() < 0.7:
             await self._ask(at_once)
             return
         async with trio.open_nursery() as nursery:
@@ -171,11 +192,17 @@ async def write_wrongly(ledger: Ledger, chance: Random) -> None:
 
 
 async def flicker(environment: Environment, chance: Random) -> None:
-    """Lose one connection after another for a moment."""
+    """Lose one connection after another for a moment, or all of them until the network is back."""
     for _ in range(FLICKERS):
         await trio.sleep(chance.expovariate(1 / FLICKER_SECONDS))
-        if environment.channels:
+        if not environment.channels:
+            continue
+        if chance.random() < 0.5:
             chance.choice(environment.channels).cut()
+            continue
+        seconds = chance.uniform(*OUTAGE_SECONDS)
+        for channel in environment.channels:
+            channel.cut(seconds)
 
 
 def check_stopped(group: BaseExceptionGroup[PowerCutError | LogError]) -> None:

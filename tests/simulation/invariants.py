@@ -34,10 +34,11 @@ from mephisto_es.events.agent import (
     AgentSubmitted,
     AgentSubmittedAgain,
     AgentSubmittedLate,
+    AgentUpdateReceived,
 )
 from mephisto_es.events.engagement import VerdictsRevoked
 from mephisto_es.events.ids import TaskRunId, WorkerId
-from mephisto_es.events.onboarding import OnboardingDisconnected
+from mephisto_es.events.onboarding import OnboardingDisconnected, OnboardingUpdateReceived
 from mephisto_es.events.task_run import TaskRunStopping
 from mephisto_es.events.worker import WorkerErased
 from mephisto_es.projections.engine import rebuild
@@ -130,6 +131,7 @@ def check_pages(
     gone = {_worker_of(one.envelope.stream) for one in log.read() if isinstance(one.envelope.event, WorkerErased)}
     submitted: Counter[tuple[str, str]] = Counter()
     short: set[TaskRunId] = set()
+    updates: set[tuple[str, str]] = set()
     readmitted: Counter[WorkerId] = Counter()
     answers = ScriptAnswers()
     for recorded in log.read():
@@ -144,6 +146,8 @@ def check_pages(
         elif isinstance(event, AgentDisconnected | OnboardingDisconnected) and event.reason == PAGE_GONE:
             token = _token_of(state, recorded.envelope.stream)
             assert token in page_record.left, f"the page of {token} was there, and was taken for gone"
+        elif isinstance(event, AgentUpdateReceived | OnboardingUpdateReceived):
+            updates.add((_token_of(state, recorded.envelope.stream), event.update_id))
         elif isinstance(event, TaskRunStopping) and event.reason == OUT_OF_BUDGET:
             short.add(streams.run_of(recorded.envelope.stream))
         elif isinstance(event, VerdictsRevoked) and event.callback == VALIDATE_ONBOARDING:
@@ -156,7 +160,7 @@ def check_pages(
         if token not in erased
     )
     assert submitted == accepted, f"lost {accepted - submitted}, doubled {submitted - accepted}"
-    _check_outboxes(environment, submitted, erased | _tokens_in(state, told.ended))
+    _check_outboxes(environment, submitted, updates, erased | _tokens_in(state, told.ended))
     _check_agents(state, page_record, told, readmitted, is_ordered=environment.router_count == 1)
     _check_ends(state, environment, runs, told, short)
     answers.check(state, environment, told)
@@ -212,13 +216,17 @@ def _tokens_in(state: DecisionState, runs: Collection[TaskRunId]) -> set[str]:
 
 
 def _check_outboxes(
-    environment: Environment, submitted: Mapping[tuple[str, str], int], forgotten: Collection[str]
+    environment: Environment,
+    submitted: Mapping[tuple[str, str], int],
+    updates: Collection[tuple[str, str]],
+    forgotten: Collection[str],
 ) -> None:
     """Nothing is left in a router but what the log has: one that was away for long at the end was not acknowledged.
 
     Args:
         environment: has the routers.
         submitted: all work that the log has.
+        updates: the tokens and ids of all live updates that it has.
         forgotten: tokens of agents who were erased, or whose run was ended, which does not wait for a router that is
             away.
     """
@@ -227,6 +235,7 @@ def _check_outboxes(
             work = packet["data"].get("final_data")
             token = packet["subject_id"]
             is_recorded = token in forgotten or (token, _plain(work)) in submitted
+            is_recorded |= (token, packet["data"].get("update_id", "")) in updates
             assert is_recorded, f"{router.incarnation} is left with {packet['packet_type']} of {packet['subject_id']}"
 
 

@@ -135,6 +135,10 @@ class Environment:
     router_count: int = 1
     #: When routers miss a page that has left its socket.
     missed_seconds: float = MISSED_SECONDS
+    #: True if routers report missed pages as soon as an operator is there.
+    reports_soon: bool = False
+    #: How long the script thinks about a submission.
+    script_seconds: float = 0.5
     #: Seeded by the simulation.
     chance: Random = field(default_factory=Random)
     #: The routers of each run.
@@ -288,6 +292,7 @@ class SimulatedArchitect(MemoryArchitect):
         names = [f"router-{self.task_run}{'+' * number}" for number in range(self._surroundings.router_count)]
         for router in self._surroundings.routers.setdefault(self.task_run, [Router(name) for name in names]):
             router.missed_seconds = self._surroundings.missed_seconds
+            router.reports_soon = self._surroundings.reports_soon
             router.deploy()
         await self.resources.acquired(self._resource, {})
         return self._url
@@ -345,7 +350,7 @@ def shared_state(plan: JobPlan, environment: Environment) -> SimulatedState:
     async def submitted(unit: Unit) -> bool | None:
         environment.note_submission()
         environment.told[unit.unit_id] = environment.told.get(unit.unit_id, 0) + 1
-        await trio.sleep(0.5)
+        await trio.sleep(environment.script_seconds)
         environment.maybe_fail()
         return judged(unit)
 

@@ -60,8 +60,6 @@ class Requester:
 
     #: Seconds between two requests.
     PAUSE_SECONDS = (2.0, 30.0)
-    #: How often a run is ended before all is done.
-    END_SHARE = 0.01
     #: How often a label is decided, compared with other things.
     LABEL_WEIGHT = 3
 
@@ -81,6 +79,8 @@ class Requester:
         self._office: Office | None = None
         self._opened = trio.Event()
         self._number = 0
+        #: How often a run is ended before all is done.
+        self.end_share = 0.01
         self.told = Requests()
         #: Set once everything is reviewed and paid.
         self.done = trio.Event()
@@ -151,7 +151,7 @@ class Requester:
             (1, self._revoke_verdicts),
             *([(self.LABEL_WEIGHT, self._decide_label)] if self._job_of(run).quality is not None else []),
         ]
-        if self._chance.random() < self.END_SHARE:
+        if self._chance.random() < self.end_share:
             choices = [(1, self._end)]
         weights = [weight for weight, _ in choices]
         _, act = self._chance.choices(choices, weights)[0]

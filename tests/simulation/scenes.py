@@ -108,5 +108,20 @@ KEPT = (
         _scene(has_requester=True, routers=2, has_uploads=True, has_quality=True),
         "an answer that was revoked after the end of its run was waited for",
     ),
+    KeptSeed(
+        17,
+        _scene(routers=2, is_hasty=True),
+        "a page was taken for gone that had moved to a router whose connection was lost",
+    ),
+    KeptSeed(
+        16,
+        _scene(has_requester=True, routers=2, is_hasty=True),
+        "made on purpose: a verdict that the budget did not cover was given",
+    ),
+    KeptSeed(
+        15,
+        _scene(has_requester=True, is_hasty=True),
+        "made on purpose: a run that was ended at once did not wait for the script's last answer",
+    ),
     KeptSeed(227, _scene(), "made on purpose: what a router took before the end of a run was not waited for"),
 )

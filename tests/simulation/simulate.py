@@ -43,10 +43,13 @@ from .faults import (
 )
 from .haste import (
     HASTY_DECISIONS,
+    SCRIPT_SECONDS,
     SITE_ANSWERS,
+    SOON_SECONDS,
     HastyRequester,
     check_stopped,
     flicker,
+    with_labels,
     with_tight_budget,
     write_wrongly,
 )
@@ -169,6 +172,8 @@ class Simulation:
             self.jobs = [with_tight_budget(job, haste) for job in self.jobs]
         if has_quality:
             self.jobs = [self.jobs[0].with_quality(Random(f"{seed} quality"))]
+            if haste is not None:
+                self.jobs = [with_labels(job) for job in self.jobs]
         self.people = dict(zip(self.jobs, people, strict=False))
         self._opened = {job: trio.Event() for job in self.jobs}
         self._run_of: dict[JobPlan, int] = {}
@@ -176,10 +181,7 @@ class Simulation:
         self.site.is_requested = self._is_requested
         self._requester = self._new_requester(money_chance) if has_requester else None
         if haste is not None:
-            self.disk.sync_seconds = LAZY_SYNC_SECONDS
-            self.environment.missed_seconds = SOON_MISSED_SECONDS
-            self.site.answers_until_one_is_lost = SITE_ANSWERS
-            environment.check = DurableStatuses(lambda: self.disk.log).check
+            self._make_haste(is_disk_lazy=Random(f"{seed} pace").random() < 0.5)
         self._process = trio.CancelScope()
         self._everything = trio.CancelScope()
         self._is_spinning = False
@@ -189,10 +191,28 @@ class Simulation:
         self.faults: Counter[str] = Counter()
         self._judged: Counter[str] = Counter()
 
+    def _make_haste(self, *, is_disk_lazy: bool) -> None:
+        if is_disk_lazy:
+            self.disk.sync_seconds = LAZY_SYNC_SECONDS
+        else:
+            self.environment.script_seconds = SCRIPT_SECONDS
+        self.environment.missed_seconds = SOON_MISSED_SECONDS
+        # Where there is one router, pages do not look for it while their workers think.
+        self.environment.reports_soon = self.environment.router_count > 1
+        self.environment.check = DurableStatuses(lambda: self.disk.log).check
+        self.site.answers_until_one_is_lost = SITE_ANSWERS
+
     def _new_requester(self, chance: Random) -> Requester:
         if self._haste is None:
             return Requester(chance, self.site, self._run_of, len(self.jobs))
-        return HastyRequester(chance, self.site, self._run_of, len(self.jobs), lambda: self.environment.submission)
+        return HastyRequester(
+            chance,
+            self.site,
+            self._run_of,
+            len(self.jobs),
+            lambda: self.environment.submission,
+            lets_work_end=self.jobs[0].quality is not None,
+        )
 
     def _is_requested(self, order: PaymentOrder) -> bool:
         *_, last = self.disk.log.history(streams.payment(order.task_run, order.payment))
@@ -425,7 +445,7 @@ class Simulation:
 
     async def _miss_pages(self) -> None:
         while True:
-            await trio.sleep(MISS_EVERY_SECONDS)
+            await trio.sleep(MISS_EVERY_SECONDS if self._haste is None else SOON_SECONDS)
             for router in self.environment.all_routers:
                 router.report_missed()
 

@@ -234,4 +234,4 @@ class ProlificProvider(_LookingProvider):
 
 
 PROVIDER_TYPES = tuple(provider.PROVIDER_TYPE for provider in (SimulatedProvider, LookingProvider, HalfBlindProvider))
-HASTY_PROVIDER_TYPES = (*PROVIDER_TYPES, ProlificProvider.PROVIDER_TYPE)
+HASTY_PROVIDER_TYPES = (*PROVIDER_TYPES, *[ProlificProvider.PROVIDER_TYPE] * len(PROVIDER_TYPES))
