@@ -73,6 +73,8 @@ class AgentPages:
         self._texts = texts
         self._ledger = ledger
         self._channels: dict[str, Channel] = {}
+        #: True also once all routers but one are lost: their pages move to that one.
+        self._has_several_routers = False
         #: Channels whose routers have been brought up to date.
         self._synced_channels: set[str] = set()
         self._presence = PagePresence()
@@ -94,13 +96,21 @@ class AgentPages:
     def add_channel(self, channel: Channel) -> None:
         """Send through one more channel, from its first opening on."""
         self._channels[channel.channel_id] = channel
+        self._has_several_routers = len(self._channels) > 1
         self._presence.add_channel(channel.channel_id)
 
     def lose_channel(self, channel_id: str) -> bool:
-        """Send nothing more through a channel that has given up; return whether another one is left."""
+        """Send nothing more through a channel that has given up; return whether another one is left.
+
+        The pages of its router move to the others, which get the recent updates of these pages before any later one.
+        """
+        moving = [token for token in self._sent if channel_id in self._presence.places(token)]
         self._presence.lose_channel(channel_id)
         self._synced_channels.discard(channel_id)
         self._channels.pop(channel_id, None)
+        for other in sorted(self._synced_channels):
+            for token in moving:
+                self._send_recent(token, self._channels[other])
         return bool(self._channels)
 
     def sync(self, channel_id: str) -> None:
@@ -164,7 +174,7 @@ class AgentPages:
     def see(self, token: str, channel_id: str) -> None:
         """Note that a page has shown itself at a router; if it has moved there, its recent updates follow it."""
         self._gone.discard(token)
-        if self._presence.see(token, channel_id) and channel_id in self._synced_channels and len(self._channels) > 1:
+        if self._presence.see(token, channel_id) and channel_id in self._synced_channels and self._has_several_routers:
             self._send_recent(token, self._channels[channel_id])
 
     def miss(self, token: str, channel_id: str) -> PageAbsence:

@@ -33,17 +33,21 @@ class PagePresence:
         #: The channel through which the page was given its agent last, until it opens a socket.
         self._answered: dict[str, str] = {}
         self._unclear: set[str] = set()
+        #: Pages of routers that will not come back, until they show themselves at another one.
+        self._moving: set[str] = set()
 
     def add_channel(self, channel_id: str) -> None:
         """Note that the run has one more router."""
         self._channels.add(channel_id)
 
     def lose_channel(self, channel_id: str) -> None:
-        """Note that a router will not come back; nobody waits for its pages."""
+        """Note that a router will not come back: its pages need a moment to move to another one."""
         self._channels.discard(channel_id)
         self._heard.discard(channel_id)
-        for watchers in self._watchers.values():
-            watchers.discard(channel_id)
+        for token, watchers in self._watchers.items():
+            if channel_id in watchers:
+                watchers.discard(channel_id)
+                self._moving.add(token)
 
     def restart(self, channel_id: str) -> None:
         """Note that a router has connected anew: until it says so, nobody knows which pages it has."""
@@ -53,6 +57,7 @@ class PagePresence:
         """Note all pages that a router watches."""
         self._heard.add(channel_id)
         self._unclear.difference_update(tokens)
+        self._moving.difference_update(tokens)
         for watchers in self._watchers.values():
             watchers.discard(channel_id)
         for token in tokens:
@@ -62,6 +67,7 @@ class PagePresence:
         """Note that a page has shown itself at a router; return whether it was not there before."""
         self._answered.pop(token, None)
         self._unclear.discard(token)
+        self._moving.discard(token)
         watchers = self._watchers.setdefault(token, set())
         is_new = channel_id not in watchers
         watchers.add(channel_id)
@@ -90,7 +96,7 @@ class PagePresence:
         asked_elsewhere = self._answered.get(token, channel_id) in others
         if asked_elsewhere and not was_watched:
             return PageAbsence.ELSEWHERE
-        if asked_elsewhere or not others <= self._heard.difference(away):
+        if token in self._moving or asked_elsewhere or not others <= self._heard.difference(away):
             self._unclear.add(token)
             return PageAbsence.UNCLEAR
         return PageAbsence.GONE
@@ -107,6 +113,7 @@ class PagePresence:
 
     def drop(self, token: str) -> None:
         """Forget an agent whose work has ended."""
+        self._moving.discard(token)
         self._watchers.pop(token, None)
         self._answered.pop(token, None)
         self._unclear.discard(token)

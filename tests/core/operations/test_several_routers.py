@@ -128,11 +128,16 @@ async def test_the_run_continues_with_the_routers_that_are_left(
     async with open_harness(tmp_path) as harness:
         a, b = await launch(harness)
         token = str((await ask(a, "ann"))["agent_id"])
-        a.connect(token)
+        at_a = a.connect(token)
+        a.send_live_update(token, {"text": "one", "update_id": "1"})
+        assert await echo_at(at_a) == "one"
         lost = TwoRouters.channels[0]
         lost.close()
         lost.on_catastrophic_disconnect(lost.channel_id)
-        b.connect(token)
+        b.send_live_update(token, {"text": "two", "update_id": "2"})
+        await trio.sleep(1)
+        at_b = b.connect(token)
+        assert [await echo_at(at_b) for _ in range(2)] == ["one", "two"]
         b.submit_task(token, {"answer": 1})
         await until(harness, lambda: status_of(harness, token) == "completed")
         for worker in ("ben", "cem"):
@@ -195,6 +200,17 @@ def test_a_page_is_gone_when_the_last_router_that_watched_it_misses_it() -> None
     assert presence("a", "b").miss("t", "a", ()) is PageAbsence.GONE  # nobody has ever seen it
 
 
+def test_the_pages_of_a_router_that_is_lost_for_good_get_time_to_move() -> None:
+    pages = presence("a", "b")
+    for token in ("t", "u"):
+        pages.see(token, "a")
+    pages.lose_channel("a")
+    assert pages.miss("t", "b", []) is PageAbsence.UNCLEAR
+    assert pages.settle("t")
+    pages.see("u", "b")
+    assert pages.miss("u", "b", []) is PageAbsence.GONE
+
+
 def test_a_router_that_has_not_said_what_it_watches_may_have_any_page() -> None:
     pages = presence("a")
     pages.see("t", "a")
@@ -220,7 +236,8 @@ def test_a_router_that_has_not_said_what_it_watches_may_have_any_page() -> None:
     pages.see("t", "b")
     pages.lose_channel("b")
     assert pages.places("t") == set()
-    assert pages.miss("t", "a", ()) is PageAbsence.GONE
+    assert pages.miss("t", "a", ()) is PageAbsence.UNCLEAR
+    assert pages.settle("t")
 
 
 def test_a_page_that_asked_again_elsewhere_and_needs_no_socket_is_not_gone() -> None:
