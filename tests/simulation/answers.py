@@ -69,7 +69,7 @@ class ScriptAnswers:
             is_late = undecided in self._revoked.get(run, ())
             assert undecided is None or is_late, f"{stream} waited for the judgement of unit {undecided} to the end"
         for unit in set(self._completed) - left:
-            assert environment.told.get(unit, 0) >= 1 or unit in unscripted, f"the script was never told of unit {unit}"
+            assert environment.told.get(unit, 0) >= 1 or unit in unheard, f"the script was never told of unit {unit}"
             expected = {0, 1} if unit in unheard else {1}
             found = recorded[unit]
             assert found in expected, f"that the script was told of unit {unit} is recorded {found} times"
