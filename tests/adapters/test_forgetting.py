@@ -29,6 +29,7 @@ from mephisto_es.adapters.architects.router.python.journal.journal_contents impo
 from mephisto_es.adapters.architects.router.python.journal.journal_lines import witness_line
 from mephisto_es.adapters.cli import main as command
 from mephisto_es.adapters.composition.ledger import open_ledger
+from mephisto_es.adapters.erasure.files import RouterFolder, Traces, clear_journals
 from mephisto_es.adapters.erasure.unfinished import begin_erasure, mark_path
 from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.sqlite import schema
@@ -315,6 +316,19 @@ def test_a_server_that_runs_keeps_its_journal_until_the_worker_is_erased_again(f
     assert again.exit_code == 0, again.output
     assert finished.holding(finished.words_of(finished.worker)) == []
     assert replay(finished.path, PROJECTIONS).legal
+
+
+def test_the_journal_of_a_server_that_runs_is_named_however_short_the_name_is(tmp_path: Path) -> None:
+    journal = tmp_path / "journal-first.jsonl"
+    packet = msgspec.json.encode({"packet_type": "register_worker", "provider_data": {"worker_name": "Ada"}})
+    journal.write_bytes(header_line("first", 1) + packet_line(1, packet) + ack_line(1))
+
+    def kept(name: str) -> list[Path]:
+        traces = Traces(name, frozenset(), frozenset(), ())
+        return clear_journals(RouterFolder(tmp_path, is_in_use=True), traces, over=False)
+
+    # A worker who was erased before has no name any more.
+    assert (kept("Ada"), kept("Bob"), kept("")) == ([journal], [], [journal])
 
 
 def test_packets_of_the_worker_that_nobody_took_are_in_the_way(finished: FinishedRun) -> None:
