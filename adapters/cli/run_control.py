@@ -25,6 +25,7 @@ from ...core.operations.control.requests import (
 from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
 from ...events.ids import TaskRunId
 from ...projections.mephisto_db.reader import MephistoDB
+from ...projections.queries.runs.progress import longest_wait_text, people_at_work
 from ...projections.queries.runs.taken_work import TakenWork, taken_work
 from ..advice import advised
 from ..control.abandoned import how_to_resume
@@ -84,7 +85,7 @@ def end_command(database: Path, run: EntityRef, now: bool, reason: str, author: 
             err=True,
         )
     else:
-        echo(f"{run} gives out no more work; waiting for the people at work (--now does not wait)", err=True)
+        echo(f"{run} gives out no more work; {_wait_for_people(database, TaskRunId(run.number))}", err=True)
     for sentence, since in _outages(database, TaskRunId(run.number)):
         echo(f"since {since}, {sentence}. The run ends without it if it stays away for two minutes", err=True)
     set_mephisto_log_format()
@@ -151,7 +152,16 @@ def retry_command(database: Path, run: EntityRef, function: str | None, reason: 
     if _execute(database, RetryRequest(task_run=number), author).repeated:
         echo(f"{run}: nothing has failed, so there is nothing to ask again")
     else:
-        echo(f"{run}: its code is asked again, and newcomers get work")
+        echo(f"{run}: its code is asked again; newcomers get work as long as it does not fail again")
+
+
+def _wait_for_people(database: Path, run: TaskRunId) -> str:
+    """Return for whom the end of a run waits, and how long at most."""
+    with closing(MephistoDB(database)) as db:
+        people, longest = people_at_work(db, run), longest_wait_text(db, run)
+    if not people:
+        return "nobody is at work"
+    return f"waiting for {'1 person' if people == 1 else f'{people:,} people'} at work{longest} (--now does not wait)"
 
 
 def _lines_of_taken_work(run: int, taken: TakenWork) -> Iterator[str]:

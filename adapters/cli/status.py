@@ -14,6 +14,7 @@ from rich.text import Text
 
 from ...core.entity_ref import EntityRef
 from ...core.errors import UnknownEntityError
+from ...core.lifecycles.task_run import ENDED_RUN_STATUSES, TaskRunStatus
 from ...core.operations.configuration.money import amount
 from ...events.ids import TaskRunId
 from ...projections.queries.as_of import AsOf
@@ -115,7 +116,7 @@ def _figures(status: RunStatus) -> Table:
     table.add_row("time", f"{format_duration(progress.seconds)}, {progress.events:,} events")
     if status.refused:
         table.add_row("refused", escape(format_counts(status.refused)))
-    if progress.server_url:
+    if progress.server_url and TaskRunStatus(progress.status) not in ENDED_RUN_STATUSES:
         table.add_row("server", escape(progress.server_url))
     return table
 

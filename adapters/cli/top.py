@@ -108,9 +108,11 @@ def _extent(database: Path, run: TaskRunId) -> tuple[int, int]:
 
 @contextmanager
 def _printing(as_json: bool) -> Iterator[Callable[[RunStatus], None]]:
-    """Return a function that shows a status: as a line of JSON, or in place of the previous one."""
+    """Return a function that shows a status: as a line of JSON, or on a screen in place of the previous one."""
     if as_json:
         yield lambda status: echo(printable_json(msgspec.json.encode(status).decode()))
+    elif not console().is_terminal:
+        yield lambda status: console().print(status_panel(status))
     else:
         with Live(console=console(), auto_refresh=False) as screen:
             yield lambda status: screen.update(status_panel(status, wraps=True), refresh=True)

@@ -40,7 +40,10 @@ def admission(
         counted: the number of the worker's units that count against `maximum_units_per_worker`.
     """
     live = run.status is TaskRunStatus.LIVE
-    yield Check("run_is_live", {"run": run.status.value}, live, RefusalReason.NO_AVAILABLE_UNITS)
+    # A run that is ending has nothing for anybody, now or later.
+    ends = run.status is TaskRunStatus.STOPPING
+    reason = RefusalReason.ENOUGH_PEOPLE if ends else RefusalReason.NO_AVAILABLE_UNITS
+    yield Check("run_is_live", {"run": run.status.value}, live, reason)
     paused_by = run.admission_paused_by
     if paused_by is not None:
         yield Check(ADMISSION_OPEN, {"failed": paused_by}, False, RefusalReason.PAUSED)

@@ -322,6 +322,14 @@ def resume_advice(given_by_script: Collection[str], run: int | None = None) -> s
     return "start its launch script again with mephisto.task.resume_incomplete_run=true to continue it"
 
 
+def ending_already_text(run: int) -> str:
+    """Return why a run that is ending cannot wait to be paused, and what can be done instead."""
+    return (
+        f"run {run} is ending already, and gives out no more work: `mephisto-es pause {run} --now` leaves it to be "
+        f"resumed, `mephisto-es end {run} --now` does not wait for the people at work"
+    )
+
+
 def admission_paused_text(run: int, function: str) -> str:
     """Return the sentence that tells people why newcomers get no work, and the remedy."""
     return (

@@ -17,6 +17,7 @@ from ...abstractions.crowd.payments import payer_of
 from ...abstractions.crowd.site_work import SiteWork
 from ...abstractions.crowd_provider import CrowdProvider
 from ...commands.review import Verdict
+from ...decisions.task_run import ending_already_text
 from ...entity_ref import find_entity
 from ...errors import CommandRefusedError
 from ...ledger import Ledger
@@ -156,6 +157,8 @@ class RequestExecutor:
                 return await self._compare_books(request)
             case PauseRequest() if self._status_of(request.task_run) in ENDED_RUN_STATUSES:
                 raise CommandRefusedError(f"run {request.task_run} has ended: there is nothing to pause")
+            case PauseRequest(drain=True) if self._status_of(request.task_run) is TaskRunStatus.STOPPING:
+                raise CommandRefusedError(ending_already_text(request.task_run))
             case PauseRequest() if self._status_of(request.task_run) is not TaskRunStatus.PAUSED:
                 await self._runs.pause_run(request.task_run, request.reason, author, drain=request.drain)
                 return Reply()

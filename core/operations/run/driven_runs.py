@@ -140,6 +140,7 @@ class DrivenRuns:
             CommandRefusedError: the run is not live here.
         """
         driver = self._driver_of(run)
+        logger.info("the run is to be paused", run=run, author=author, reason=reason, waits=drain)
         if drain:
             driver.drain(reason, author=author)
         else:
@@ -159,6 +160,7 @@ class DrivenRuns:
             CommandRefusedError: the run is not live here, or was paused in the meantime.
         """
         driver = self._driver_of(run)
+        logger.info("the run is to be ended", run=run, author=author, reason=reason, at_once=at_once)
         driver.stop(reason, at_once=at_once, author=author)
         await self._wait_for(driver)
 

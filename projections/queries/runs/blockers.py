@@ -21,7 +21,7 @@ from ....events.resource import ResourceIntended
 from ....events.task_run import SiteOffer, TaskRunAdmissionPaused, TaskRunOfferChanged
 from ...mephisto_db.rows import date_of
 from ..as_of import AsOf
-from .progress import pausing_text
+from .progress import ending_text, pausing_text
 
 #: Entities that are listed for one blocker; the rest are only counted.
 MAX_LISTED = 20
@@ -107,9 +107,12 @@ def find_blockers(as_of: AsOf, run: TaskRunId) -> OpenReport:
             blockers.append(offer)
         if row.pausing is not None:
             blockers.append(Blocker(f"{pausing_text(as_of.db, run)} ({row.pausing})", 1))
+        if status is TaskRunStatus.STOPPING:
+            blockers.append(Blocker(ending_text(as_of.db, run), 1))
         if row.assignment_count is None:
             blockers.append(Blocker("the run's data is not exhausted, so more units may follow", 1))
-        blockers.append(Blocker(_STATUS_REASONS[status], 1, since=_since(as_of, streams.task_run(run))))
+        if row.pausing is None:
+            blockers.append(Blocker(_STATUS_REASONS[status], 1, since=_since(as_of, streams.task_run(run))))
     blockers += _held_resources(as_of, run)
     return OpenReport(str(EntityRef("run", run)), row.status, tuple(blockers))
 

@@ -11,10 +11,12 @@ import msgspec
 from ....core.decisions.task_run import admission_paused_text
 from ....core.lifecycles.agent import AT_WORK_STATUSES, AgentStatus
 from ....core.lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, OnboardingStatus
+from ....core.lifecycles.task_run import TaskRunStatus
 from ....core.lifecycles.unit import DONE_UNIT_STATUSES, OPEN_UNIT_STATUSES, UnitStatus
 from ....events.ids import TaskRunId
 from ...mephisto_db.criteria import EntityId
 from ...mephisto_db.reader import MephistoDB
+from ...mephisto_db.rows import TaskRunRow
 
 _OPEN = frozenset(status.value for status in OPEN_UNIT_STATUSES)
 _DONE = frozenset(status.value for status in DONE_UNIT_STATUSES)
@@ -37,6 +39,16 @@ _AT_WORK = f"""
 """
 
 
+class _Task(msgspec.Struct):
+    assignment_duration_in_seconds: float | None = None
+
+
+class _Config(msgspec.Struct):
+    """The part of a run's configuration that says how long people have."""
+
+    task: _Task = msgspec.field(default_factory=_Task)
+
+
 class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of a run. Statuses without entities are omitted; the others are in lifecycle order."""
 
@@ -48,7 +60,7 @@ class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
     server_url: str | None
     #: A sentence with the remedy if newcomers get no work because a function of the task failed too often; else None.
     admission_problem: str | None = None
-    #: A sentence if newcomers get no work because the run is paused once nobody is at work; else None.
+    #: A sentence if newcomers get no work because the run is paused, or ends, once nobody is at work; else None.
     pausing: str | None = None
     #: A sentence with the remedy if the run is live in the log and no process runs it. The log does not have it.
     operator_problem: str | None = None
@@ -106,7 +118,7 @@ def run_progress(db: MephistoDB, task_run_id: EntityId) -> RunProgress:
         status=run.status,
         server_url=run.server_url,
         admission_problem=paused_by and admission_paused_text(number, paused_by),
-        pausing=None if run.pausing is None else pausing_text(db, number),
+        pausing=_leaving_text(db, run),
         units=_by_status(db, "units", number, UnitStatus),
         agents=_by_status(db, "agents", number, AgentStatus),
         onboarding_agents=_by_status(db, "onboarding_agents", number, OnboardingStatus),
@@ -120,8 +132,37 @@ def run_progress(db: MephistoDB, task_run_id: EntityId) -> RunProgress:
 
 def pausing_text(db: MephistoDB, run: TaskRunId) -> str:
     """Return the sentence that says for whom a run waits that is to be paused."""
-    (people,) = db.execute(_AT_WORK, (run, *_LIVE_AGENTS, run, *_LIVE_ONBOARDINGS)).fetchone()
-    return f"pausing: waiting for {people:,} {'person' if people == 1 else 'people'} at work"
+    return f"pausing: {_waiting_text(db, run)}"
+
+
+def ending_text(db: MephistoDB, run: TaskRunId) -> str:
+    """Return the sentence that says for whom a run waits that is to end, and how long at most."""
+    return f"ending: {_waiting_text(db, run)}{longest_wait_text(db, run)}"
+
+
+def _leaving_text(db: MephistoDB, run: TaskRunRow) -> str | None:
+    if run.status == TaskRunStatus.STOPPING.value:
+        return ending_text(db, run.task_run_id)
+    return None if run.pausing is None else pausing_text(db, run.task_run_id)
+
+
+def longest_wait_text(db: MephistoDB, run: TaskRunId) -> str:
+    """Return how long the people at work have at most, as the end of a sentence; empty if nobody is at work."""
+    seconds = msgspec.json.decode(db.get_task_run(run).init_params, type=_Config).task.assignment_duration_in_seconds
+    if not people_at_work(db, run) or seconds is None:
+        return ""
+    return f", each of whom has at most {max(1, round(seconds / 60)):,} min for a unit"
+
+
+def people_at_work(db: MephistoDB, run: TaskRunId) -> int:
+    """Return how many people are at work on a run."""
+    people: int = db.execute(_AT_WORK, (run, *_LIVE_AGENTS, run, *_LIVE_ONBOARDINGS)).fetchone()[0]
+    return people
+
+
+def _waiting_text(db: MephistoDB, run: TaskRunId) -> str:
+    people = people_at_work(db, run)
+    return f"waiting for {people:,} {'person' if people == 1 else 'people'} at work" if people else "nobody is at work"
 
 
 def _by_status(db: MephistoDB, table: str, run: TaskRunId, statuses: Iterable[Enum]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""`end --now`: what it says to people who lose their work, and about them."""
+"""`end`: what it says while it waits, and about people who lose their work to `end --now`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,20 @@ from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
 from mephisto_es.adapters.architects.memory.router import MemoryRouter
 from mephisto_es.adapters.cli import main as command
 from mephisto_es.adapters.composition.operator import open_operator
+from mephisto_es.core.decisions.refusals import refusal_text
+from mephisto_es.core.lifecycles.task_run import TaskRunStatus
 from mephisto_es.core.operations.operator import Operator
+from mephisto_es.events.engagement import RefusalReason
 
 from ...core.operations.operator_harness import HarnessTaskState, ask, config, items
 
 
+def verb(folder: Path, *words: str) -> Result:
+    return CliRunner().invoke(command.main, [words[0], str(folder), *words[1:]])
+
+
 def end_now(folder: Path) -> Result:
-    return CliRunner().invoke(command.main, ["end", str(folder), "1", "--now"])
+    return verb(folder, "end", "1", "--now")
 
 
 async def until_expired(operator: Operator, router: MemoryRouter, *tokens: str) -> None:
@@ -66,3 +73,39 @@ async def test_who_ends_a_run_at_once_reads_what_people_lost_and_are_owed(tmp_pa
     # Nobody is at work any more.
     again = await trio.to_thread.run_sync(partial(end_now, tmp_path))
     assert again.stdout == result.stdout
+
+
+async def test_an_end_that_waits_says_for_whom_and_refuses_to_be_paused(tmp_path: Path) -> None:
+    async def ask_for(*words: str) -> Result:
+        return await trio.to_thread.run_sync(partial(verb, tmp_path, *words))
+
+    ended: list[Result] = []
+    with trio.fail_after(120):
+        async with open_operator(tmp_path) as operator, trio.open_nursery() as nursery:
+            run = await operator.launch_task_run_or_die(config(), HarnessTaskState(data=items(3)))
+            live_run = operator.get_running_task_runs()[run]
+            router = MemoryArchitect.routers[live_run.task_run]
+            ann = (await ask(router, "ann"))["agent_id"]
+
+            async def end() -> None:
+                ended.append(await ask_for("end", "1"))
+
+            nursery.start_soon(end)
+            while operator.run_status(live_run.task_run) is not TaskRunStatus.STOPPING:
+                news = trio.Event()
+                stop = operator.ledger.subscribe(lambda _, news=news: news.set())  # type: ignore[misc]
+                if operator.run_status(live_run.task_run) is not TaskRunStatus.STOPPING:
+                    await news.wait()
+                stop()
+            assert (await ask(router, "bob"))["failure_reason"] == refusal_text(RefusalReason.ENOUGH_PEOPLE)
+            refused = await ask_for("pause", "1")
+            assert (refused.exit_code, "run 1 is ending already" in refused.stderr) == (1, True)
+            blockers = (await ask_for("blockers", "1")).stdout
+            router.submit_task(ann, {"answer": 1})
+        [result] = ended
+    waiting = "waiting for 1 person at work, each of whom has at most 30 min for a unit"
+    assert f"{waiting} (--now does not wait)" in result.stderr
+    assert f"ending: {waiting}" in blockers
+    assert "server" not in (await ask_for("status")).stdout
+    watched = (await ask_for("top", "1")).stdout
+    assert "run-1" in watched

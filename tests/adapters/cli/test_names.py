@@ -117,6 +117,7 @@ def test_a_pause_that_waits_is_shown(data: Path) -> None:
         log.commit([AppendRequest(command="night", actor="user/ann", at=log.head().at, events=(draining,))])
     assert "! pausing: waiting for 1 person at work" in answer("status")
     assert "pausing: waiting for 1 person at work (for the night)" in answer("blockers")
+    assert "completes by itself" not in answer("blockers")
     assert json.loads(answer("runs", "--json"))["runs"][0]["pausing"] == "pausing: waiting for 1 person at work"
 
 

@@ -101,7 +101,7 @@ def test_a_worker_does_not_get_the_same_assignment_twice(run: SmallRun) -> None:
 
 @pytest.mark.parametrize(
     ("rule", "reason"),
-    [("not_blocked", RefusalReason.NOT_QUALIFIED), ("run_is_live", RefusalReason.NO_AVAILABLE_UNITS)],
+    [("not_blocked", RefusalReason.NOT_QUALIFIED), ("run_is_live", RefusalReason.ENOUGH_PEOPLE)],
 )
 def test_a_rule_that_is_not_met_refuses_units_and_onboardings(run: SmallRun, rule: str, reason: RefusalReason) -> None:
     run.offer(1)
