@@ -322,12 +322,22 @@ def resume_advice(given_by_script: Collection[str], run: int | None = None) -> s
     return "start its launch script again with mephisto.task.resume_incomplete_run=true to continue it"
 
 
-def ending_already_text(run: int) -> str:
-    """Return why a run that is ending cannot wait to be paused, and what can be done instead."""
-    return (
-        f"run {run} is ending already, and gives out no more work: `mephisto-es pause {run} --now` leaves it to be "
-        f"resumed, `mephisto-es end {run} --now` does not wait for the people at work"
-    )
+def pause_problem(run: int, status: TaskRunStatus, *, waits: bool) -> str | None:
+    """Return why a run cannot be paused, and what can be done instead; None if it can.
+
+    Args:
+        run: the run.
+        status: its status.
+        waits: wait for the people at work first.
+    """
+    if status in ENDED_RUN_STATUSES:
+        return f"run {run} has ended: there is nothing to pause"
+    if waits and status is TaskRunStatus.STOPPING:
+        return (
+            f"run {run} is ending already, and gives out no more work: `mephisto-es pause {run} --now` leaves it to be "
+            f"resumed, `mephisto-es end {run} --now` does not wait for the people at work"
+        )
+    return None
 
 
 def admission_paused_text(run: int, function: str) -> str:

@@ -17,11 +17,11 @@ from ...abstractions.crowd.payments import payer_of
 from ...abstractions.crowd.site_work import SiteWork
 from ...abstractions.crowd_provider import CrowdProvider
 from ...commands.review import Verdict
-from ...decisions.task_run import ending_already_text
+from ...decisions.task_run import pause_problem
 from ...entity_ref import find_entity
 from ...errors import CommandRefusedError
 from ...ledger import Ledger
-from ...lifecycles.task_run import ENDED_RUN_STATUSES, TaskRunStatus
+from ...lifecycles.task_run import TaskRunStatus
 from ...ports import AppendResult, Ids, Outage
 from ..registry import get_crowd_provider_from_type, get_valid_provider_types
 from ..services.consents import WithdrawConsentData, withdrawer_in_log
@@ -155,10 +155,10 @@ class RequestExecutor:
                 return await self._ask_site(request, author)
             case CompareBooksRequest():
                 return await self._compare_books(request)
-            case PauseRequest() if self._status_of(request.task_run) in ENDED_RUN_STATUSES:
-                raise CommandRefusedError(f"run {request.task_run} has ended: there is nothing to pause")
-            case PauseRequest(drain=True) if self._status_of(request.task_run) is TaskRunStatus.STOPPING:
-                raise CommandRefusedError(ending_already_text(request.task_run))
+            case PauseRequest(task_run=run, drain=waits) if (
+                problem := pause_problem(run, self._status_of(run), waits=waits)
+            ) is not None:
+                raise CommandRefusedError(problem)
             case PauseRequest() if self._status_of(request.task_run) is not TaskRunStatus.PAUSED:
                 await self._runs.pause_run(request.task_run, request.reason, author, drain=request.drain)
                 return Reply()

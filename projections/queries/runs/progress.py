@@ -39,14 +39,14 @@ _AT_WORK = f"""
 """
 
 
-class _Task(msgspec.Struct):
+class _TimeSettings(msgspec.Struct):
     assignment_duration_in_seconds: float | None = None
 
 
-class _Config(msgspec.Struct):
+class _ConfigOfTimes(msgspec.Struct):
     """The part of a run's configuration that says how long people have."""
 
-    task: _Task = msgspec.field(default_factory=_Task)
+    task: _TimeSettings = msgspec.field(default_factory=_TimeSettings)
 
 
 class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,7 +148,9 @@ def _leaving_text(db: MephistoDB, run: TaskRunRow) -> str | None:
 
 def longest_wait_text(db: MephistoDB, run: TaskRunId) -> str:
     """Return how long the people at work have at most, as the end of a sentence; empty if nobody is at work."""
-    seconds = msgspec.json.decode(db.get_task_run(run).init_params, type=_Config).task.assignment_duration_in_seconds
+    seconds = msgspec.json.decode(
+        db.get_task_run(run).init_params, type=_ConfigOfTimes
+    ).task.assignment_duration_in_seconds
     if not people_at_work(db, run) or seconds is None:
         return ""
     return f", each of whom has at most {max(1, round(seconds / 60)):,} min for a unit"
