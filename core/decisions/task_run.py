@@ -322,22 +322,25 @@ def resume_advice(given_by_script: Collection[str], run: int | None = None) -> s
     return "start its launch script again with mephisto.task.resume_incomplete_run=true to continue it"
 
 
-def pause_problem(run: int, status: TaskRunStatus, *, waits: bool) -> str | None:
-    """Return why a run cannot be paused, and what can be done instead; None if it can.
+def check_pause(run: int, status: TaskRunStatus, *, waits: bool) -> bool:
+    """Check that a run can be paused; return False if it is paused already.
 
     Args:
         run: the run.
         status: its status.
         waits: wait for the people at work first.
+
+    Raises:
+        CommandRefusedError: it has ended, or is ending and nothing would come of the wait.
     """
     if status in ENDED_RUN_STATUSES:
-        return f"run {run} has ended: there is nothing to pause"
+        raise CommandRefusedError(f"run {run} has ended: there is nothing to pause")
     if waits and status is TaskRunStatus.STOPPING:
-        return (
+        raise CommandRefusedError(
             f"run {run} is ending already, and gives out no more work: `mephisto-es pause {run} --now` leaves it to be "
             f"resumed, `mephisto-es end {run} --now` does not wait for the people at work"
         )
-    return None
+    return status is not TaskRunStatus.PAUSED
 
 
 def admission_paused_text(run: int, function: str) -> str:

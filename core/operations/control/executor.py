@@ -17,7 +17,7 @@ from ...abstractions.crowd.payments import payer_of
 from ...abstractions.crowd.site_work import SiteWork
 from ...abstractions.crowd_provider import CrowdProvider
 from ...commands.review import Verdict
-from ...decisions.task_run import pause_problem
+from ...decisions.task_run import check_pause
 from ...entity_ref import find_entity
 from ...errors import CommandRefusedError
 from ...ledger import Ledger
@@ -155,11 +155,7 @@ class RequestExecutor:
                 return await self._ask_site(request, author)
             case CompareBooksRequest():
                 return await self._compare_books(request)
-            case PauseRequest(task_run=run, drain=waits) if (
-                problem := pause_problem(run, self._status_of(run), waits=waits)
-            ) is not None:
-                raise CommandRefusedError(problem)
-            case PauseRequest() if self._status_of(request.task_run) is not TaskRunStatus.PAUSED:
+            case PauseRequest(task_run=run, drain=waits) if check_pause(run, self._status_of(run), waits=waits):
                 await self._runs.pause_run(request.task_run, request.reason, author, drain=request.drain)
                 return Reply()
             case EndRequest() if self._status_of(request.task_run) is not TaskRunStatus.COMPLETED:

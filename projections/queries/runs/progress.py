@@ -148,9 +148,11 @@ def _leaving_text(db: MephistoDB, run: TaskRunRow) -> str | None:
 
 def longest_wait_text(db: MephistoDB, run: TaskRunId) -> str:
     """Return how long the people at work have at most, as the end of a sentence; empty if nobody is at work."""
-    seconds = msgspec.json.decode(
-        db.get_task_run(run).init_params, type=_ConfigOfTimes
-    ).task.assignment_duration_in_seconds
+    try:
+        settings = msgspec.json.decode(db.get_task_run(run).init_params, type=_ConfigOfTimes).task
+    except msgspec.MsgspecError:  # a log of another program
+        return ""
+    seconds = settings.assignment_duration_in_seconds
     if not people_at_work(db, run) or seconds is None:
         return ""
     return f", each of whom has at most {max(1, round(seconds / 60)):,} min for a unit"

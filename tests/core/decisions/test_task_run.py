@@ -25,8 +25,9 @@ from mephisto_es.core.commands.task_run import (
     UnitPlan,
 )
 from mephisto_es.core.decisions.launch_work import original_of, wants_repeat
-from mephisto_es.core.decisions.task_run import admission_problem, resume_advice
+from mephisto_es.core.decisions.task_run import admission_problem, check_pause, resume_advice
 from mephisto_es.core.errors import CommandRefusedError, IllegalStepError, RunExistsError, UnknownEntityError
+from mephisto_es.core.lifecycles.task_run import TaskRunStatus
 from mephisto_es.events import ids, streams
 from mephisto_es.events.agent import AgentDisconnected, AgentExpired, AgentReturned, AgentTimedOut
 from mephisto_es.events.assignment import AssignmentCreated
@@ -341,3 +342,13 @@ def test_a_run_is_resumed_by_what_passed_its_data() -> None:
     assert resume_advice(()) == "`mephisto-es resume` continues it"
     assert resume_advice((), RUN) == f"`mephisto-es resume {RUN}` continues it"
     assert resume_advice(["assignment_data"], RUN).startswith("start its launch script again with ")
+
+
+def test_a_run_that_is_ending_does_not_wait_to_be_paused() -> None:
+    assert check_pause(7, TaskRunStatus.LIVE, waits=True)
+    assert check_pause(7, TaskRunStatus.STOPPING, waits=False)
+    assert not check_pause(7, TaskRunStatus.PAUSED, waits=True)
+    with pytest.raises(CommandRefusedError, match="run 7 has ended: there is nothing to pause"):
+        check_pause(7, TaskRunStatus.COMPLETED, waits=True)
+    with pytest.raises(CommandRefusedError, match="`mephisto-es pause 7 --now` leaves it"):
+        check_pause(7, TaskRunStatus.STOPPING, waits=True)
