@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection
 
 from mephisto_es.core.lifecycles.engagement import ON_SUBMITTED
-from mephisto_es.core.lifecycles.task_run import ENDED_RUN_STATUSES
+from mephisto_es.core.lifecycles.task_run import ENDED_RUN_STATUSES, TaskRunStatus
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import streams
 from mephisto_es.events.engagement import VerdictsRevoked
@@ -27,7 +27,7 @@ class ScriptAnswers:
         #: Work that evaluated its worker when its verdict was revoked, and that had been reviewed: it is not judged
         #: again.
         self._unjudged: set[UnitId] = set()
-        #: Work about which the answer was revoked after the end of its run, which is asked for if the run is resumed.
+        #: Work about which the answer was revoked while its run ended, or later: it is asked for if the run is resumed.
         self._revoked: dict[TaskRunId, set[UnitId]] = {}
         #: Work on which the script failed, or which an operator left that died.
         self._failed: set[UnitId] = set()
@@ -42,7 +42,7 @@ class ScriptAnswers:
         elif isinstance(event, VerdictsRevoked):
             run = streams.run_of(stream)
             self._unjudged.update(state.agents[streams.agent(run, agent)].unit for agent in event.agents)
-            if state.task_runs[streams.task_run(run)].status in ENDED_RUN_STATUSES:
+            if state.task_runs[streams.task_run(run)].status in (TaskRunStatus.STOPPING, *ENDED_RUN_STATUSES):
                 self._revoked.setdefault(run, set()).update(event.units)
         elif isinstance(event, TaskRunRecovering | TaskRunReopened):
             run = streams.run_of(stream)
