@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
-from typing import NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -12,7 +12,10 @@ from ..events.base import PayloadRef
 from ..events.catalogue import AnyEvent
 from ..events.envelope import Position, RecordedEvent
 from ..events.ids import TaskRunId, WorkerId
-from .signal import Signal
+
+if TYPE_CHECKING:
+    # It would load trio, for which verbs that only look would wait.
+    from .signal import Signal
 
 T = TypeVar("T")
 

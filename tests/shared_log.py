@@ -310,14 +310,7 @@ class SharedLog(MemoryLog):
         self._lock(partitions)
         self.turns.append((partitions, beside, commands))
         self._read_on(frozenset())
-        found = {command: self.find(command) for command in commands}
-        # The server looks for them in the partitions of the turn alone.
-        known = {
-            command: events
-            for command, events in found.items()
-            if not {partition_of(one.envelope.stream) for one in events}.isdisjoint(partitions)
-        }
-        return Turn(self.take_news(), known)
+        return Turn(self.take_news(), {command: found for command in commands if (found := self.find(command))})
 
     def _commit(self, batch: Sequence[AppendRequest]) -> list[Outcome]:
         self._check_open()

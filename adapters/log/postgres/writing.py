@@ -22,7 +22,8 @@ from .server import Connection
 #: Version of the tables and functions in `schema.sql`.
 SCHEMA_VERSION = 6
 _COPY_OVER = (
-    "`mephisto-es log copy` of the version that made it copies it to a file, and this one the file to a new database"
+    "copy it to a file with the version that made it, and the file to a new database with this one "
+    "(`mephisto-es log copy SOURCE TARGET`)"
 )
 _INSTALLED = "SELECT to_regclass('es.meta') IS NOT NULL"
 _VERSION = "SELECT version FROM es.meta"
