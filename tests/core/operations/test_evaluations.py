@@ -246,6 +246,33 @@ async def test_too_many_wrong_golds_end_it_for_all_runs(tmp_path: Path) -> None:
         assert qualifications(harness) == {"harness-wrong-golds": 2, "harness-disqualified": 1}
 
 
+async def test_who_fails_while_a_gold_unit_is_chosen_does_not_get_it(tmp_path: Path) -> None:
+    is_choosing, may_choose = trio.Event(), trio.Event()
+
+    async def choose_slowly(worker: GoldWorker) -> Update:
+        is_choosing.set()
+        await may_choose.wait()
+        return GOLDS[0]
+
+    async with open_harness(tmp_path, blueprint={**GOLDEN, "max_incorrect_golds": 0}) as harness:
+        first = harness.router(await harness.launch(shared(get_gold_for_worker=get_gold_factory(GOLDS))))
+        agent = (await ask(first, "ann", 1))["agent_id"]
+        second = harness.router(await harness.launch(shared(get_gold_for_worker=choose_slowly)))
+        async with trio.open_nursery() as nursery:
+            got: list[Any] = []
+
+            async def ask_second() -> None:
+                got.append((await ask(second, "ann", 2))["agent_id"])
+
+            nursery.start_soon(ask_second)
+            await is_choosing.wait()
+            first.submit_task(agent, {"right": False})
+            await until(harness, lambda: qualifications(harness).get("harness-wrong-golds") == 1)
+            may_choose.set()
+        assert got == [None]
+        await harness.operator.force_shutdown()
+
+
 async def test_a_run_without_golds_left_goes_on_with_those_who_have_shown_enough(tmp_path: Path) -> None:
     async with open_harness(tmp_path, blueprint={**GOLDEN, "max_gold_units": 1}) as harness:
         state = shared(get_gold_for_worker=get_gold_factory(GOLDS), worker_needs_gold=lambda *_: True)
