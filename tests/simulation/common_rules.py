@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -83,7 +84,8 @@ class CommonRecord:
         self.heard_at.setdefault(process, trio.current_time())
         if before is not None and before != process and before not in self.deposed:
             silent = trio.current_time() - self.heard_at[before]
-            assert silent >= self.lease_seconds, f"{process} took run {run} from {before}, silent for {silent:g} s"
+            is_over = silent >= self.lease_seconds or math.isclose(silent, self.lease_seconds, abs_tol=1e-6)
+            assert is_over, f"{process} took run {run} from {before}, silent for {silent:g} s"
             self.deposed.add(before)
             self.done["run taken over"] += 1
         self.drivers[run] = process
