@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import EntryPoints
 
 import trio
+import trio.testing
 
 from mephisto_es.core.operations import registry
+
+from .outcome import ViolationError, described
 
 #: Steps of tasks without any time going by: more of them are a loop that does not wait.
 STEPS_AT_ONCE_LIMIT = 200_000
@@ -40,6 +43,25 @@ def nothing_installed() -> Iterator[None]:
         yield
     finally:
         vars(registry)["entry_points"] = look
+
+
+def run_seeded(seed: int, run: Callable[[], Awaitable[None]], spin: Callable[[], None]) -> None:
+    """Run a simulation to its end: on a clock that jumps, without plugins, in an order that follows from the seed.
+
+    Args:
+        seed: the seed.
+        run: the simulation.
+        spin: called if it runs in circles; ends it.
+
+    Raises:
+        ViolationError: something did not hold.
+    """
+    with nothing_installed(), deterministic(seed):
+        try:
+            clock = trio.testing.MockClock(autojump_threshold=0)
+            trio.run(run, clock=clock, instruments=[SpinGuard(clock, spin)])
+        except* Exception as group:
+            raise ViolationError(seed, described(group)) from group
 
 
 @contextmanager

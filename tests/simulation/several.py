@@ -10,7 +10,6 @@ from pathlib import Path
 from random import Random
 
 import trio
-import trio.testing
 
 from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
 from mephisto_es.adapters.composition.requests import request_executor
@@ -34,10 +33,10 @@ from .job import ENVIRONMENT, JobPlan, shared_state
 from .machines import Machine, Process
 from .money import check_money, check_requests
 from .office import Office
-from .outcome import Simulated, ViolationError, described
+from .outcome import Simulated
 from .requester import PAUSE_REASON, Requester
 from .rules import check_rules
-from .scheduling import SpinGuard, deterministic, nothing_installed
+from .scheduling import run_seeded
 from .shared_jobs import OPERATORS, BrokenEnvironment, SharedJob, Together, drawn_jobs
 from .site import SITE, Site
 
@@ -76,13 +75,8 @@ def simulate_several(seed: int, folder: Path) -> Simulated:
         ViolationError: something did not hold.
     """
     simulation = SeveralOperators(seed, folder)
-    with nothing_installed(), deterministic(seed):
-        try:
-            clock = trio.testing.MockClock(autojump_threshold=0)
-            trio.run(simulation.run, clock=clock, instruments=[SpinGuard(clock, simulation.spin)])
-        except* Exception as group:
-            raise ViolationError(seed, described(group)) from group
-        return simulation.outcome()
+    run_seeded(seed, simulation.run, simulation.spin)
+    return simulation.outcome()
 
 
 class SeveralOperators:

@@ -11,7 +11,6 @@ from random import Random
 from tempfile import mkdtemp
 
 import trio
-import trio.testing
 
 from mephisto_es.adapters.architects.memory.router import PageFile
 from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
@@ -57,11 +56,11 @@ from .invariants import check_ledger, check_log, check_pages, check_uploads, che
 from .job import ENVIRONMENT, Environment, JobPlan, config, shared_state
 from .money import check_money, check_requests
 from .office import Office, Requests
-from .outcome import Simulated, ViolationError, described
+from .outcome import Simulated
 from .quality_rules import check_quality
 from .requester import PAUSE_REASON, Requester
 from .rules import check_rules
-from .scheduling import SpinGuard, deterministic, nothing_installed
+from .scheduling import run_seeded
 from .site import SITE, Site
 from .storage import FileStorage
 from .told import DurableStatuses
@@ -126,12 +125,8 @@ def simulate(
         has_quality=has_quality,
         haste=Random(f"{seed} haste") if is_hasty else None,
     )
-    with nothing_installed(), deterministic(seed), simulation.disk.in_use(), closing(simulation.disk):
-        try:
-            clock = trio.testing.MockClock(autojump_threshold=0)
-            trio.run(simulation.run, clock=clock, instruments=[SpinGuard(clock, simulation.spin)])
-        except* Exception as group:
-            raise ViolationError(seed, described(group)) from group
+    with simulation.disk.in_use(), closing(simulation.disk):
+        run_seeded(seed, simulation.run, simulation.spin)
         return simulation.outcome()
 
 
