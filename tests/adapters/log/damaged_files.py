@@ -54,6 +54,8 @@ READING = (
 
 #: The columns of `events` that the chain covers. The others repeat the events, and `replay` compares them.
 _CHAINED = "chained columns"
+#: The tables that a verdict is about; `replay` judges all. `doctor` makes the view anew from the events.
+_JUDGED = {"verify": ("meta", _CHAINED), "doctor": ("meta", "events", "payloads")}
 #: Rows of the tables that decide, by table.
 Content = dict[str, list[tuple[object, ...]]]
 
@@ -221,7 +223,7 @@ def _untrue(original: Original, path: Path, verb: str) -> Iterator[str]:
     except sqlite3.Error as error:
         yield f"said that nothing is wrong, but {error}"
         return
-    for table in ("meta", _CHAINED) if verb == "verify" else content:
+    for table in _JUDGED.get(verb, content):
         if content[table] != original.content[table]:
             yield f"said that nothing is wrong, but {table} is not what it was"
 

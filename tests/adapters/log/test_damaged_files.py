@@ -62,6 +62,13 @@ def test_each_command_on_files_damaged_in_a_new_way(originals: list[Original], t
     check(originals, tmp_path, [SystemRandom().randrange(10**9) for _ in range(SEEDS)])
 
 
+def test_doctor_answers_for_the_log_and_not_for_a_view_that_it_makes_anew(
+    originals: list[Original], tmp_path: Path
+) -> None:
+    """A bit of a view was flipped; doctor was taken to be wrong because the log was intact."""
+    check(originals, tmp_path, [357695954])
+
+
 def pages_of(path: Path, table: str) -> list[int]:
     """The offsets of the leaf pages of a table: those without which its rows cannot be read."""
     original = path.read_bytes()
