@@ -244,8 +244,12 @@ def _not_saved(original: Original, path: Path, saved: Path) -> Iterator[str]:
 def _events_are_whole(original: Original, path: Path) -> bool:
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
-            rows = db.execute("SELECT * FROM events ORDER BY 1").fetchall()
-            return rows == original.content["events"]
+            # The chain of all events begins with the key in `meta`: if that is damaged, none of them can be trusted.
+            tables = ("meta", "events")
+            return all(
+                db.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall() == original.content[table]
+                for table in tables
+            )
     except sqlite3.Error:
         return False
 

@@ -69,6 +69,11 @@ def test_doctor_answers_for_the_log_and_not_for_a_view_that_it_makes_anew(
     check(originals, tmp_path, [357695954])
 
 
+def test_doctor_trusts_no_event_if_the_key_of_their_chain_is_damaged(originals: list[Original], tmp_path: Path) -> None:
+    """A bit of the key was flipped; doctor was asked to save events of which nobody can tell whether they are whole."""
+    check(originals, tmp_path, [398152163])
+
+
 def pages_of(path: Path, table: str) -> list[int]:
     """The offsets of the leaf pages of a table: those without which its rows cannot be read."""
     original = path.read_bytes()
