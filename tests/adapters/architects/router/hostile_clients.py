@@ -18,6 +18,8 @@ from .harness import HANDSHAKE
 
 #: Seconds between two steps of a client that is slow on purpose.
 SLOW_SECONDS = 0.05
+#: Turns that were missed for so long are made up for.
+CATCH_UP_SECONDS = 0.1
 MIB = 2**20
 #: Sockets or connections that one client holds open.
 HELD = 30
@@ -27,6 +29,24 @@ CONNECTIONS, PACKETS = "connections", "packets"
 Attack = Callable[["HostileClient"], Awaitable[None]]
 
 
+class Pace:
+    """Limits how many connections and packets all clients together begin in a second.
+
+    Args:
+        per_second: how many; infinite for as many as they can.
+    """
+
+    def __init__(self, per_second: float) -> None:
+        self._seconds = 1 / per_second
+        self._next = trio.current_time()
+
+    async def wait(self) -> None:
+        """Wait for a turn; clients have theirs in the order in which they asked."""
+        turn = max(self._next, trio.current_time() - CATCH_UP_SECONDS)
+        self._next = turn + self._seconds
+        await trio.sleep_until(turn)
+
+
 class HostileClient:
     """One hostile client.
 
@@ -34,9 +54,10 @@ class HostileClient:
         counts: what all clients did: attacks of each kind, connections and packets.
     """
 
-    def __init__(self, port: int, number: int, token: str, counts: Counter[str]) -> None:
+    def __init__(self, port: int, number: int, token: str, counts: Counter[str], pace: Pace) -> None:
         self._port = port
         self._number = number
+        self._pace = pace
         self._random = Random(number)
         self._streams: list[trio.SocketStream] = []
         #: The token of an agent of its own.
@@ -58,6 +79,7 @@ class HostileClient:
 
     async def connect(self) -> trio.SocketStream:
         """Open a connection."""
+        await self._pace.wait()
         stream = await trio.open_tcp_stream("127.0.0.1", self._port)
         self.counts[CONNECTIONS] += 1
         self._streams.append(stream)
@@ -95,6 +117,7 @@ class HostileClient:
 
     async def say(self, stream: trio.SocketStream, packet: Mapping[str, object]) -> None:
         """Send a packet on a WebSocket."""
+        await self._pace.wait()
         await stream.send_all(frame(msgspec.json.encode(packet)))
         self.counts[PACKETS] += 1
 
@@ -316,8 +339,15 @@ def token_of(kind: str) -> str:
     return f"hostile-{kind}"
 
 
-async def attack_with_all(port: int, counts: Counter[str]) -> None:
-    """Attack a router with a client of each kind. Never returns by itself."""
+async def attack_with_all(port: int, counts: Counter[str], per_second: float) -> None:
+    """Attack a router with a client of each kind. Never returns by itself.
+
+    Args:
+        port: the router's.
+        counts: what the clients do is counted here.
+        per_second: connections and packets that they begin in a second, all together.
+    """
+    pace = Pace(per_second)
     async with trio.open_nursery() as nursery:
         for number, kind in enumerate(ATTACKS):
-            nursery.start_soon(HostileClient(port, number, token_of(kind), counts).attack, kind)
+            nursery.start_soon(HostileClient(port, number, token_of(kind), counts, pace).attack, kind)

@@ -7,6 +7,7 @@ they were on another machine.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -26,6 +27,8 @@ class AttackRequest(msgspec.Struct):
     """Asks to attack from now on, or no longer."""
 
     attack: bool
+    #: Connections and packets that all clients together begin in a second; None: as many as they can.
+    per_second: float | None = None
 
 
 class AttackReply(msgspec.Struct):
@@ -50,17 +53,18 @@ async def serve(port: int) -> None:
     async with trio.open_nursery() as nursery:
         scope, stopped = trio.CancelScope(), trio.Event()
 
-        async def attack() -> None:
+        async def attack(per_second: float) -> None:
             with scope:
-                await attack_with_all(port, counts)
+                await attack_with_all(port, counts, per_second)
             stopped.set()
 
         async for line in standard_input():
-            if msgspec.json.decode(line, type=AttackRequest).attack:
+            request = msgspec.json.decode(line, type=AttackRequest)
+            if request.attack:
                 counts.clear()
                 scope, stopped = trio.CancelScope(), trio.Event()
                 began, cpu_began = time.perf_counter(), time.process_time()
-                nursery.start_soon(attack)
+                nursery.start_soon(attack, request.per_second or math.inf)
                 continue
             scope.cancel()
             await stopped.wait()

@@ -188,6 +188,17 @@ async def test_what_has_no_end_is_ended(own: RouterHarness, what: str) -> None:
     assert (await own.http.get("/is_alive")).status_code == 200
 
 
+async def test_a_refused_body_that_goes_on_is_hung_up_on(tight: RouterHarness) -> None:
+    """It is read on for a while, so that the client reads the answer, but not as fast as it comes."""
+    size = 2**30
+    head = b"POST /submit_task HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size
+    piece = b" " * 2**16
+    async with connected(tight, head) as stream:
+        assert await status_of(stream) == 413
+        # 2 MiB, and what the buffers of the connection take.
+        assert await send_until_hung_up(stream, repeat(piece, size // len(piece))) < 2**25
+
+
 @pytest.mark.parametrize("opcode", [0x01, 0x02])
 async def test_a_message_that_has_no_end_is_ended(own: RouterHarness, opcode: int) -> None:
     """Of a stranger: only the operator's messages may be larger than a page's."""

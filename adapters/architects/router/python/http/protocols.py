@@ -11,6 +11,8 @@ from websockets.protocol import State
 MAX_HEAD_BYTES = 64 * 2**10
 #: A client that is still sending a refused body has this long to read the answer.
 LINGER_SECONDS = 2.0
+#: So much of it is read and thrown away meanwhile: many clients read the answer only when they have sent everything.
+LINGER_BYTES = 2 * 2**20
 #: Name in a socket's scope of its `SocketControls`.
 SOCKET_CONTROLS = "router.socket_controls"
 #: A page's message may be this much larger here than where it is counted and refused.
@@ -50,6 +52,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._pending_bytes = 0
         self._header_bytes = 0
         self._linger: _Timer | None = None
+        self._refused_bytes = 0
         self._head_deadline = self._hang_up_later(self.timeout_keep_alive)
 
     def data_received(self, data: bytes) -> None:
@@ -81,8 +84,12 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Note that the body goes on."""
+        """Note that the body goes on; hang up if too much follows its refusal."""
         self._pending_bytes = 0
+        if self._linger is not None:
+            self._refused_bytes += len(body)
+            if self._refused_bytes > LINGER_BYTES:
+                self.transport.close()
         super().on_body(body)
 
     def on_message_complete(self) -> None:

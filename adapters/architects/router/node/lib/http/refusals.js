@@ -11,6 +11,8 @@ import { log } from "../log.js";
 
 /** A client that is still sending a refused body has this long to read the answer. */
 const LINGER_SECONDS = 1;
+/** So much of it is read and thrown away meanwhile: many clients read the answer only when they have sent everything. */
+const LINGER_BYTES = 2 * 2 ** 20;
 
 /** @type {[new () => Error, RefusalError][]} */
 const REFUSALS = [
@@ -66,8 +68,12 @@ export function answerError(error, request, response, _next) {
 
 /** @param {import("express").Request} request */
 function hangUpLater(request) {
-  // What still arrives is discarded: many clients read the answer only when they have sent everything.
-  request.resume();
   const hangUp = () => request.complete || request.destroy();
+  let bytes = 0;
+  const discard = (/** @type {Buffer} */ piece) => {
+    bytes += piece.length;
+    if (bytes > LINGER_BYTES) hangUp();
+  };
+  request.on("data", discard).resume();
   setTimeout(hangUp, LINGER_SECONDS * 1000).unref();
 }
