@@ -26,7 +26,7 @@ from mephisto_es.core.commands.review import (
 from mephisto_es.core.commands.task_run import AssignmentPlan, ExpireUnits, LaunchUnits, RecordCallbackFailure, UnitPlan
 from mephisto_es.core.decisions.assign_work import decide_assign_unit
 from mephisto_es.core.decisions.end_work import decide_end_agent, decide_submit_unit
-from mephisto_es.core.decisions.labels.assess_labels import counted_agents, decide_assess_labels
+from mephisto_es.core.decisions.labels.assess_labels import decide_assess_labels
 from mephisto_es.core.decisions.launch_work import creation_events, decide_expire_units, decide_launch_units
 from mephisto_es.core.decisions.record_facts import decide_record_file
 from mephisto_es.core.decisions.review import (
@@ -596,7 +596,7 @@ class HistoryGenerator(RandomValues):
             return []
         stream = self._pick("assignment")
         run, assignment = streams.run_of(stream), self.state.assignments[stream].created.assignment
-        agents = counted_agents(self.state, run, assignment)
+        agents = self.state.counted_agents(run, assignment)
         if run in self._chats or not agents:
             return []
         number = len(self.state.runs[run].units_of[assignment])

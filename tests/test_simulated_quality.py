@@ -16,6 +16,7 @@ from mephisto_es.core.lifecycles.engagement import EngagementState
 from mephisto_es.core.lifecycles.unit import UnitStatus
 from mephisto_es.core.operations.logger_core import set_mephisto_log_level
 from mephisto_es.core.ports import NewEvent
+from mephisto_es.core.state import decision_state
 from mephisto_es.core.state.decision_state import DecisionState
 
 from .simulation.outcome import ViolationError
@@ -62,7 +63,7 @@ _assessed = assess_labels._assessed
     ("owner", "name", "wrong", "seen", "first"),
     [
         (assess_labels, "_assessed", _one_more, "was applied", 20),
-        (assess_labels, "COUNTED_UNIT_STATUSES", frozenset({UnitStatus.COMPLETED}), "count for a label", 1),
+        (decision_state, "COUNTED_UNIT_STATUSES", frozenset({UnitStatus.COMPLETED}), "count for a label", 1),
         (evaluate_worker, "_screening_events", lambda *_: [], "failed the screening", 33),
         (EngagementState, "undecided", lambda _: None, "told of unit", 447),
     ],

@@ -75,6 +75,9 @@ class StopRun(RunCommand, frozen=True, kw_only=True, tag="stop_run"):
     reason: str
     #: True to take their work from the people at work.
     at_once: bool = False
+    #: Number of assignments whose labels were settled when somebody found that all work is done; nothing is done if
+    #: there are fewer now, because of a verdict on an answer that counted.
+    settled: int = 0
 
 
 class PauseRun(RunCommand, frozen=True, kw_only=True, tag="pause_run"):

@@ -79,7 +79,7 @@ def decide_create_run(state: DecisionState, command: CreateRun) -> list[NewEvent
 
 
 def decide_stop_run(state: DecisionState, command: StopRun) -> list[NewEvent]:
-    """Give out no more work; nothing if the run is not live, or is stopping like that already.
+    """Give out no more work; nothing if the run is not live, is stopping like that already, or has labels to settle.
 
     Raises:
         UnknownEntityError: there is no such run.
@@ -88,6 +88,8 @@ def decide_stop_run(state: DecisionState, command: StopRun) -> list[NewEvent]:
     run = state.task_runs[stream]
     hurries = run.status is TaskRunStatus.STOPPING and command.at_once and not run.ends_at_once
     if run.status is not TaskRunStatus.LIVE and not hurries:
+        return []
+    if len(state.runs[command.task_run].settled) < command.settled:
         return []
     return [NewEvent(stream, TaskRunStopping(reason=command.reason, at_once=command.at_once))]
 

@@ -28,7 +28,7 @@ from ...events.engagement import (
     WorkEnded,
     WorkStarted,
 )
-from ...events.ids import AssignmentId, ProjectId, QualificationId, RequesterId, TaskId, TaskRunId, WorkerId
+from ...events.ids import AgentId, AssignmentId, ProjectId, QualificationId, RequesterId, TaskId, TaskRunId, WorkerId
 from ...events.onboarding import OnboardingReturned, OnboardingStarted, OnboardingUpdateReceived
 from ...events.payment import PaymentOwed, PaymentWithdrawn
 from ...events.records import (
@@ -40,6 +40,7 @@ from ...events.records import (
 from ...events.task_run import CallbackFailed, TaskRunBudgetChanged, TaskRunCreated
 from ...events.worker import WorkerErased, WorkerRegistered
 from ..lifecycles.agent import AGENT, AT_WORK_STATUSES, AgentRecord, AgentStatus
+from ..lifecycles.assignment import AssignmentStatus
 from ..lifecycles.engagement import ON_SUBMITTED
 from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, ONBOARDING, OnboardingRecord, OnboardingStatus
 from ..lifecycles.unit import OPEN_UNIT_STATUSES, UNIT, UnitState, UnitStatus
@@ -48,6 +49,9 @@ from .budget import RESERVING_UNIT_STATUSES, Budget
 from .entity_states import EntityStates
 from .fair_pay import TimePay
 from .run_index import RunIndex, RunIndexes
+
+#: Statuses of units whose answers count for a label. Rejected work does not, nor work that was left out of the data.
+COUNTED_UNIT_STATUSES = frozenset({UnitStatus.COMPLETED, UnitStatus.ACCEPTED})
 
 
 class DecisionState(EntityStates):
@@ -84,7 +88,11 @@ class DecisionState(EntityStates):
         if kind in UNIT.events:
             before = self.units.get(stream)
             super().evolve(stream, event)
-            self._index_unit(self.runs.of_stream(stream), before, self.units[stream])
+            unit = self.units[stream]
+            self._index_unit(self.runs.of_stream(stream), before, unit)
+            counted = before is not None and before.status in COUNTED_UNIT_STATUSES
+            if counted is not (unit.status in COUNTED_UNIT_STATUSES):
+                self._index_label(streams.run_of(stream), unit.assignment)
             return
         super().evolve(stream, event)
         if kind in AGENT.events:
@@ -136,6 +144,16 @@ class DecisionState(EntityStates):
             index.agent_of_unit.pop(unit.unit, None)
         else:
             index.agent_of_unit[unit.unit] = unit.agent
+
+    def _index_label(self, run: TaskRunId, assignment: AssignmentId) -> None:
+        """Index an assignment as settled if its label was settled by the answers that count now."""
+        state = self.assignments[streams.assignment(run, assignment)]
+        if state.status is AssignmentStatus.SETTLED:
+            settled = self.runs[run].settled
+            if state.counted == self.counted_agents(run, assignment):
+                settled.add(assignment)
+            else:
+                settled.discard(assignment)
 
     def _index_agent(self, stream: str, event: Event) -> None:
         agent = self.agents[stream]
@@ -280,6 +298,15 @@ class DecisionState(EntityStates):
         runs = self.runs_of_task[state.task] if state.maximum_is_per_task else (run,)
         engagements = (self.engagements.get(streams.engagement(one, worker)) for one in runs)
         return sum(engagement.counted for engagement in engagements if engagement is not None)
+
+    def units_of_assignment(self, run: TaskRunId, assignment: AssignmentId) -> list[UnitState]:
+        """Return the units of an assignment in order."""
+        return [self.units[streams.unit(run, unit)] for unit in self.runs[run].units_of.get(assignment, ())]
+
+    def counted_agents(self, run: TaskRunId, assignment: AssignmentId) -> tuple[AgentId, ...]:
+        """Return the agents whose work on an assignment counts for its label, in the order of its units."""
+        units = self.units_of_assignment(run, assignment)
+        return tuple(unit.agent for unit in units if unit.status in COUNTED_UNIT_STATUSES and unit.agent is not None)
 
     def agents_of_assignment(self, run: TaskRunId, assignment: AssignmentId) -> Iterator[AgentRecord]:
         """Yield the agents that have the units of an assignment now, in the order of the units."""

@@ -31,7 +31,7 @@ class RunIndex(msgspec.Struct):
     repeats: dict[AssignmentId, AssignmentId] = {}
     #: The same the other way round: how often each was repeated, and by what.
     repeated_by: dict[AssignmentId, list[AssignmentId]] = {}
-    #: Assignments that get no more answers, because their label is settled.
+    #: Assignments that get no more answers, because those that count now have settled their label.
     settled: set[AssignmentId] = set()
     units_of: dict[AssignmentId, list[UnitId]] = {}
     agent_of_unit: dict[UnitId, AgentId] = {}

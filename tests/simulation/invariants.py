@@ -21,7 +21,7 @@ from mephisto_es.core.lifecycles.resource import ResourceStatus
 from mephisto_es.core.lifecycles.task_run import TaskRunStatus
 from mephisto_es.core.lifecycles.unit import OPEN_UNIT_STATUSES
 from mephisto_es.core.lifecycles.worker import WorkerStatus
-from mephisto_es.core.operations.run.driver import OUT_OF_BUDGET
+from mephisto_es.core.operations.run.live_task_run import OUT_OF_BUDGET
 from mephisto_es.core.operations.worker_pool import PAGE_GONE
 from mephisto_es.core.payloads import FILES_FOLDER
 from mephisto_es.core.state.decision_state import DecisionState

@@ -12,7 +12,7 @@ import msgspec
 from mephisto_es.core.decisions.evaluate_worker import GOLD, SCREENING
 from mephisto_es.core.lifecycles.engagement import ON_SUBMITTED
 from mephisto_es.core.lifecycles.unit import OPEN_UNIT_STATUSES, UnitState, UnitStatus
-from mephisto_es.core.operations.run.driver import OUT_OF_BUDGET
+from mephisto_es.core.operations.run.live_task_run import OUT_OF_BUDGET
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.core.state.label_model import StopRule
 from mephisto_es.events import streams

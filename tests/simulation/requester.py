@@ -8,7 +8,6 @@ from random import Random
 import trio
 
 from mephisto_es.core.commands.review import Verdict
-from mephisto_es.core.decisions.labels.assess_labels import units_of
 from mephisto_es.core.errors import CommandRefusedError, LogError
 from mephisto_es.core.lifecycles.agent import AgentRecord, AgentStatus
 from mephisto_es.core.lifecycles.payment import UNPAID_STATUSES, PaymentState, PaymentStatus
@@ -264,7 +263,7 @@ class Requester:
         done = [
             unit
             for assignment in state.runs[run].assignments
-            for unit in units_of(state, run, assignment)
+            for unit in state.units_of_assignment(run, assignment)
             if unit.status in DONE_UNIT_STATUSES
         ]
         if done:

@@ -114,6 +114,11 @@ KEPT = (
         "a page was taken for gone that had moved to a router whose connection was lost",
     ),
     KeptSeed(
+        179036943269408,
+        _scene(has_requester=True, on_disk=True, has_quality=True, is_hasty=True),
+        "a run ended although a verdict had just changed which answers count for a label",
+    ),
+    KeptSeed(
         16,
         _scene(has_requester=True, routers=2, is_hasty=True),
         "made on purpose: a verdict that the budget did not cover was given",

@@ -7,18 +7,16 @@ from collections.abc import Iterator
 
 from ....events import streams
 from ....events.assignment import AnswerModel, AssignmentExtended, AssignmentSettled, LabelEvidence, StopReason
-from ....events.ids import AgentId, AssignmentId, TaskRunId
+from ....events.ids import TaskRunId
 from ....events.unit import UnitCreated, UnitExpired
 from ...commands.labels import AssessLabels, ItemAnswers
 from ...errors import CommandRefusedError
 from ...lifecycles.assignment import AssignmentState, AssignmentStatus
 from ...lifecycles.task_run import TaskRunStatus
-from ...lifecycles.unit import OPEN_UNIT_STATUSES, UnitState, UnitStatus
+from ...lifecycles.unit import OPEN_UNIT_STATUSES, UnitState
 from ...ports import NewEvent
 from ...state.decision_state import DecisionState
 
-#: Statuses of units whose answers count. Rejected work does not, nor work that was left out of the data.
-COUNTED_UNIT_STATUSES = frozenset({UnitStatus.COMPLETED, UnitStatus.ACCEPTED})
 #: Reason recorded for units that are withdrawn.
 NOT_NEEDED = "the label is settled without it"
 
@@ -43,24 +41,13 @@ def decide_assess_labels(state: DecisionState, command: AssessLabels) -> list[Ne
     return [event for item in once.values() for event in _assessed(state, command, item)]
 
 
-def counted_agents(state: DecisionState, run: TaskRunId, assignment: AssignmentId) -> tuple[AgentId, ...]:
-    """Return the agents whose work on an assignment counts, in the order of its units."""
-    units = units_of(state, run, assignment)
-    return tuple(unit.agent for unit in units if unit.status in COUNTED_UNIT_STATUSES and unit.agent is not None)
-
-
-def units_of(state: DecisionState, run: TaskRunId, assignment: AssignmentId) -> list[UnitState]:
-    """Return the units of an assignment in order."""
-    return [state.units[streams.unit(run, unit)] for unit in state.runs[run].units_of.get(assignment, ())]
-
-
 def _assessed(state: DecisionState, command: AssessLabels, item: ItemAnswers) -> Iterator[NewEvent]:
     run, rule = command.task_run, command.rule
     stream = streams.assignment(run, item.assignment)
     assignment = state.assignments.get(stream)
-    if assignment is None or item.agents != counted_agents(state, run, item.assignment):
+    if assignment is None or item.agents != state.counted_agents(run, item.assignment):
         return
-    units = units_of(state, run, item.assignment)
+    units = state.units_of_assignment(run, item.assignment)
     open_units = [unit for unit in units if unit.status in OPEN_UNIT_STATUSES]
     evidence = _evidence(command, item)
     wanted = command.model.further_answers(evidence.counts, item.answers.count(None), rule)

@@ -27,7 +27,6 @@ from ....events.unit import (
 from ...command_issuer import CommandIssuer
 from ...commands.labels import AssessLabels, ItemAnswers, LabelPlan
 from ...commands.task_run import UnitPlan
-from ...decisions.labels.assess_labels import counted_agents, units_of
 from ...ledger import Ledger
 from ...lifecycles.unit import OPEN_UNIT_STATUSES, UnitStatus
 from ...ports import Ids
@@ -183,7 +182,7 @@ class LabelUnits:
 
     def _with_units(self, plan: LabelPlan, model: LabelModel, item: ItemAnswers) -> ItemAnswers:
         """Return the answers to an item with as many units as it lacks now."""
-        units = units_of(self._ledger.state, self._run, item.assignment)
+        units = self._ledger.state.units_of_assignment(self._run, item.assignment)
         counts = Counter(item.answers)
         wanted = model.further_answers([counts[number] for number in range(model.classes)], counts[None], plan.rule)
         missing = wanted - sum(unit.status in OPEN_UNIT_STATUSES for unit in units)
@@ -203,7 +202,7 @@ class LabelUnits:
     async def _answers_to(self, plan: LabelPlan, assignment: AssignmentId) -> ItemAnswers:
         """Read the answers to an item, and count them for the accuracy."""
         await trio.lowlevel.checkpoint()
-        agents = counted_agents(self._ledger.state, self._run, assignment)
+        agents = self._ledger.state.counted_agents(self._run, assignment)
         answers = tuple([await self._answer_of(plan, agent) for agent in agents])
         counts = Counter(answer for answer in answers if answer is not None)
         pattern = tuple(sorted(counts.values()))

@@ -50,8 +50,6 @@ FIRST_UNITS_SECONDS = 5.0
 CODE_SECONDS, SHORT_CODE_SECONDS = 30.0, 5.0
 #: Seconds that a run has to record its pause and send what is queued, before a supervisor kills it.
 PAUSE_SECONDS = 1.0
-#: Reason for which a run stops, and its units expire, when its budget is used up.
-OUT_OF_BUDGET = "budget"
 
 logger = get_logger(__name__)
 
@@ -336,15 +334,9 @@ class LiveRunDriver:
 
     async def _watch(self, live_run: LiveTaskRun) -> None:
         """Wait until the work is done, or the run is stopped and its agents are done; leaves the run `stopping`."""
-        run, launcher = live_run.task_run, live_run.task_launcher
-        while (reason := self._reason_to_stop(live_run)) is None:
-            change = self._changed.next_event()
-            if self._draining is not None:
-                await self._drain(live_run, self._draining)
-            await change.wait()
-        # A person's name would make it a request to end, also if that person only asked for a pause.
-        await self._record.stop(run, reason, self._author if self._stopping else OPERATOR, at_once=self._at_once)
-        await launcher.expire_units(reason=reason)
+        run = live_run.task_run
+        reason = await self._give_out_no_more(live_run)
+        await live_run.task_launcher.expire_units(reason=reason)
         await live_run.worker_pool.end_idle(reason)
         submissions = live_run.worker_pool.submissions
         while not (self._at_once or (self._ledger.state.runs[run].is_idle and submissions.all_answered)):
@@ -358,6 +350,22 @@ class LiveRunDriver:
         elif self._stopping is None and await submissions.retry():
             self.pause(f"{ON_SUBMITTED} failed on {submissions.failed} of the submissions; fix it and resume the run")
 
+    async def _give_out_no_more(self, live_run: LiveTaskRun) -> str:
+        """Wait for a reason to give out no more work, record it, and return it."""
+        run, state = live_run.task_run, self._ledger.state
+        while True:
+            change = self._changed.next_event()
+            if self._stopping is not None:
+                await self._record.stop(run, self._stopping, self._author, at_once=self._at_once)
+                return self._stopping
+            if (reason := live_run.reason_to_stop(state)) is not None:
+                # A person's name would make it a request to end, also if that person only asked for a pause.
+                if await self._record.stop(run, reason, OPERATOR, settled=len(state.runs[run].settled)):
+                    return reason
+            elif self._draining is not None:
+                await self._drain(live_run, self._draining)
+            await change.wait()
+
     async def _drain(self, live_run: LiveTaskRun, reason: str) -> None:
         """Close the registration, and pause the run if nobody is at work any more."""
         pool = live_run.worker_pool
@@ -370,17 +378,6 @@ class LiveRunDriver:
             self.pause(reason)
         elif self._ledger.state.task_runs[streams.task_run(live_run.task_run)].draining is None:
             await self._record.drain(live_run.task_run, reason, self._author)
-
-    def _reason_to_stop(self, live_run: LiveTaskRun) -> str | None:
-        """Return why no more work is given out; None if there is more."""
-        launcher = live_run.task_launcher
-        if self._stopping is not None:
-            return self._stopping
-        # The script's verdict on a submission may free money for more units.
-        if launcher.is_out_of_budget and live_run.worker_pool.submissions.all_answered:
-            return OUT_OF_BUDGET
-        open_work = self._ledger.state.runs[live_run.task_run].has_open_work
-        return None if open_work or not launcher.is_done else "all work is done"
 
     def _on_committed(self, live_run: LiveTaskRun, events: Sequence[RecordedEvent]) -> None:
         own = streams.partition_of_run(live_run.task_run)

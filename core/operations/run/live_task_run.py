@@ -27,6 +27,8 @@ from ..uploads import UploadFetcher
 from ..worker_pool import WorkerPool
 from .site_loop import SiteLoop
 
+#: Reasons for which a run stops by itself, and its units expire.
+OUT_OF_BUDGET, ALL_DONE = "budget", "all work is done"
 #: Statuses of agents that have something to send. Whoever waits for a partner has not begun.
 _WORKING = (AgentStatus.ACCEPTED, AgentStatus.IN_TASK, AgentStatus.PARTNER_DISCONNECT)
 
@@ -74,6 +76,13 @@ class LiveTaskRun:
     def provider(self) -> CrowdProvider:
         """The crowd provider that the run's workers come from."""
         return self.context.provider
+
+    def reason_to_stop(self, state: DecisionState) -> str | None:
+        """Return the reason for which no more work is given out; None if there is more."""
+        # The script's verdict on a submission may free money for more units.
+        if self.task_launcher.is_out_of_budget and self.worker_pool.submissions.all_answered:
+            return OUT_OF_BUDGET
+        return None if state.runs[self.task_run].has_open_work or not self.task_launcher.is_done else ALL_DONE
 
     def on_committed(self, events: Sequence[RecordedEvent]) -> None:
         """Bring all services up to date with durable events of the run."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import trio
 
+from ....events import streams
 from ....events.ids import ProjectId, RequesterId, TaskId, TaskRunId
 from ....events.task_run import TaskRunCreated, TaskRunEvent, TaskRunRecovering
 from ...command_issuer import OPERATOR, CommandIssuer
@@ -20,6 +21,7 @@ from ...commands.task_run import (
 )
 from ...errors import RunExistsError
 from ...ledger import Ledger
+from ...lifecycles.task_run import TaskRunStatus
 from ...ports import Ids
 from ...redaction import redacted
 from ..launching.owners import RunOwners
@@ -33,6 +35,7 @@ class RunRecord:
     """Writes the history of task runs. Every method returns when its events are durable."""
 
     def __init__(self, ledger: Ledger, ids: Ids, owners: RunOwners | None = None) -> None:
+        self._ledger = ledger
         self._issuer = CommandIssuer(ledger, ids)
         self._ids = ids
         self._owners = owners
@@ -113,9 +116,23 @@ class RunRecord:
         resume = ResumeAdmission(task_run=run, reason=reason)
         return bool((await self._issuer.issue(resume, actor=author)).events)
 
-    async def stop(self, run: TaskRunId, reason: str, author: str = OPERATOR, *, at_once: bool = False) -> None:
-        """Record that a run gives out no more work; does nothing if it is not live."""
-        await self._issuer.issue(StopRun(task_run=run, reason=reason, at_once=at_once), actor=author)
+    async def stop(
+        self, run: TaskRunId, reason: str, author: str = OPERATOR, *, at_once: bool = False, settled: int = 0
+    ) -> bool:
+        """Record that a run gives out no more work; does nothing if it is not live.
+
+        Args:
+            run: the run.
+            reason: recorded, as is the author.
+            author: who wants it.
+            at_once: take their work from the people at work.
+            settled: number of labels that must still be settled; otherwise nothing is done.
+
+        Returns:
+            True if the run is not live any more.
+        """
+        await self._issuer.issue(StopRun(task_run=run, reason=reason, at_once=at_once, settled=settled), actor=author)
+        return self._ledger.state.task_runs[streams.task_run(run)].status is not TaskRunStatus.LIVE
 
     async def pause(self, run: TaskRunId, reason: str, author: str = OPERATOR) -> None:
         """Record that the operator leaves a run, which can be resumed; does nothing if it is not under way.

@@ -11,7 +11,7 @@ from mephisto_es.core.commands.agent import ReturnUnit
 from mephisto_es.core.commands.labels import AssessLabels, ItemAnswers
 from mephisto_es.core.commands.review import LabelAssignment, ReviewWork, Verdict
 from mephisto_es.core.commands.task_run import ExpireUnits, LaunchUnits, StopRun, UnitPlan
-from mephisto_es.core.decisions.labels.assess_labels import NOT_NEEDED, counted_agents, units_of
+from mephisto_es.core.decisions.labels.assess_labels import NOT_NEEDED
 from mephisto_es.core.errors import CommandRefusedError
 from mephisto_es.core.lifecycles.assignment import AssignmentStatus
 from mephisto_es.core.lifecycles.unit import OPEN_UNIT_STATUSES, UnitState, UnitStatus
@@ -21,6 +21,7 @@ from mephisto_es.events import ids, streams
 from mephisto_es.events.agent import AgentSubmitted
 from mephisto_es.events.assignment import AssignmentExtended, AssignmentSettled, StopReason
 from mephisto_es.events.base import Event
+from mephisto_es.events.task_run import TaskRunStopping
 from mephisto_es.events.unit import UnitCreated, UnitExpired
 
 from .conftest import RUN, SmallRun, only
@@ -44,7 +45,7 @@ class Item:
 
     @property
     def units(self) -> list[UnitState]:
-        return units_of(self.run.state, RUN, ITEM)
+        return self.run.state.units_of_assignment(RUN, ITEM)
 
     @property
     def open_units(self) -> list[UnitState]:
@@ -84,7 +85,7 @@ class Item:
         self.run.execute(command)
 
     def command(self, further: int = 9) -> AssessLabels:
-        agents = counted_agents(self.run.state, RUN, ITEM)
+        agents = self.run.state.counted_agents(RUN, ITEM)
         units = len(self.units)
         plans = tuple(UnitPlan(ids.UnitId(100 + units + one), units + one, 10) for one in range(further))
         item = ItemAnswers(ITEM, agents, tuple(self.answers[agent] for agent in agents), plans)
@@ -202,6 +203,20 @@ def test_a_replacement_that_somebody_works_on_is_not_withdrawn(item: Item) -> No
     assert only(events, UnitExpired).reason == NOT_NEEDED
 
 
+def test_an_item_is_settled_only_by_the_answers_that_count_now(item: Item) -> None:
+    item.answer(0, 0)
+    item.assess()
+    settled = item.run.state.runs[RUN].settled
+    assert settled == {ITEM}
+    item.review(1, Verdict.SOFT_REJECTED)
+    assert settled == set(), "the label has to be looked at again"
+    # Somebody found that all work is done, just before.
+    assert item.run.execute(StopRun(task_run=RUN, reason="all work is done", settled=1)) == []
+    item.review(1, Verdict.APPROVED)
+    assert settled == {ITEM}, "nothing was recorded that would settle it again"
+    only(item.run.execute(StopRun(task_run=RUN, reason="all work is done", settled=1)), TaskRunStopping)
+
+
 def test_units_beyond_the_most_are_withdrawn_if_a_rejection_is_reversed(run: SmallRun) -> None:
     item = Item(run, StopRule(0.9999, 1, 3))
     item.answer(0)
@@ -267,7 +282,7 @@ def test_the_numbers_of_answers_keep_to_the_rule(
     item = Item(run, StopRule(confidence, least, least + more))
     at_work: list[int] = []
     for step, number in steps:
-        submitted = [agent for agent in item.answers if agent in counted_agents(run.state, RUN, ITEM)]
+        submitted = [agent for agent in item.answers if agent in run.state.counted_agents(RUN, ITEM)]
         match step:
             case "take":
                 agent = item.take()
@@ -285,7 +300,7 @@ def test_the_numbers_of_answers_keep_to_the_rule(
                     item.review(agent, Verdict.REJECTED if step == "reject" else Verdict.APPROVED)
             case "assess":
                 check_decision(item, item.assess())
-        counted = counted_agents(run.state, RUN, ITEM)
+        counted = run.state.counted_agents(RUN, ITEM)
         assert len(counted) + len(item.open_units) <= item.rule.most
 
 
