@@ -159,16 +159,17 @@ def check_pages(
         for token, work in router.accepted
         if token not in erased
     )
-    # A run that is ended at once does not wait for long for a router that is away, which keeps what it has.
+    # A run that is ended at once does not wait for long for a router that is away, which keeps what it has. That may be
+    # what a page has sent again, after the operator got it the first time.
     in_ended = _tokens_in(state, told.ended)
-    kept = {
+    kept = Counter(
         (packet["subject_id"], _plain(packet["data"].get("final_data")))
         for router in environment.all_routers
         for packet in router.left
         if packet["subject_id"] in in_ended
-    }
-    accepted = Counter({work: number for work, number in accepted.items() if work in submitted or work not in kept})
-    assert submitted == accepted, f"lost {accepted - submitted}, doubled {submitted - accepted}"
+    )
+    lost, doubled = accepted - submitted - kept, submitted - accepted
+    assert (lost, doubled) == (Counter(), Counter()), f"lost {lost}, doubled {doubled}"
     _check_outboxes(environment, submitted, updates, erased | in_ended)
     _check_agents(state, page_record, told, readmitted, is_ordered=environment.router_count == 1)
     _check_ends(state, environment, runs, told, short)
@@ -186,6 +187,7 @@ def check_uploads(log: StoredLog, routers: Sequence[Router], folder: Path, forgo
         forgotten: tokens of agents whose files may be gone.
     """
     named: Counter[str] = Counter()
+    logged: set[str] = set()
     stored: set[str] = set()
     token_of: dict[str, str] = {}
     for recorded in log.read():
@@ -195,6 +197,7 @@ def check_uploads(log: StoredLog, routers: Sequence[Router], folder: Path, forgo
             case AgentSubmitted(files=files) | AgentSubmittedAgain(files=files) | AgentSubmittedLate(files=files):
                 if token_of[recorded.envelope.stream] not in forgotten:
                     named.update(file.sha256 for file in files or ())
+                    logged.update(file.filename for file in files or ())
             case AgentFileStored(filename=name):
                 stored.add(name)
             case AgentFileLost(filename=name, reason=reason):
@@ -202,7 +205,10 @@ def check_uploads(log: StoredLog, routers: Sequence[Router], folder: Path, forgo
             case _:
                 pass
     uploaded = [(token, file) for router in routers for token, files in router.uploaded for file in files]
-    sent = [(token, file) for token, file in uploaded if token not in forgotten]
+    # Of work that no operator got from its router, which `check_pages` allows for runs that were ended at once.
+    left = [packet["data"].get("files", ()) for router in routers for packet in router.left]
+    kept = {file["filename"] for files in left for file in files} - logged
+    sent = [(token, file) for token, file in uploaded if token not in forgotten and file[0] not in kept]
     assert named == Counter(digest for _, (_, digest) in sent), "the log names other files than were uploaded"
     for token, (name, digest) in sent:
         assert name in stored, f"file {name} of {token} was not stored"
