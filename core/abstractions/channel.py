@@ -59,7 +59,11 @@ class Channel(ABC):
 
     @abstractmethod
     def is_alive(self) -> bool:
-        """Return whether packets can be moved right now."""
+        """Return whether packets can be moved right now.
+
+        False while a lost connection is being opened again, until the router has accepted this operator: pages may have
+        moved to that router, which had no way to report them, so they are not taken for gone.
+        """
 
     def outage(self) -> Outage | None:
         """Return how long the server has been out of reach; None if it is not, or if the channel cannot tell."""

@@ -11,7 +11,7 @@ import trio
 
 from mephisto_es.adapters.architects.memory.router import Json
 from mephisto_es.core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
-from mephisto_es.core.packets import Outbound, decode_packet, encode_frame
+from mephisto_es.core.packets import Inbound, Outbound, decode_packet, encode_frame
 
 from .faults import Router
 
@@ -49,6 +49,8 @@ class Connection:
         self.inward = _Pipe()
         self.outward = _Pipe()
         self.scope = trio.CancelScope()
+        #: True once the router has answered the operator's greeting.
+        self.is_accepted = False
 
     def put(self, frame: str) -> None:
         self.inward.put(frame)
@@ -117,14 +119,15 @@ class UnreliableChannel(Channel):
         self._closed.set()
 
     def is_alive(self) -> bool:
-        return self._connection is not None
+        # Not while it greets a router again, which had no way to report the pages that moved there meanwhile.
+        return self._connection is not None and self._connection.is_accepted
 
     def is_closed(self) -> bool:
         return self._closed.is_set()
 
     def enqueue_send(self, packet: Outbound) -> bool:
         self._check(packet)
-        if self._connection is None:
+        if self._connection is None or not self._connection.is_accepted:
             return False
         self._connection.outward.put(encode_frame([packet]))
         return True
@@ -132,7 +135,9 @@ class UnreliableChannel(Channel):
     async def _hold(self, connection: Connection, task_status: trio.TaskStatus[None]) -> None:
         self._router.attach(connection)
         self._connection = connection
-        await self._receive(connection)
+        state = await self._next(connection)
+        connection.is_accepted = True
+        await self.on_message(self.channel_id, state)
         self.on_channel_open(self.channel_id)
         if not self._has_opened:
             self._has_opened = True
@@ -144,12 +149,12 @@ class UnreliableChannel(Channel):
             await connection.outward.is_empty.wait()
             nursery.cancel_scope.cancel()
 
-    async def _receive(self, connection: Connection) -> None:
-        await self.on_message(self.channel_id, decode_packet(await connection.inward.get(self._chance)))
+    async def _next(self, connection: Connection) -> Inbound:
+        return decode_packet(await connection.inward.get(self._chance))
 
     async def _receive_all(self, connection: Connection) -> None:
         while True:
-            await self._receive(connection)
+            await self.on_message(self.channel_id, await self._next(connection))
 
     async def _send_all(self, connection: Connection) -> None:
         while True:

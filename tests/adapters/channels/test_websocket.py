@@ -7,6 +7,7 @@ import pytest
 import trio
 import trustme
 from trio.testing import MockClock
+from trio_websocket import WebSocketRequest, serve_websocket
 
 from mephisto_es.adapters.channels import connection
 from mephisto_es.adapters.channels.dial import CONNECT_SECONDS, ConnectionFailedError
@@ -50,6 +51,32 @@ async def test_the_greeting_comes_first_then_packets_go_both_ways() -> None:
     assert not channel.is_alive()
     assert not channel.enqueue_send(status(2))
     assert events.given_up == []
+
+
+async def test_a_channel_is_not_alive_before_the_router_has_answered_its_greeting() -> None:
+    """Pages may have moved to that router, which has had no way to report them: nobody may take them for gone."""
+    events, greeted, may_answer = ChannelEvents(), trio.Event(), trio.Event()
+
+    async def answer_late(request: WebSocketRequest) -> None:
+        socket = await request.accept()
+        await socket.get_message()
+        greeted.set()
+        await may_answer.wait()
+        await socket.send_message(STATE)
+        await trio.sleep_forever()
+
+    with trio.fail_after(120):
+        async with trio.open_nursery() as nursery:
+            server = await nursery.start(serve_websocket, answer_late, "127.0.0.1", 0, None)
+            channel = events.channel(server.port)
+            nursery.start_soon(channel.open)
+            await greeted.wait()
+            assert not channel.is_alive()
+            assert not channel.enqueue_send(status(0))
+            may_answer.set()
+            assert isinstance(await events.packets.receive(), RouterState)
+            assert channel.is_alive()
+            nursery.cancel_scope.cancel()
 
 
 async def test_what_is_queued_together_goes_out_in_one_frame_and_in_order() -> None:
