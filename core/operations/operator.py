@@ -267,14 +267,18 @@ class Operator:
         await self.runs.wait_until_ended(task_run)
 
     async def _launch(self, plan: RunPlan, previous: TaskRunId | None, ending: RunEnding | None = None) -> str:
-        if previous is not None and self.runs.is_running(previous):
-            raise CommandRefusedError(f"run {previous} is already running")
         if self.runs.is_leaving:
             raise CommandRefusedError("the operator is leaving: it launches nothing more")
         if previous is not None:
             await self._owners.take(previous)
             await self.ledger.refresh()
-            self._incomplete.creation_of(previous)  # another operator may have ended it
+            # Meanwhile it may have been resumed here, or ended anywhere.
+            if self.runs.is_running(previous):
+                if ending is None:
+                    raise CommandRefusedError(f"run {previous} is already running")
+                await self.runs.end_run(previous, ending.reason, ending.author, at_once=ending.at_once)
+                return str(previous)
+            self._incomplete.creation_of(previous)
         parts = self.ledger, self._ids, self._clock, self._runs_dir, plan, previous, self._own_pages, self._owners
         driver = LiveRunDriver(*parts)
         if ending is not None:

@@ -27,7 +27,14 @@ from mephisto_es.core.signal import Signal
 from mephisto_es.events.agent import AgentReturned
 from mephisto_es.events.engagement import RefusalReason
 from mephisto_es.events.ids import RequesterId, TaskId, TaskRunId
-from mephisto_es.events.task_run import TaskRunCreated, TaskRunDraining, TaskRunFailed, TaskRunPaused, TaskRunStopping
+from mephisto_es.events.task_run import (
+    TaskRunCreated,
+    TaskRunDraining,
+    TaskRunFailed,
+    TaskRunPaused,
+    TaskRunRecovering,
+    TaskRunStopping,
+)
 from mephisto_es.projections.queries.history.event_text import describe
 
 from ...shared_log import SharedLog, SharedOwnership, Store
@@ -349,6 +356,20 @@ async def test_a_run_is_ended_from_another_machine(tmp_path: Path) -> None:
         assert ada.operator.run_status(run.task_run) is TaskRunStatus.COMPLETED
         assert ada.statuses("unit") == {"expired": 2}
         nursery.cancel_scope.cancel()
+
+
+async def test_a_run_that_nobody_drives_is_ended_once_however_many_ask_for_it(tmp_path: Path) -> None:
+    store = Store(LONG_SECONDS)
+    async with two_operators(tmp_path, store) as (ada, bob):
+        run = await ada.launch(HarnessTaskState(data=items(2)), task_name="one")
+        await ada.operator.pause("lunch")
+        await bob.operator.ledger.refresh()
+        async with trio.open_nursery() as nursery:
+            for author in ("user/ada", "user/bob"):
+                nursery.start_soon(bob.operator.end_run, run.task_run, "enough", author)
+        assert bob.operator.run_status(run.task_run) is TaskRunStatus.COMPLETED
+        events = [recorded.envelope.event for recorded in store.log.read()]
+        assert sum(isinstance(event, TaskRunRecovering) for event in events) == 1
 
 
 async def send_late(harness: OperatorHarness, router: MemoryRouter, token: str) -> None:
