@@ -66,6 +66,15 @@ class RecordRunEvent(RunCommand, frozen=True, kw_only=True, tag="record_run_even
     event: TaskRunEvent
 
 
+class SeenRun(msgspec.Struct, frozen=True, gc=False):
+    """All about a run that others can change so that there is more to do, for instance by extending it."""
+
+    #: Version of the run's stream.
+    version: int
+    #: Number of assignments whose label is settled: a verdict may make that one less.
+    settled: int
+
+
 class StopRun(RunCommand, frozen=True, kw_only=True, tag="stop_run"):
     """Give out no more work; does nothing if the run is not live.
 
@@ -75,9 +84,9 @@ class StopRun(RunCommand, frozen=True, kw_only=True, tag="stop_run"):
     reason: str
     #: True to take their work from the people at work.
     at_once: bool = False
-    #: Number of assignments whose labels were settled when somebody found that all work is done; nothing is done if
-    #: there are fewer now, because of a verdict on an answer that counted.
-    settled: int = 0
+    #: The run as its operator saw it, if that stops it because there is no more work or money: nothing is done if it
+    #: is different now.
+    seen: SeenRun | None = None
 
 
 class PauseRun(RunCommand, frozen=True, kw_only=True, tag="pause_run"):

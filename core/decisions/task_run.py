@@ -37,6 +37,7 @@ from ..commands.task_run import (
     RecordCallbackRecovery,
     ReopenRun,
     ResumeAdmission,
+    SeenRun,
     StopRun,
 )
 from ..errors import CommandRefusedError, RunExistsError
@@ -79,7 +80,7 @@ def decide_create_run(state: DecisionState, command: CreateRun) -> list[NewEvent
 
 
 def decide_stop_run(state: DecisionState, command: StopRun) -> list[NewEvent]:
-    """Give out no more work; nothing if the run is not live, is stopping like that already, or has labels to settle.
+    """Give out no more work; nothing if the run is not live, is stopping like that already, or was changed meanwhile.
 
     Raises:
         UnknownEntityError: there is no such run.
@@ -89,9 +90,14 @@ def decide_stop_run(state: DecisionState, command: StopRun) -> list[NewEvent]:
     hurries = run.status is TaskRunStatus.STOPPING and command.at_once and not run.ends_at_once
     if run.status is not TaskRunStatus.LIVE and not hurries:
         return []
-    if len(state.runs[command.task_run].settled) < command.settled:
+    if command.seen not in (None, seen_run(state, command.task_run)):
         return []
     return [NewEvent(stream, TaskRunStopping(reason=command.reason, at_once=command.at_once))]
+
+
+def seen_run(state: DecisionState, run: TaskRunId) -> SeenRun:
+    """Return what a run's operator sees of it now."""
+    return SeenRun(state.version(streams.task_run(run)), len(state.runs[run].settled))
 
 
 def decide_pause_run(state: DecisionState, command: PauseRun) -> list[NewEvent]:

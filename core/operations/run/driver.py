@@ -19,7 +19,7 @@ from ...abstractions.architect import ArchitectContext
 from ...abstractions.resources import Resources
 from ...command_issuer import OPERATOR
 from ...commands.task_run import LATE_WORK_SECONDS
-from ...decisions.task_run import resume_advice
+from ...decisions.task_run import resume_advice, seen_run
 from ...errors import LaunchError, LogError
 from ...ledger import Ledger
 from ...lifecycles.engagement import ON_SUBMITTED
@@ -360,7 +360,7 @@ class LiveRunDriver:
                 return self._stopping
             if (reason := live_run.reason_to_stop(state)) is not None:
                 # A person's name would make it a request to end, also if that person only asked for a pause.
-                if await self._record.stop(run, reason, OPERATOR, settled=len(state.runs[run].settled)):
+                if await self._record.stop(run, reason, OPERATOR, seen=seen_run(state, run)):
                     return reason
             elif self._draining is not None:
                 await self._drain(live_run, self._draining)

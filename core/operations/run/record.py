@@ -17,6 +17,7 @@ from ...commands.task_run import (
     ProjectPlan,
     RecordRunEvent,
     ResumeAdmission,
+    SeenRun,
     StopRun,
 )
 from ...errors import RunExistsError
@@ -117,21 +118,21 @@ class RunRecord:
         return bool((await self._issuer.issue(resume, actor=author)).events)
 
     async def stop(
-        self, run: TaskRunId, reason: str, author: str = OPERATOR, *, at_once: bool = False, settled: int = 0
+        self, run: TaskRunId, reason: str, author: str = OPERATOR, *, at_once: bool = False, seen: SeenRun | None = None
     ) -> bool:
-        """Record that a run gives out no more work; does nothing if it is not live.
+        """Record that a run gives out no more work; does nothing if it is not live, or was changed.
 
         Args:
             run: the run.
             reason: recorded, as is the author.
             author: who wants it.
             at_once: take their work from the people at work.
-            settled: number of labels that must still be settled; otherwise nothing is done.
+            seen: the run as it was when the reason was found; None if a change does not matter.
 
         Returns:
             True if the run is not live any more.
         """
-        await self._issuer.issue(StopRun(task_run=run, reason=reason, at_once=at_once, settled=settled), actor=author)
+        await self._issuer.issue(StopRun(task_run=run, reason=reason, at_once=at_once, seen=seen), actor=author)
         return self._ledger.state.task_runs[streams.task_run(run)].status is not TaskRunStatus.LIVE
 
     async def pause(self, run: TaskRunId, reason: str, author: str = OPERATOR) -> None:

@@ -12,6 +12,7 @@ from mephisto_es.core.commands.labels import AssessLabels, ItemAnswers
 from mephisto_es.core.commands.review import LabelAssignment, ReviewWork, Verdict
 from mephisto_es.core.commands.task_run import ExpireUnits, LaunchUnits, StopRun, UnitPlan
 from mephisto_es.core.decisions.labels.assess_labels import NOT_NEEDED
+from mephisto_es.core.decisions.task_run import seen_run
 from mephisto_es.core.errors import CommandRefusedError
 from mephisto_es.core.lifecycles.assignment import AssignmentStatus
 from mephisto_es.core.lifecycles.unit import OPEN_UNIT_STATUSES, UnitState, UnitStatus
@@ -208,13 +209,13 @@ def test_an_item_is_settled_only_by_the_answers_that_count_now(item: Item) -> No
     item.assess()
     settled = item.run.state.runs[RUN].settled
     assert settled == {ITEM}
+    end = StopRun(task_run=RUN, reason="all work is done", seen=seen_run(item.run.state, RUN))
     item.review(1, Verdict.SOFT_REJECTED)
     assert settled == set(), "the label has to be looked at again"
-    # Somebody found that all work is done, just before.
-    assert item.run.execute(StopRun(task_run=RUN, reason="all work is done", settled=1)) == []
+    assert item.run.execute(end) == []
     item.review(1, Verdict.APPROVED)
     assert settled == {ITEM}, "nothing was recorded that would settle it again"
-    only(item.run.execute(StopRun(task_run=RUN, reason="all work is done", settled=1)), TaskRunStopping)
+    only(item.run.execute(end), TaskRunStopping)
 
 
 def test_units_beyond_the_most_are_withdrawn_if_a_rejection_is_reversed(run: SmallRun) -> None:

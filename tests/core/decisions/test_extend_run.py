@@ -18,6 +18,7 @@ from mephisto_es.core.commands.task_run import (
     StopRun,
     UnitPlan,
 )
+from mephisto_es.core.decisions.task_run import seen_run
 from mephisto_es.core.errors import CommandRefusedError
 from mephisto_es.core.lifecycles.task_run import TaskRunState, TaskRunStatus
 from mephisto_es.core.lifecycles.unit import UnitStatus
@@ -28,6 +29,7 @@ from mephisto_es.events.task_run import (
     TaskRunDataAdded,
     TaskRunDataExhausted,
     TaskRunReopened,
+    TaskRunStopping,
     TaskRunUnitsRaised,
 )
 from mephisto_es.events.unit import UnitCreated, UnitReopened
@@ -58,6 +60,15 @@ def end(run: SmallRun) -> None:
     units = tuple(sorted(run.state.runs[RUN].open_units))
     run.execute(ExpireUnits(task_run=RUN, units=units, reason="enough"))
     run.execute(CompleteRun(task_run=RUN))
+
+
+def test_a_run_that_is_extended_does_not_end_as_if_it_were_not(run: SmallRun) -> None:
+    for extension in (items(), raised(2), budget(5000)):
+        seen = seen_run(run.state, RUN)
+        run.execute(extension)
+        assert run.execute(StopRun(task_run=RUN, reason="all work is done", seen=seen)) == []
+    now = StopRun(task_run=RUN, reason="all work is done", seen=seen_run(run.state, RUN))
+    assert run.execute(now) == [TaskRunStopping(reason="all work is done")]
 
 
 def test_items_follow_the_data_of_a_live_run(run: SmallRun) -> None:
