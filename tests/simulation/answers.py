@@ -29,7 +29,9 @@ class ScriptAnswers:
         self._unjudged: set[UnitId] = set()
         #: Work about which the answer was revoked while its run ended, or later: it is asked for if the run is resumed.
         self._revoked: dict[TaskRunId, set[UnitId]] = {}
-        #: Work on which the script failed, or which an operator left that died.
+        #: Work on which the script failed, or which an operator left that died, or about which the answer was revoked:
+        #: it is asked about when somebody wants that, when the run is resumed, or when its work is done, and so never
+        #: if a person ends the run before.
         self._failed: set[UnitId] = set()
 
     def enter(self, state: DecisionState, envelope: Envelope) -> None:
@@ -39,11 +41,13 @@ class ScriptAnswers:
             self._completed.append(state.units[stream].unit)
         elif isinstance(event, CallbackFailed) and event.function == ON_SUBMITTED and event.unit is not None:
             self._failed.add(event.unit)
-        elif isinstance(event, VerdictsRevoked):
+        elif isinstance(event, VerdictsRevoked) and event.callback == ON_SUBMITTED:
             run = streams.run_of(stream)
             self._unjudged.update(state.agents[streams.agent(run, agent)].unit for agent in event.agents)
             if state.task_runs[streams.task_run(run)].status in (TaskRunStatus.STOPPING, *ENDED_RUN_STATUSES):
                 self._revoked.setdefault(run, set()).update(event.units)
+            else:
+                self._failed.update(event.units)
         elif isinstance(event, TaskRunRecovering | TaskRunReopened):
             run = streams.run_of(stream)
             self._revoked.pop(run, None)
@@ -59,7 +63,7 @@ class ScriptAnswers:
         )
         # A worker whose partner had left may have left too, so that there was nothing to tell.
         left = {agent.unit for agent in state.agents.values() if agent.was_left}
-        # Nobody waits for long for code in a run that a person ends, and not at all for code that failed.
+        # Nobody waits for long for code in a run that a person ends, and not at all for code that failed or was wrong.
         ended, unscripted = _units_of(state, told.ended), _units_of(state, told.unscripted)
         unheard = ended if environment.is_slow else ended & self._failed
         unheard |= self._unjudged.union(unscripted, *self._revoked.values())
