@@ -302,7 +302,10 @@ class ExpectWebhooks(Packet, frozen=True, kw_only=True, tag="webhooks"):
 
 
 class Drain(Packet, frozen=True, kw_only=True, tag="drain"):
-    """Asks the router to take nothing more from workers, and to say so once all it has taken is durable."""
+    """Asks the router to take nothing more from workers, and to say so once all it has taken is durable.
+
+    It is sent again once all of that is acknowledged, so that the router says that its outbox is empty.
+    """
 
     data: dict[str, str] = {}
 

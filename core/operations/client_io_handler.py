@@ -25,8 +25,6 @@ from ..ledger import Ledger
 from ..lifecycles.onboarding import OnboardingRecord
 from ..packet_data import WebhookKey, WorkerPageDetailsData
 from ..packets import (
-    SYSTEM,
-    Ack,
     AckData,
     AgentDetailsData,
     Inbound,
@@ -208,8 +206,9 @@ class ClientIOHandler:
     async def drain(self, *, at_once: bool) -> None:
         """Make the routers accept nothing more from workers, and wait until everything they accepted is durable here.
 
-        A worker who was told that the work has arrived must be able to rely on it. A router that stays unreachable
-        keeps its outbox.
+        A worker who was told that the work has arrived must be able to rely on it. Each router also has to confirm that
+        its outbox is empty, because one with packets left refuses to be released. A router that stays unreachable keeps
+        its outbox.
 
         Args:
             at_once: wait only briefly for a router that is away.
@@ -257,7 +256,7 @@ class ClientIOHandler:
                     self._pages.open_request(packet.data.request_id, channel_id)
                     self._nursery.start_soon(self._show_worker_page, packet, self._orders[channel_id], done)
             case RouterState():
-                self._outboxes.note_state(channel_id, packet)
+                self._outboxes.note_state(self._channels[channel_id], packet)
                 done()
             case _:
                 await self._take_in_order(channel_id, packet, done)
@@ -365,7 +364,7 @@ class ClientIOHandler:
             since += 1
             if since >= ACK_EVERY or received.statistics().current_buffer_used == 0:
                 since = 0
-                channel.enqueue_send(Ack(subject_id=SYSTEM, data=place))
+                self._outboxes.acknowledge(channel)
 
     def _tell_limit(self, packet: OutboxPackets | ProviderEventPacket) -> None:
         """Tell a page that it may send no more live updates; after `MAX_NOTICES` it should know."""

@@ -7,14 +7,19 @@ from typing import assert_never
 
 import trio
 
+from ..abstractions.channel import Channel
 from ..packets import (
+    SYSTEM,
+    Ack,
     AckData,
+    Drain,
     LogErrorPacket,
     OutboxPacket,
     PagesConfirmed,
     ReturnStatuses,
     RouterReport,
     RouterState,
+    RouterStateData,
     WatchedPages,
 )
 from ..ports import Outage
@@ -84,40 +89,45 @@ class RouterOutboxes:
 
     def __init__(self) -> None:
         """Start without routers."""
-        self._incarnations: dict[str, str] = {}
+        #: What the router behind each channel last said of its outbox.
+        self._states: dict[str, RouterStateData] = {}
         #: Position up to which each channel's outbox is durable here.
         self._durable: dict[str, AckData] = {}
-        #: Last position of each channel's outbox, once its router accepts nothing more.
-        self._last: dict[str, AckData] = {}
-        #: Notified when a packet has become durable, or a router accepts nothing more.
+        #: Notified when a router accepts nothing more and has an empty outbox.
         self.progress = Signal()
 
-    def note_state(self, channel_id: str, packet: RouterState) -> None:
-        """Note which outbox the router behind a channel has, and whether it is closed."""
-        self._incarnations[channel_id] = packet.data.incarnation
-        self._last.pop(channel_id, None)
-        if packet.data.closed:
-            last = 0 if packet.data.first_unacked is None else packet.data.next_seq - 1
-            self._last[channel_id] = AckData(packet.data.incarnation, last)
-            self.progress.notify()
+    def note_state(self, channel: Channel, packet: RouterState) -> None:
+        """Note the state of a router's outbox, and acknowledge again what it still holds although it is durable here.
+
+        An acknowledgement can be lost with its connection, and there may be no later one before the run ends.
+        """
+        state = self._states[channel.channel_id] = packet.data
+        durable = self._durable.get(channel.channel_id)
+        first = state.next_seq if state.first_unacked is None else state.first_unacked
+        # A journal that lost its end is behind: its packets arrive again, and are acknowledged as they do.
+        if durable is not None and durable.incarnation == state.incarnation and first <= durable.seq < state.next_seq:
+            self.acknowledge(channel)
+        self.progress.notify()
 
     def place_of(self, channel_id: str, packet: OutboxPacket) -> AckData:
         """Return the position of a packet that has just arrived."""
-        return AckData(self._incarnations[channel_id], packet.seq)
+        return AckData(self._states[channel_id].incarnation, packet.seq)
 
     def note_durable(self, channel_id: str, place: AckData) -> None:
         """Note that all packets up to a position are durable here."""
         self._durable[channel_id] = place
-        self.progress.notify()
+
+    def acknowledge(self, channel: Channel) -> None:
+        """Acknowledge what is durable here; ask a router that accepts nothing more to confirm that this was all."""
+        durable, state = self._durable[channel.channel_id], self._states[channel.channel_id]
+        channel.enqueue_send(Ack(subject_id=SYSTEM, data=durable))
+        if state.closed and durable == AckData(state.incarnation, state.next_seq - 1):
+            channel.enqueue_send(Drain(subject_id=SYSTEM))
 
     def is_drained(self, channel_id: str) -> bool:
-        """Return whether a router accepts nothing more, and all that it accepted is durable here."""
-        last, durable = self._last.get(channel_id), self._durable.get(channel_id)
-        if last is None:
-            return False
-        if durable is None or durable.incarnation != last.incarnation:
-            return last.seq <= 0
-        return last.seq <= durable.seq
+        """Return whether a router has confirmed that it accepts nothing more and that its outbox is empty."""
+        state = self._states.get(channel_id)
+        return state is not None and state.closed and state.first_unacked is None
 
 
 def log_router_report(data: Mapping[str, str | int | float | bool | None]) -> None:

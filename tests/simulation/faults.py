@@ -14,7 +14,14 @@ from typing import TypeVar
 import sqlite_utils
 import trio
 
-from mephisto_es.adapters.architects.memory.router import Json, MemoryPageSocket, MemoryRouter, PageFile, PageGoneError
+from mephisto_es.adapters.architects.memory.router import (
+    Json,
+    MemoryPageSocket,
+    MemoryRouter,
+    OperatorEnd,
+    PageFile,
+    PageGoneError,
+)
 from mephisto_es.adapters.composition.clock_and_ids import SystemIds
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.errors import LogError, OutcomeUnknownError, ProtocolError
@@ -182,6 +189,7 @@ class Router(MemoryRouter):
         uploaded: the files with them: token, and name and hash of each file.
         missed_seconds: after this time a page is missed that has left its socket.
         reports_soon: True to report missed pages as soon as an operator is there.
+        away_seconds: for how long it had had no operator when it was shut down.
     """
 
     def __init__(self, incarnation: str) -> None:
@@ -191,6 +199,9 @@ class Router(MemoryRouter):
         self.is_up = True
         self.missed_seconds = MISSED_SECONDS
         self.reports_soon = False
+        self.away_seconds = 0.0
+        #: Since when it has no operator; None while it has one.
+        self._away_since: float | None = None
         self._has_met_operator = False
         #: What pages were sent lately: a socket can die with it, and its page drops what it has.
         self._sent: dict[str, deque[Json]] = {}
@@ -207,7 +218,7 @@ class Router(MemoryRouter):
         self.is_up = self._has_met_operator = False
         if self._channel is not None:
             self._channel.lose()
-            self._channel = None
+            self.detach(self._channel)
         self._sockets.clear()
         self._kept.clear()
         self._sent.clear()
@@ -225,6 +236,19 @@ class Router(MemoryRouter):
         """Run again after it was shut down."""
         self.is_up = self._takes_more = True
         self._closed = False
+
+    def attach(self, channel: OperatorEnd) -> None:
+        self._away_since = None
+        super().attach(channel)
+
+    def detach(self, channel: OperatorEnd) -> None:
+        if self._channel is channel:
+            self._away_since = trio.current_time()
+        super().detach(channel)
+
+    def close(self) -> None:
+        self.away_seconds = 0.0 if self._away_since is None else trio.current_time() - self._away_since
+        super().close()
 
     def take(self, packet: Json) -> None:
         if packet["packet_type"] == "agents":

@@ -21,6 +21,7 @@ from mephisto_es.core.lifecycles.resource import ResourceStatus
 from mephisto_es.core.lifecycles.task_run import TaskRunStatus
 from mephisto_es.core.lifecycles.unit import OPEN_UNIT_STATUSES
 from mephisto_es.core.lifecycles.worker import WorkerStatus
+from mephisto_es.core.operations.client_io_handler import DRAIN_SECONDS
 from mephisto_es.core.operations.run.live_task_run import OUT_OF_BUDGET
 from mephisto_es.core.operations.worker_pool import PAGE_GONE
 from mephisto_es.core.payloads import FILES_FOLDER
@@ -236,7 +237,7 @@ def _check_outboxes(
     updates: Collection[tuple[str, str]],
     forgotten: Collection[str],
 ) -> None:
-    """Nothing is left in a router but what the log has: one that was away for long at the end was not acknowledged.
+    """Nothing is left in a router, unless it was away for too long at the end; then nothing but what the log has.
 
     Args:
         environment: has the routers.
@@ -249,11 +250,16 @@ def _check_outboxes(
         for packet in router.left:
             work = packet["data"].get("final_data")
             token = packet["subject_id"]
-            # An onboarding is over by now, whether the last thing that its page sent was acknowledged or not.
-            is_over = token in forgotten or packet["packet_type"] == "submit_onboarding"
-            is_recorded = is_over or (token, _plain(work)) in submitted
+            if token in forgotten:
+                continue
+            # A router that still has something is not released by its run.
+            left = f"{router.incarnation} is left with {packet['packet_type']} of {token}"
+            assert router.away_seconds >= DRAIN_SECONDS, f"{left}, and was not away for long"
+            # These say that something is over, which it is by now, whether the operator has heard it or not.
+            is_recorded = packet["packet_type"] in ("submit_onboarding", "return_unit")
+            is_recorded |= (token, _plain(work)) in submitted
             is_recorded |= (token, packet["data"].get("update_id", "")) in updates
-            assert is_recorded, f"{router.incarnation} is left with {packet['packet_type']} of {packet['subject_id']}"
+            assert is_recorded, f"{left}, which the log does not have"
 
 
 def _check_agents(

@@ -119,6 +119,11 @@ KEPT = (
         "a run ended although a verdict had just changed which answers count for a label",
     ),
     KeptSeed(
+        213842692036653,
+        _scene(routers=2, has_uploads=True, is_hasty=True),
+        "a run ended while its router had yet to hear that all was recorded, because a connection was lost",
+    ),
+    KeptSeed(
         16,
         _scene(has_requester=True, routers=2, is_hasty=True),
         "made on purpose: a verdict that the budget did not cover was given",

@@ -555,6 +555,10 @@ async def test_a_drained_router_takes_nothing_more_and_says_up_to_where_it_took(
     await operator.settled()
     assert len(operator.numbers()) == 21
 
+    await operator.ack(closed["next_seq"] - 1)
+    await operator.send("drain", "mephisto", {})
+    assert (await operator.expect("router_state")).data == closed | {"first_unacked": None}
+
     successor = await own.operator(after=operator)
     assert successor.state["closed"] is False
     await submit(own, "again")
