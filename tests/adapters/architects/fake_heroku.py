@@ -10,7 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from ...ports import free_port
+
 FAKE_HEROKU_BIN = Path(__file__).parent / "fake_heroku_bin"
+#: Apps that can be created in one test.
+MAX_APPS = 10
 
 needs_npm_and_git = pytest.mark.skipif(
     shutil.which("npm") is None or shutil.which("git") is None, reason="npm or git is missing"
@@ -22,6 +26,7 @@ class FakeHeroku:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        (home / "ports").write_text(json.dumps([free_port() for _ in range(MAX_APPS)]))
         self.fails({})
 
     def fails(self, steps: dict[str, str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +19,8 @@ from mephisto_es.core.abstractions.resources import Resources
 from mephisto_es.core.operations.hydra_config import MephistoConfig
 from mephisto_es.events.ids import TaskRunId
 
+from ...ports import free_port
+
 COMMAND = str(Path(sys.executable).parent / "mephisto-es")
 START_SECONDS = 120.0
 
@@ -28,8 +29,7 @@ class ServedRouter:
     """A router process of a folder's own, which may be killed and started again at its port."""
 
     def __init__(self, folder: Path, *options: str, secret_file: Path | None = None) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         folder.mkdir(exist_ok=True)
         self.secret_file = secret_file or folder / "router.secret"
         self.data = folder / "data"

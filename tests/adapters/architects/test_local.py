@@ -23,6 +23,7 @@ from mephisto_es.core.errors import ConfigError, LaunchError
 from mephisto_es.core.lifecycles.resource import ResourceStatus
 from mephisto_es.events.resource import ResourceAcquired, ResourceEvent, ResourceIntended, ResourceReleased
 
+from ...ports import free_port
 from .local_run import local, run_config
 
 
@@ -280,8 +281,7 @@ async def test_a_router_that_was_left_is_released_by_whoever_comes(
 async def test_a_process_that_has_the_number_now_is_not_released(tmp_path: Path) -> None:
     (tmp_path / PID_FILE).write_text(str(os.getpid()))
     (tmp_path / SECRET_FILE).write_text("a secret")
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+    url = f"http://127.0.0.1:{free_port()}"
     with trio.fail_after(120):
         await LocalArchitect.release({"url": url, "port": 1, "build_dir": str(tmp_path)})
 

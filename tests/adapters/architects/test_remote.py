@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -23,6 +22,7 @@ from mephisto_es.core.errors import ConfigError, LaunchError
 from mephisto_es.core.lifecycles.resource import ResourceStatus
 from mephisto_es.core.packets import Inbound, RouterState
 
+from ...ports import free_port
 from .remote_routers import ServedRouter, constructed, remote, remote_config, serving
 from .tls import tls_in_front_of
 
@@ -145,8 +145,7 @@ def test_wrong_settings_are_named_before_anything_is_launched(router: ServedRout
     for file, mode, content in ((guess, 0o600, "x" * 64), (open_file, 0o644, "x" * 64), (short, 0o600, "x")):
         file.write_text(content)
         file.chmod(mode)
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        nobody = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    nobody = f"http://127.0.0.1:{free_port()}"
     assert "urls is empty" in complaint(urls=[])
     assert "without a path" in complaint(urls=["http://localhost/x"])
     assert "cannot be reached" in complaint(urls=[nobody])

@@ -39,6 +39,7 @@ from mephisto_es.events.worker import WorkerBlocked
 from mephisto_es.projections.mephisto_db.reader import MephistoDB
 from mephisto_es.projections.registry import PROJECTIONS
 
+from ...ports import free_port
 from ...processes import COMMAND, Gate, OperatorProcess, end_routers, launched, resumed, some_sentences, status_of_run
 
 UNITS = 40
@@ -189,8 +190,7 @@ async def test_what_is_refused_is_refused_with_its_reason(tmp_path: Path, data_d
 
 
 async def test_what_a_live_run_refuses_is_counted(tmp_path: Path, data_dir: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     async with launched(data_dir, some_sentences(tmp_path, 3), f"mephisto.metrics.port={port}") as script:
         async with httpx.AsyncClient() as client:
             for _ in range(2):

@@ -11,6 +11,7 @@ from mephisto_es.adapters.crowd.bot import Bot, draw_bots
 from mephisto_es.adapters.crowd.crowd import Crowd
 from mephisto_es.adapters.crowd.summary import latency
 
+from ...ports import free_port
 from .fake_operator import NO_WORK, FakeOperator
 
 GIVE_UP_SECONDS = 300
@@ -65,11 +66,8 @@ async def test_they_pass_an_onboarding(tmp_path: Path) -> None:
 
 
 async def test_a_router_that_is_not_there_is_tried_for_a_while(autojump_clock: trio.abc.Clock) -> None:
-    listener = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    port = listener[0].socket.getsockname()[1]
-    await listener[0].aclose()
     bots = draw_bots(Random(1), 1, doubled)
-    crowd = crowd_at(f"http://127.0.0.1:{port}", bots, patience_seconds=10)
+    crowd = crowd_at(f"http://127.0.0.1:{free_port()}", bots, patience_seconds=10)
     with trio.fail_after(60):
         await crowd.run()
     summary = crowd.summary()
