@@ -109,7 +109,10 @@ def check_view(log: StoredLog) -> None:
 
 
 def check_ledger(ledger: Ledger, until: int | None = None) -> None:
-    """The operator's state is the one that the log gives, to its end or up to a position."""
+    """The operator's state is the one that the log gives, to its end or up to a position.
+
+    That holds while the whole state is durable: see `Ledger.call_when_durable`.
+    """
     state = DecisionState()
     for recorded in ledger.log.read(until=until):
         state.apply(recorded.envelope)

@@ -313,7 +313,9 @@ class Simulation:
                 # Not if a callback failed on the last submissions: a run is paused then.
                 ended = self._have_all_ended(ledger) and await self._is_all_settled(ledger)
                 if ended or self._requester is None:
-                    check_ledger(ledger)
+                    # The pages of a paused run may still ask for work: during their commit the state is ahead of the
+                    # log. It is finished although the process is cancelled; unless it fails, the check follows.
+                    ledger.call_when_durable(partial(check_ledger, ledger))
                 process.cancel_scope.cancel()
         except* (PowerCutError, LogError) as group:
             check_stopped(group)
