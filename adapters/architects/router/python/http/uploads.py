@@ -27,7 +27,7 @@ from .form_reader import FormPart, FormReader
 #: Bytes of files that are collected before they are written.
 WRITE_BYTES = 2**18
 #: Bytes of a form that are parsed before others have their turn: small parts take a hundred times as long as a file.
-PARSE_BYTES = 2**14
+PARSE_BYTES = 2**13
 #: The field of a form that names the agent. Forms that name it first need not share the disk with strangers.
 AGENT_FIELD = "USED_AGENT_ID"
 

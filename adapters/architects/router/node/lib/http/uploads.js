@@ -20,7 +20,7 @@ import { FormReader } from "./form_reader.js";
 /** Bytes of files that are collected before they are written. */
 const WRITE_BYTES = 256 * 1024;
 /** Bytes of a form that are parsed before others have their turn: small parts take a hundred times as long as a file. */
-const PARSE_BYTES = 16 * 1024;
+const PARSE_BYTES = 8 * 1024;
 /** The field of a form that names the agent. Forms that name it first need not share the disk with strangers. */
 const AGENT_FIELD = "USED_AGENT_ID";
 
