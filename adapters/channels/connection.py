@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
+from ...core.abstractions.channel import SILENT_SECONDS
 from ...core.errors import ProtocolError
 from ...core.packets import Alive, Inbound, Outbound, RouterState, decode_packet, encode_frame, split_frame
 from ...core.signal import Signal
@@ -18,10 +19,8 @@ GREETING_SECONDS = 20.0
 QUEUE_LIMIT = 64 * 2**20
 #: A frame is filled with packets up to this length.
 FRAME_LENGTH = 2**18
-#: The interval between two pings.
-PING_INTERVAL_SECONDS = 10.0
-#: The time for a ping to be answered; then the connection is given up.
-PING_TIMEOUT_SECONDS = 10.0
+#: The interval between two pings, and the time for one to be answered; then the connection is given up.
+PING_INTERVAL_SECONDS = PING_TIMEOUT_SECONDS = SILENT_SECONDS / 2
 
 POLICY_VIOLATION = 1008
 

@@ -10,6 +10,9 @@ import trio
 from ..packets import Inbound, Outbound
 from ..ports import Outage
 
+#: Seconds after which a channel is not alive any more if its connection is dead, at the latest.
+SILENT_SECONDS = 20.0
+
 OnChannelOpen = Callable[[str], None]
 OnCatastrophicDisconnect = Callable[[str], None]
 OnMessage = Callable[[str, Inbound], Awaitable[None]]
@@ -60,6 +63,8 @@ class Channel(ABC):
     @abstractmethod
     def is_alive(self) -> bool:
         """Return whether packets can be moved right now.
+
+        A connection that is dead is noticed within `SILENT_SECONDS`.
 
         False while a lost connection is being opened again, until the router has accepted this operator: pages may have
         moved to that router, which had no way to report them, so they are not taken for gone.

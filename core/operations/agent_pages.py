@@ -185,6 +185,10 @@ class AgentPages:
             self._note_gone(token)
         return absence
 
+    def is_unclear(self, token: str) -> bool:
+        """Return whether a page is missed that has not shown itself since."""
+        return self._presence.is_unclear(token)
+
     def settle(self, token: str) -> bool:
         """Return whether a page is gone of which that was unclear."""
         is_gone = self._presence.settle(token)

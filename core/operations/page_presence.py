@@ -15,6 +15,8 @@ class PageAbsence(Enum):
 
     #: The page is gone.
     GONE = auto()
+    #: No other router has it, as far as is known: a connection may be dead without anybody having noticed.
+    LIKELY = auto()
     #: The page is at another router.
     ELSEWHERE = auto()
     #: A router that may have the page has not said so yet, or cannot be reached.
@@ -80,7 +82,7 @@ class PagePresence:
     def miss(self, token: str, channel_id: str, away: Collection[str]) -> PageAbsence:
         """Note that a router misses a page; return what that means.
 
-        If it is unclear, `settle` says later whether the page is gone.
+        If it is likely or unclear, `settle` says later whether the page is gone.
 
         Args:
             token: the token of the page's agent.
@@ -99,7 +101,14 @@ class PagePresence:
         if token in self._moving or asked_elsewhere or not others <= self._heard.difference(away):
             self._unclear.add(token)
             return PageAbsence.UNCLEAR
+        if others:
+            self._unclear.add(token)
+            return PageAbsence.LIKELY
         return PageAbsence.GONE
+
+    def is_unclear(self, token: str) -> bool:
+        """Return whether a page is missed that has not shown itself since."""
+        return token in self._unclear
 
     def settle(self, token: str) -> bool:
         """Return whether a page is gone of which that was unclear."""

@@ -7,7 +7,7 @@ from typing import assert_never
 
 import trio
 
-from ..abstractions.channel import Channel
+from ..abstractions.channel import SILENT_SECONDS, Channel
 from ..packets import (
     SYSTEM,
     Ack,
@@ -73,13 +73,22 @@ class RouterReports:
         match self._pages.miss(token, channel_id):
             case PageAbsence.GONE:
                 self._worker_pool.end_gone(token)
+            case PageAbsence.LIKELY:
+                self._nursery.start_soon(self._look_again, token, channel_id)
             case PageAbsence.UNCLEAR:
-                self._nursery.start_soon(self._settle_absence, token)
+                self._nursery.start_soon(self._settle_absence, token, UNCLEAR_SECONDS)
             case PageAbsence.ELSEWHERE:
                 pass
 
-    async def _settle_absence(self, token: str) -> None:
-        await trio.sleep(UNCLEAR_SECONDS)
+    async def _look_again(self, token: str, channel_id: str) -> None:
+        """End the agent of a page that no router has, unless the connection to one of them turns out to be dead."""
+        await trio.sleep(SILENT_SECONDS)
+        if self._pages.is_unclear(token):
+            is_unclear = self._pages.miss(token, channel_id) is PageAbsence.UNCLEAR
+            await self._settle_absence(token, UNCLEAR_SECONDS if is_unclear else 0)
+
+    async def _settle_absence(self, token: str, seconds: float) -> None:
+        await trio.sleep(seconds)
         if self._pages.settle(token):
             self._worker_pool.end_gone(token)
 

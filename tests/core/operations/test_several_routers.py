@@ -11,7 +11,13 @@ import trio.testing
 from mephisto_es.adapters.architects.memory.architect import MemoryArchitect, MemoryChannel
 from mephisto_es.adapters.architects.memory.router import Json, MemoryPageSocket, MemoryRouter
 from mephisto_es.core.abstractions.agent import Agent
-from mephisto_es.core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
+from mephisto_es.core.abstractions.channel import (
+    SILENT_SECONDS,
+    Channel,
+    OnCatastrophicDisconnect,
+    OnChannelOpen,
+    OnMessage,
+)
 from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.abstractions.work.handles import Unit
 from mephisto_es.core.operations.page_presence import PageAbsence, PagePresence
@@ -180,6 +186,49 @@ async def test_a_page_may_be_at_a_router_that_is_cut_off(
         await harness.operator.force_shutdown()
 
 
+class Muted(MemoryRouter):
+    """A router whose connection may be dead without the operator noticing: what it sends is lost."""
+
+    is_muted = False
+
+    def _send(self, packet: Json) -> None:
+        if not self.is_muted:
+            super()._send(packet)
+
+
+async def test_a_page_may_be_at_a_router_whose_connection_is_dead_already(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_harness(tmp_path) as harness:
+        a, b = await launch(harness, Muted)
+        assert isinstance(b, Muted)
+        token = str((await ask(a, "ann"))["agent_id"])
+        a.connect(token)
+        b.is_muted = True
+        b.connect(token)
+        a.disconnect(token)
+        await trio.sleep(SILENT_SECONDS - 1)
+        TwoRouters.channels[1].close()  # it was noticed
+        await trio.sleep(UNCLEAR_SECONDS - 1)
+        assert status_of(harness, token) == "in task"
+        await until(harness, lambda: status_of(harness, token) == "disconnect")
+        await harness.operator.force_shutdown()
+
+
+async def test_a_page_that_no_router_has_is_gone_once_no_connection_can_be_dead(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_harness(tmp_path) as harness:
+        a, _ = await launch(harness)
+        token = str((await ask(a, "ann"))["agent_id"])
+        a.connect(token)
+        a.disconnect(token)
+        began = trio.current_time()
+        await until(harness, lambda: status_of(harness, token) == "disconnect")
+        assert SILENT_SECONDS <= trio.current_time() - began < UNCLEAR_SECONDS
+        await harness.operator.force_shutdown()
+
+
 def presence(*heard: str) -> PagePresence:
     made = PagePresence()
     for channel in ("a", "b"):
@@ -196,8 +245,10 @@ def test_a_page_is_gone_when_the_last_router_that_watched_it_misses_it() -> None
     assert pages.see("t", "b")
     assert pages.miss("t", "a", ()) is PageAbsence.ELSEWHERE
     assert pages.places("t") == {"b"}
-    assert pages.miss("t", "b", ()) is PageAbsence.GONE
-    assert presence("a", "b").miss("t", "a", ()) is PageAbsence.GONE  # nobody has ever seen it
+    assert pages.miss("t", "b", ()) is PageAbsence.LIKELY
+    assert pages.is_unclear("t")
+    assert pages.settle("t")
+    assert presence("a", "b").miss("t", "a", ()) is PageAbsence.LIKELY  # nobody has ever seen it
 
 
 def test_the_pages_of_a_router_that_is_lost_for_good_get_time_to_move() -> None:
@@ -230,7 +281,7 @@ def test_a_router_that_has_not_said_what_it_watches_may_have_any_page() -> None:
     pages.restart("b")
     assert pages.miss("t", "a", ()) is PageAbsence.UNCLEAR
     pages.list_pages("b", [])
-    assert pages.miss("t", "a", ()) is PageAbsence.GONE
+    assert pages.miss("t", "a", ()) is PageAbsence.LIKELY
     # It cannot be reached: what it said before does not count.
     assert pages.miss("t", "a", ["b"]) is PageAbsence.UNCLEAR
     pages.see("t", "b")
@@ -244,7 +295,7 @@ def test_a_page_that_asked_again_elsewhere_and_needs_no_socket_is_not_gone() -> 
     pages = presence("a", "b")
     pages.answer("t", "b")
     assert pages.miss("t", "a", ()) is PageAbsence.ELSEWHERE
-    assert pages.miss("t", "b", ()) is PageAbsence.GONE
+    assert pages.miss("t", "b", ()) is PageAbsence.LIKELY
     # One that has had a socket needs one: it has a while to open it there.
     pages.see("t", "a")
     pages.answer("t", "b")
