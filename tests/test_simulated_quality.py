@@ -12,9 +12,9 @@ from msgspec.structs import replace
 from mephisto_es.core.commands.labels import AssessLabels, ItemAnswers
 from mephisto_es.core.decisions import evaluate_worker
 from mephisto_es.core.decisions.labels import assess_labels
-from mephisto_es.core.lifecycles.engagement import EngagementState
 from mephisto_es.core.lifecycles.unit import UnitStatus
 from mephisto_es.core.operations.logger_core import set_mephisto_log_level
+from mephisto_es.core.operations.task_code.submission_callbacks import SubmissionCallbacks
 from mephisto_es.core.ports import NewEvent
 from mephisto_es.core.state import decision_state
 from mephisto_es.core.state.decision_state import DecisionState
@@ -65,7 +65,7 @@ _assessed = assess_labels._assessed
         (assess_labels, "_assessed", _one_more, "was applied", 20),
         (decision_state, "COUNTED_UNIT_STATUSES", frozenset({UnitStatus.COMPLETED}), "count for a label", 1),
         (evaluate_worker, "_screening_events", lambda *_: [], "failed the screening", 33),
-        (EngagementState, "undecided", lambda _: None, "told of unit", 447),
+        (SubmissionCallbacks, "_judge_again", lambda *_: None, "waited for the judgement", 180),
     ],
     ids=["more answers than allowed", "approved answers ignored", "screening without result", "evaluations forgotten"],
 )
