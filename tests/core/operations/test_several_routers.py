@@ -161,7 +161,7 @@ async def test_a_page_that_a_router_misses_while_another_one_is_away_gets_time_t
             a.connect(token)
         for token in (stays, leaves):
             a.disconnect(token)
-        await trio.sleep(1)
+        await trio.sleep(UNCLEAR_SECONDS - 1)
         assert [status_of(harness, token) for token in (stays, leaves)] == ["in task"] * 2
         b.connect(stays)
         await until(harness, lambda: status_of(harness, leaves) == "disconnect")
