@@ -101,8 +101,7 @@ class RouterConnection:
         """Queue a packet; return whether it was accepted.
 
         If the queue is full, the connection is given up: the next connection starts with the current state, so nothing
-            is
-        lost, whereas a single packet missing from this connection would be.
+        is lost, whereas a single packet missing from this connection would be.
         """
         if self._is_finishing or self._problem is not None:
             return False

@@ -10,7 +10,7 @@ import trio
 from ..packets import Inbound, Outbound
 from ..ports import Outage
 
-#: Seconds after which a channel is not alive any more if its connection is dead, at the latest.
+#: Seconds within which a dead connection is noticed, unless a packet from it is still being handled.
 SILENT_SECONDS = 20.0
 
 OnChannelOpen = Callable[[str], None]
@@ -64,7 +64,7 @@ class Channel(ABC):
     def is_alive(self) -> bool:
         """Return whether packets can be moved right now.
 
-        A connection that is dead is noticed within `SILENT_SECONDS`.
+        A dead connection is noticed within `SILENT_SECONDS`, unless a packet from it is still being handled.
 
         False while a lost connection is being opened again, until the router has accepted this operator: pages may have
         moved to that router, which had no way to report them, so they are not taken for gone.

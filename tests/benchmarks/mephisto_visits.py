@@ -7,7 +7,6 @@ with Mephisto 1.1.1: `make bench-peers` makes one. Operators, routers and those 
 from __future__ import annotations
 
 import os
-import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -22,6 +21,7 @@ from mephisto_es.tests.benchmarks import visitors
 from mephisto_es.tests.benchmarks.hosted_run import Hosted, hosted_run
 from mephisto_es.tests.benchmarks.processes import cpu_seconds, program
 from mephisto_es.tests.benchmarks.report import Report, new_report, run_benchmark
+from mephisto_es.tests.ports import free_port
 
 _MEPHISTO = "mephisto"
 _HOST = Path(__file__).with_name("mephisto_host.py")
@@ -110,9 +110,8 @@ def _cpu(hosted: Hosted) -> float:
 
 @asynccontextmanager
 async def _mephisto_run(units: int) -> AsyncIterator[Hosted]:
-    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
-        free.close()
+    with tempfile.TemporaryDirectory() as folder:
+        port = str(free_port())
         async with program(_HOST, str(units), folder, port, python=os.environ["MEPHISTO_PYTHON"]) as process:
             yield await process.hear(Hosted)
 

@@ -22,20 +22,25 @@ from .operator_harness import HarnessTaskState, ask, items, open_harness
 T = TypeVar("T")
 
 
+class Disk:
+    """A disk that may be slow: a batch takes ten seconds then, five to look its commands up, and five to commit it."""
+
+    is_slow = False
+
+    async def call(self, call: Callable[[], T], /) -> T:
+        await trio.sleep(5 if self.is_slow else 0)
+        return call()
+
+
 async def test_a_router_that_lost_its_outbox_is_not_told_to_forget_what_it_has_since(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
-    disk_is_slow = False  # a batch takes ten seconds then: five to look its commands up, and five to commit it
-
-    async def slowly(call: Callable[[], T], /) -> T:
-        await trio.sleep(5 if disk_is_slow else 0)
-        return call()
-
-    async with open_harness(tmp_path, offload=slowly) as harness:
+    disk = Disk()
+    async with open_harness(tmp_path, offload=disk.call) as harness:
         live_run = await harness.launch(HarnessTaskState(data=items(2)))
         router = harness.router(live_run)
         ann, bob = [(await ask(router, worker))["agent_id"] for worker in ("ann", "bob")]
-        disk_is_slow = True
+        disk.is_slow = True
         for number in range(ACK_EVERY):
             router.send_live_update(ann, {"text": "hello", "update_id": str(number)})
             if number == 0:
@@ -48,7 +53,7 @@ async def test_a_router_that_lost_its_outbox_is_not_told_to_forget_what_it_has_s
         assert router.unacknowledged == 1
         await trio.sleep(11)
         assert router.unacknowledged == 0
-        disk_is_slow = False
+        disk.is_slow = False
         await harness.operator.force_shutdown()
 
 
@@ -82,19 +87,14 @@ async def test_what_a_router_took_before_the_end_is_recorded(
 async def test_a_run_ends_only_after_its_router_has_confirmed_an_empty_outbox(
     seconds: float, tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
-    disk_is_slow = False
-
-    async def slowly(call: Callable[[], T], /) -> T:
-        await trio.sleep(5 if disk_is_slow else 0)
-        return call()
-
-    async with open_harness(tmp_path, offload=slowly) as harness:
+    disk = Disk()
+    async with open_harness(tmp_path, offload=disk.call) as harness:
         live_run = await harness.launch(HarnessTaskState(data=items(1)))
         router = harness.router(live_run)
         ann = (await ask(router, "ann"))["agent_id"]
         connection = router._channel
         assert isinstance(connection, MemoryChannel)
-        disk_is_slow = True
+        disk.is_slow = True
 
         async def work() -> None:
             router.submit_task(ann, {})  # durable after 10 seconds; after 20 the routers are told to take nothing more

@@ -2,9 +2,9 @@
 
 `make hostile` is the long form: honest workers come at a steady rate for `HOSTILE_SECONDS` with hostile clients and as
 long without, in turns, and what the hostile ones cost them is judged. There is more than one hostile request for each
-honest visit, from hundreds of addresses; to more than it has processor time for, a router cannot do justice. The
-hostile clients have a process of their own, which in the long form gets only the processor time that is left: in truth
-they are on other machines.
+honest visit, from hundreds of addresses; an attack without such a limit would only show how much processor time the
+router has. The hostile clients have a process of their own, which in the long form gets only the processor time that
+is left: in truth they are on other machines.
 """
 
 from __future__ import annotations

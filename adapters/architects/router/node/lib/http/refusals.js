@@ -13,8 +13,6 @@ import { log } from "../log.js";
 const LINGER_SECONDS = 1;
 /** So much of it is read and thrown away meanwhile: many clients read the answer only when they have sent everything. */
 const LINGER_BYTES = 2 * 2 ** 20;
-/** Others have their turn between two pieces of it. */
-const PIECE_SECONDS = 0.002;
 
 /** @type {[new () => Error, RefusalError][]} */
 const REFUSALS = [
@@ -75,8 +73,6 @@ function hangUpLater(request) {
   const discard = (/** @type {Buffer} */ piece) => {
     bytes += piece.length;
     if (bytes > LINGER_BYTES) hangUp();
-    request.pause();
-    setTimeout(() => request.resume(), PIECE_SECONDS * 1000).unref();
   };
   request.on("data", discard).resume();
   setTimeout(hangUp, LINGER_SECONDS * 1000).unref();
