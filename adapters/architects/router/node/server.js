@@ -19,6 +19,7 @@ import { performance } from "node:perf_hooks";
 import { StartError, codeOf } from "./lib/errors.js";
 import { BodyReader } from "./lib/http/bodies.js";
 import { BodyPool, poolLimits } from "./lib/http/body_pool.js";
+import { KnownAddresses } from "./lib/http/client_address.js";
 import { Routes } from "./lib/http/routes.js";
 import { RunPage } from "./lib/http/run_page.js";
 import { RunRoutes } from "./lib/http/run_routes.js";
@@ -62,13 +63,14 @@ async function serve(given, secret) {
   const newIncarnation = () => randomUUID().replaceAll("-", "");
   const journal = await Journal.open(settings.data, { maxOutboxBytes, newIncarnation });
   const router = new Router({ settings, secret, page, journal, clock, monotonic, newId: randomUUID });
-  const server = createServer({ ...CONNECTIONS, ...timeouts(settings) }, routes(settings, secret, page, router).app());
+  const known = new KnownAddresses(settings.trustedProxies);
+  const app = routes(settings, secret, page, router, known).app();
+  const server = createServer({ ...CONNECTIONS, ...timeouts(settings) }, app);
   // A connection also stands still while its request waits for an answer.
   server.timeout = (settings.requestDeadlineSeconds + idleSeconds) * 1000;
   const { counters, hub } = router;
-  new SocketEndpoint({ hub, counters, maxSockets, maxPacketBytes, greetingSeconds: idleSeconds, monotonic }).serve(
-    server,
-  );
+  const greetingSeconds = idleSeconds;
+  new SocketEndpoint({ hub, known, counters, maxSockets, maxPacketBytes, greetingSeconds, monotonic }).serve(server);
   const closed = new Promise((resolve) => server.on("close", resolve));
 
   let isStopping = false;
@@ -97,11 +99,12 @@ async function serve(given, secret) {
  * @param {Secret} secret
  * @param {RunPage} page
  * @param {Router} router
+ * @param {KnownAddresses} known
  */
-function routes(settings, secret, page, router) {
+function routes(settings, secret, page, router, known) {
   const { idleSeconds, maxBodyBytes, maxUploadBytes, trustedProxies } = settings;
   const onFull = router.counters.drop.bind(router.counters);
-  const pool = new BodyPool({ limits: poolLimits(settings), onFull, monotonic });
+  const pool = new BodyPool({ limits: poolLimits(settings), known, onFull, monotonic });
   const reader = (/** @type {number} */ maxBytes) =>
     new BodyReader({ limits: { maxBytes, idleSeconds, trustedProxies }, pool, monotonic });
   const bodies = reader(maxBodyBytes);
@@ -111,8 +114,8 @@ function routes(settings, secret, page, router) {
     maxFieldBytes: maxBodyBytes,
     newName: () => randomBytes(16).toString("hex"),
   });
-  const runRoutes = new RunRoutes({ secret, router, page, bodies, files });
-  return new Routes({ settings, secret, router, bodies, uploads, runRoutes, clock, monotonic });
+  const runRoutes = new RunRoutes({ secret, router, page, known, bodies, files });
+  return new Routes({ settings, secret, router, known, bodies, uploads, runRoutes, clock, monotonic });
 }
 
 /**

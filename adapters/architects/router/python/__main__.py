@@ -24,6 +24,7 @@ import uvicorn
 from .errors import StartError
 from .http.bodies import BodyLimits, BodyReader
 from .http.body_pool import BodyPool, pool_limits
+from .http.client_address import KnownAddresses
 from .http.protocols import HttpProtocol, socket_protocol
 from .http.routes import Routes
 from .http.run_page import RunPage
@@ -144,7 +145,8 @@ def _build(settings: RouterSettings, secret: Secret) -> tuple[Router, Routes]:
     router = Router(
         settings, secret, page, journal, clock=time.time, monotonic=time.monotonic, new_id=lambda: str(uuid.uuid4())
     )
-    pool = BodyPool(pool_limits(settings), lambda resource: router.counters.drop(resource.value), time.monotonic)
+    known = KnownAddresses(settings.trusted_proxies)
+    pool = BodyPool(pool_limits(settings), known, lambda resource: router.counters.drop(resource.value), time.monotonic)
     json_limits = BodyLimits(settings.max_body_bytes, settings.idle_seconds, settings.trusted_proxies)
     files = BodyReader(json_limits._replace(max_bytes=settings.max_upload_bytes), pool)
     try:
@@ -157,8 +159,10 @@ def _build(settings: RouterSettings, secret: Secret) -> tuple[Router, Routes]:
     except OSError as error:
         raise StartError(f"The data directory {directory} cannot be used: {error.strerror}.") from error
     bodies = BodyReader(json_limits, pool)
-    run_routes = RunRoutes(secret, router, page, bodies, files)
-    routes = Routes(settings, secret, router, bodies, uploads, run_routes, clock=time.time, monotonic=time.monotonic)
+    run_routes = RunRoutes(secret, router, page, known, bodies, files)
+    routes = Routes(
+        settings, secret, router, known, bodies, uploads, run_routes, clock=time.time, monotonic=time.monotonic
+    )
     return router, routes
 
 

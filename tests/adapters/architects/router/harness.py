@@ -439,9 +439,15 @@ class RouterHarness:
         """A socket that has said nothing yet."""
         return await self._connected(Peer)
 
-    async def page(self, token: str, *, alive: bool = True) -> Page:
-        """A page's socket; it has said `alive` and was told its status unless `alive` is false."""
-        page = await self._connected(partial(Page, token=token))
+    async def page(self, token: str, *, alive: bool = True, address: str | None = None) -> Page:
+        """A page's socket; it has said `alive` and was told its status unless `alive` is false.
+
+        Args:
+            token: Of its agent.
+            alive: Whether to greet.
+            address: What a web server in front says where the page is; None if there is no such server.
+        """
+        page = await self._connected(partial(Page, token=token), address)
         if alive:
             await page.alive()
             await page.expect("update_status")
@@ -494,18 +500,25 @@ class RouterHarness:
             while (await self.counters())["sockets"] > count:
                 await trio.lowlevel.checkpoint()
 
-    async def _connected(self, make: Callable[[FreezableStream, WebSocketConnection], P]) -> P:
+    async def _connected(
+        self, make: Callable[[FreezableStream, WebSocketConnection], P], address: str | None = None
+    ) -> P:
         host, port = self.router.listener.getsockname()
         with trio.fail_after(PATIENCE_SECONDS):
             stream = FreezableStream(await trio.open_tcp_stream(host, port))
-            socket_ = await self._nursery.start(self._hold, stream, f"{host}:{port}")
+            socket_ = await self._nursery.start(self._hold, stream, f"{host}:{port}", address)
         peer = make(stream, socket_)
         self._peers.append(peer)
         self._nursery.start_soon(peer.listen)
         return peer
 
     async def _hold(
-        self, stream: FreezableStream, host: str, *, task_status: trio.TaskStatus[WebSocketConnection]
+        self,
+        stream: FreezableStream,
+        host: str,
+        address: str | None,
+        *,
+        task_status: trio.TaskStatus[WebSocketConnection],
     ) -> None:
         """Keep a socket open; the library answers a ping even while it is closing, which is an error of its own."""
         with suppress(LocalProtocolError):
@@ -517,6 +530,7 @@ class RouterHarness:
                         host,
                         "/",
                         max_message_size=MAX_FRAME_BYTES,
+                        extra_headers=[] if address is None else [(b"X-Forwarded-For", address.encode())],
                     )
                     task_status.started(socket_)
             except BaseExceptionGroup as group:

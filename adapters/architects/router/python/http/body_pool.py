@@ -1,7 +1,8 @@
 """Shares memory, disk and places among the request bodies that are arriving.
 
 Anybody may send a body and stop in the middle of it, a thousand times. So what unfinished bodies hold is limited, for
-each address and in total. When a total is reached, the slowest body gives way: an honest one is soon complete.
+each address and in total. When a total is reached, the slowest body gives way: an honest one is soon complete. What is
+large and comes from where nobody is known goes through the slow lane.
 """
 
 from collections import Counter
@@ -12,7 +13,8 @@ from typing import NamedTuple, NoReturn
 
 from ..errors import RefusalError
 from ..settings import RouterSettings
-from .client_address import ClientAddress
+from .client_address import ClientAddress, KnownAddresses
+from .slow_lane import SlowLane
 
 #: A body that has just begun does not give way: its speed is not known yet.
 MIN_AGE_SECONDS = 0.25
@@ -24,6 +26,12 @@ MEMORY_BYTES = 40 * 2**20
 #: Number of forms that are received at the same time.
 MAX_FORMS = 100
 
+#: Number of bodies in the slow lane.
+MAX_SLOW = 100
+
+#: So much of each body needs no lane: nearly all bodies are smaller.
+FREE_BYTES = 4 * 2**10
+
 
 class Resource(Enum):
     """Something that unfinished bodies hold; the value is a short name for the counters."""
@@ -32,6 +40,8 @@ class Resource(Enum):
     #: Files of forms that have not named a known agent yet.
     DISK = "upload_disk"
     FORM = "concurrent_forms"
+    #: A place in the slow lane.
+    SLOW_LANE = "slow_lane"
 
 
 class PoolLimit(NamedTuple):
@@ -49,6 +59,7 @@ def pool_limits(settings: RouterSettings) -> dict[Resource, PoolLimit]:
         Resource.MEMORY: PoolLimit(memory, memory // 2),
         Resource.DISK: PoolLimit(2 * settings.max_upload_bytes, settings.max_upload_bytes),
         Resource.FORM: PoolLimit(MAX_FORMS, MAX_FORMS // 4),
+        Resource.SLOW_LANE: PoolLimit(MAX_SLOW, MAX_SLOW // 4),
     }
 
 
@@ -58,7 +69,14 @@ class PooledBody:
     Made by `BodyPool.open`.
     """
 
-    def __init__(self, pool: "BodyPool", address: ClientAddress, on_evicted: Callable[[], None], now: float) -> None:
+    def __init__(
+        self,
+        pool: "BodyPool",
+        address: ClientAddress,
+        on_evicted: Callable[[], None],
+        now: float,
+        slow_lane: SlowLane | None,
+    ) -> None:
         self.address = address
         #: What it holds of each resource.
         self.held: Counter[Resource] = Counter()
@@ -68,6 +86,9 @@ class PooledBody:
         self._on_evicted = on_evicted
         self._began = now
         self._received_bytes = 0
+        # None if its sender is known.
+        self._slow_lane = slow_lane
+        self._paid_bytes = 0
 
     def __enter__(self) -> "PooledBody":
         return self
@@ -89,6 +110,27 @@ class PooledBody:
         """
         self._pool.reserve(self, resource, amount)
 
+    @property
+    def is_trusted(self) -> bool:
+        """True if its sender is known, so that it needs no slow lane."""
+        return self._slow_lane is None
+
+    async def pay(self, size_bytes: int) -> None:
+        """Wait until bytes of it, or work that is worth so many, may be handled; at once unless it is a stranger's.
+
+        Raises:
+            RefusalError: there is no place in the slow lane.
+        """
+        self._paid_bytes += size_bytes
+        if self._slow_lane is not None and self._paid_bytes > FREE_BYTES:
+            self.hold(Resource.SLOW_LANE, 1)
+            await self._slow_lane.take(size_bytes)
+
+    def trust(self) -> None:
+        """Note that its sender turned out to be known."""
+        self._slow_lane = None
+        self.hold(Resource.SLOW_LANE, 0)
+
     def age(self, now: float) -> float:
         """Return the seconds since it began."""
         return now - self._began
@@ -108,6 +150,7 @@ class BodyPool:
 
     Args:
         limits: the limit of each resource.
+        known: the addresses whose bodies need no slow lane.
         on_full: called with a resource for each body that gives way or is refused.
         monotonic: returns seconds since any fixed moment.
     """
@@ -115,12 +158,15 @@ class BodyPool:
     def __init__(
         self,
         limits: dict[Resource, PoolLimit],
+        known: KnownAddresses,
         on_full: Callable[[Resource], None],
         monotonic: Callable[[], float],
     ) -> None:
         self._limits = limits
+        self._known = known
         self._on_full = on_full
         self._monotonic = monotonic
+        self._slow_lane = SlowLane(monotonic)
         self._bodies: dict[PooledBody, None] = {}
         self._totals: Counter[Resource] = Counter()
         self._by_address: Counter[tuple[Resource, str]] = Counter()
@@ -132,7 +178,8 @@ class BodyPool:
             address: who sends it.
             on_evicted: called if it has to give way.
         """
-        body = PooledBody(self, address, on_evicted, self._monotonic())
+        slow_lane = None if self._known.has(address) else self._slow_lane
+        body = PooledBody(self, address, on_evicted, self._monotonic(), slow_lane)
         self._bodies[body] = None
         return body
 

@@ -1,15 +1,19 @@
-"""Finds out which address a request comes from, for limits by address.
+"""Finds out which address a request comes from, for limits by address, and remembers those of agents.
 
 Behind a web server every connection comes from that server, which says in `X-Forwarded-For` for whom. What stands
 further to the left in that header was written by the client itself, and is worth nothing.
 """
 
+from collections import OrderedDict
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from starlette.requests import HTTPConnection
 
 #: A provider gives its customer a whole network of IPv6: its addresses count as one.
 _NETWORK_BITS = 64
+
+#: Known addresses that are remembered; beyond it the longest unused is forgotten.
+MAX_ADDRESSES = 10_000
 
 
 class ClientAddress:
@@ -40,6 +44,30 @@ def client_address(request: HTTPConnection, trusted_proxies: int) -> ClientAddre
     named = [each.strip() for header in request.headers.getlist("x-forwarded-for") for each in header.split(",")]
     hops = [*named, peer]
     return ClientAddress(hops[max(0, len(hops) - 1 - trusted_proxies)])
+
+
+class KnownAddresses:
+    """Addresses from which somebody proved to have an agent, by a request or on a socket.
+
+    Args:
+        trusted_proxies: web servers of ours in front.
+    """
+
+    def __init__(self, trusted_proxies: int) -> None:
+        self._trusted_proxies = trusted_proxies
+        self._keys: OrderedDict[str, None] = OrderedDict()
+
+    def note(self, connection: HTTPConnection) -> None:
+        """Remember the address of a client that has an agent."""
+        key = client_address(connection, self._trusted_proxies).key
+        self._keys[key] = None
+        self._keys.move_to_end(key)
+        if len(self._keys) > MAX_ADDRESSES:
+            self._keys.popitem(last=False)
+
+    def has(self, address: ClientAddress) -> bool:
+        """Return whether an agent has come from an address; clients on this machine always count as known."""
+        return address.is_local or address.key in self._keys
 
 
 def _parse(text: str) -> IPv4Address | IPv6Address | None:

@@ -13,11 +13,13 @@ from starlette.routing import Mount, Route, WebSocketRoute
 
 from ..errors import RefusalError
 from ..json_text import encode, raw
+from ..packets import Timestamp
 from ..router import Router
 from ..settings import RouterSettings, Secret
 from ..sockets.socket_endpoint import SocketEndpoint
 from .bodies import BodyReader, is_form
 from .body_pool import PooledBody, Resource
+from .client_address import KnownAddresses
 from .refusals import EXPECTED_ERRORS, answer_error
 from .request_bodies import (
     read_agent_status,
@@ -67,6 +69,7 @@ class Routes:
         settings: limits, and the page's directory.
         secret: what the operator proves itself with.
         router: what requests are turned into calls of.
+        known: learns where pages with an agent are.
         bodies: reads JSON.
         uploads: where forms go.
         run_routes: what an operator on another machine asks for.
@@ -79,6 +82,7 @@ class Routes:
         settings: RouterSettings,
         secret: Secret,
         router: Router,
+        known: KnownAddresses,
         bodies: BodyReader,
         uploads: Uploads,
         run_routes: RunRoutes,
@@ -89,11 +93,12 @@ class Routes:
         self._secret = secret
         self._router = router
         self._pages = router.page_requests
+        self._known = known
         self._uploads = uploads
         self._run_routes = run_routes
         self._clock = clock
         self._bodies = bodies
-        self._sockets = SocketEndpoint(router.hub, router.counters, settings.max_sockets, settings.idle_seconds)
+        self._sockets = SocketEndpoint(router.hub, known, router.counters, settings.max_sockets, settings.idle_seconds)
         self._files = PageFiles(settings.static)
         self._config = TaskConfigFile(settings.static)
         self._limits = RequestLimits(settings, monotonic)
@@ -145,6 +150,7 @@ class Routes:
         answer = await self._pages.submit_onboarding(
             onboarding.agent, onboarding.onboarding_data, body.client_timestamp
         )
+        self._known.note(request)
         return Response(answer, media_type=JSON)
 
     async def submit_task(self, request: Request) -> Response:
@@ -154,7 +160,7 @@ class Routes:
         else:
             body = await self._read(request, read_submit_task)
             data, token = raw({"final_data": body.final_data}), body.agent
-            await self._pages.submit("submit_unit", token, data, body.client_timestamp)
+            await self._submit(request, "submit_unit", token, data, body.client_timestamp)
         return SUBMITTED_LATE if self._pages.has_ended(token) else SUBMITTED
 
     async def submit_metadata(self, request: Request) -> Response:
@@ -164,13 +170,13 @@ class Routes:
         else:
             body = await self._read(request, read_submit_metadata)
             data = raw({"metadata": body.metadata})
-            await self._pages.submit("submit_metadata", body.agent, data, body.client_timestamp)
+            await self._submit(request, "submit_metadata", body.agent, data, body.client_timestamp)
         return SUBMITTED_METADATA
 
     async def return_task(self, request: Request) -> Response:
         """POST /return_task: answer once it is durable that the worker gives the unit back undone."""
         body = await self._read(request, read_return_task)
-        await self._pages.submit("return_unit", body.agent, raw({}), body.client_timestamp)
+        await self._submit(request, "return_unit", body.agent, raw({}), body.client_timestamp)
         return RETURNED
 
     async def log_error(self, request: Request) -> Response:
@@ -183,12 +189,14 @@ class Routes:
     async def agent_status(self, request: Request) -> Response:
         """POST /agent_status: return an agent's status as the operator gave it, for pages without a socket."""
         body = await self._read(request, read_agent_status)
-        return Response(encode({"status": self._pages.status_of(body.agent)}), media_type=JSON)
+        status = self._pages.status_of(body.agent)
+        self._known.note(request)
+        return Response(encode({"status": status}), media_type=JSON)
 
     async def submit_appeal(self, request: Request) -> Response:
         """POST /submit_appeal: answer once a worker's objection to a rejection is durable."""
         body = await self._read(request, read_submit_appeal)
-        await self._pages.submit("submit_appeal", body.agent, raw({"text": body.text}), body.client_timestamp)
+        await self._submit(request, "submit_appeal", body.agent, raw({"text": body.text}), body.client_timestamp)
         return SUBMITTED_APPEAL
 
     async def worker_page(self, request: Request) -> Response:
@@ -212,6 +220,7 @@ class Routes:
         pieces: list[bytes] = []
 
         async def keep(piece: bytes, body: PooledBody) -> None:
+            await body.pay(len(piece))
             pieces.append(piece)
             body.hold(Resource.MEMORY, sum(map(len, pieces)))
 
@@ -269,7 +278,7 @@ class Routes:
             result = form.text(RESULT_FIELD)
             final_data = Raw(b"null") if result is None else Raw(await self._bodies.strict_json(result))
             data = raw({"final_data": final_data, "files": await form.keep()})
-            await self._pages.submit("submit_unit", form.agent, data, UNSET)
+            await self._submit(request, "submit_unit", form.agent, data, UNSET)
         except Exception:
             await form.discard()
             raise
@@ -280,10 +289,16 @@ class Routes:
         try:
             metadata = read_metadata(await self._bodies.strict_json(form.text(METADATA_FIELD) or b""))
             data = raw({"metadata": metadata, "files": await form.keep()})
-            await self._pages.submit("submit_metadata", form.agent, data, UNSET)
+            await self._submit(request, "submit_metadata", form.agent, data, UNSET)
         except Exception:
             await form.discard()
             raise
+
+    async def _submit(
+        self, request: Request, packet_type: str, token: str, data: Raw, client_timestamp: Timestamp
+    ) -> None:
+        await self._pages.submit(packet_type, token, data, client_timestamp)
+        self._known.note(request)
 
     async def _read(self, request: Request, read: Callable[[bytes], T]) -> T:
         return await self._bodies.read_body(request, read)

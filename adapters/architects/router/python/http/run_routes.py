@@ -20,6 +20,7 @@ from ..router import Router
 from ..settings import Secret
 from .bodies import BodyReader
 from .body_pool import PooledBody
+from .client_address import KnownAddresses
 from .run_page import RunPage
 
 JSON = "application/json; charset=utf-8"
@@ -63,12 +64,22 @@ class RunRoutes:
         secret: what the operator proves itself with.
         router: what is released.
         page: what is changed.
+        known: learns where the operator is.
         bodies: reads JSON.
         files: reads files.
     """
 
-    def __init__(self, secret: Secret, router: Router, page: RunPage, bodies: BodyReader, files: BodyReader) -> None:
+    def __init__(
+        self,
+        secret: Secret,
+        router: Router,
+        page: RunPage,
+        known: KnownAddresses,
+        bodies: BodyReader,
+        files: BodyReader,
+    ) -> None:
         self._secret = secret
+        self._known = known
         self._router = router
         self._page = page
         self._bodies = bodies
@@ -86,14 +97,14 @@ class RunRoutes:
 
     async def claim(self, request: Request) -> Response:
         """POST /run_page: let the router belong to a run, and say which files of its page have yet to be sent."""
-        check_operator(self._secret, request)
+        self._check_operator(request)
         body = await self._bodies.read_body(request, read_claim)
         missing = await self._change(partial(self._page.claim, body.run, body.files))
         return Response(encode({"missing": missing}), media_type=JSON)
 
     async def put_file(self, request: Request) -> Response:
         """PUT /run_page/<hash>: keep a file of the page."""
-        check_operator(self._secret, request)
+        self._check_operator(request)
         digest = request.path_params["digest"]
         path = anyio.Path(self._page.file(digest))
         draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
@@ -120,7 +131,7 @@ class RunRoutes:
 
     async def release(self, request: Request) -> Response:
         """POST /release_run: let the router belong to nobody; it serves a page that says so."""
-        check_operator(self._secret, request)
+        self._check_operator(request)
         body = await self._bodies.read_body(request, read_release)
         waiting = self._router.figures()["outbox_length"]
         if waiting and self._page.run == body.run:
@@ -128,6 +139,10 @@ class RunRoutes:
         await self._change(partial(self._page.release, body.run))
         self._router.forget_run()
         return Response(b'{"status":"Released"}', media_type=JSON)
+
+    def _check_operator(self, request: Request) -> None:
+        check_operator(self._secret, request)
+        self._known.note(request)
 
     async def _change(self, work: Callable[[], T]) -> T:
         try:

@@ -28,6 +28,10 @@ from .form_reader import FormPart, FormReader
 WRITE_BYTES = 2**18
 #: Bytes of a form that are parsed before others have their turn: small parts take a hundred times as long as a file.
 PARSE_BYTES = 2**13
+#: The same of a stranger's form.
+STRANGERS_PARSE_BYTES = 2**11
+#: Bytes of a file that take about as long as one part, however small.
+PART_BYTES = 2**12
 #: The field of a form that names the agent. Forms that name it first need not share the disk with strangers.
 AGENT_FIELD = "USED_AGENT_ID"
 
@@ -145,17 +149,31 @@ class UploadedForm:
     async def _take(self, piece: bytes, body: PooledBody) -> None:
         body.hold(Resource.FORM, 1)
         self._received_bytes += len(piece)
-        for start in range(0, len(piece), PARSE_BYTES):
-            if start:
-                await anyio.lowlevel.checkpoint()
-            self._reader.feed(piece[start : start + PARSE_BYTES])
-        if not self._has_known_agent and self.text(AGENT_FIELD) is not None:
-            self._check_agent(self.agent)
-            self._has_known_agent = True
+        parts = len(self._reader.parts)
+        # The agent is usually named at once, and then the form need not go through the slow lane.
+        await self._parse(piece[:STRANGERS_PARSE_BYTES], STRANGERS_PARSE_BYTES)
+        self._check_sender(body)
+        await body.pay(len(piece))
+        await self._parse(piece[STRANGERS_PARSE_BYTES:], PARSE_BYTES if body.is_trusted else STRANGERS_PARSE_BYTES)
+        self._check_sender(body)
+        await body.pay(PART_BYTES * (len(self._reader.parts) - parts))
         body.hold(Resource.DISK, 0 if self._has_known_agent else self._received_bytes)
         if self._reader.untaken_bytes >= WRITE_BYTES:
             await _in_thread(self._write)
         body.hold(Resource.MEMORY, self._reader.held_bytes)
+
+    async def _parse(self, data: bytes, step_bytes: int) -> None:
+        """Parse bytes, so many before others have their turn."""
+        for start in range(0, len(data), step_bytes):
+            self._reader.feed(data[start : start + step_bytes])
+            await anyio.lowlevel.checkpoint()
+
+    def _check_sender(self, body: PooledBody) -> None:
+        """Check the agent of the form as soon as it is named."""
+        if not self._has_known_agent and self.text(AGENT_FIELD) is not None:
+            self._check_agent(self.agent)
+            self._has_known_agent = True
+            body.trust()
 
     def _write(self) -> None:
         for index, part in enumerate(self._reader.parts):

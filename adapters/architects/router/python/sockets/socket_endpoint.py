@@ -8,6 +8,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ......core.opaque_json import LARGE_BODY_BYTES
 from ..counters import Counters
+from ..http.client_address import KnownAddresses
 from ..http.protocols import SOCKET_CONTROLS
 from .connection import POLICY_VIOLATION, Connection, is_goodbye
 from .hub import Hub
@@ -23,13 +24,17 @@ class SocketEndpoint:
 
     Args:
         hub: handles what is said on them.
+        known: learns where pages with an agent are.
         counters: counts sockets that are refused.
         max_sockets: how many may be open at once.
         greeting_seconds: a socket on which nobody is known by then is closed.
     """
 
-    def __init__(self, hub: Hub, counters: Counters, max_sockets: int, greeting_seconds: float) -> None:
+    def __init__(
+        self, hub: Hub, known: KnownAddresses, counters: Counters, max_sockets: int, greeting_seconds: float
+    ) -> None:
         self._hub = hub
+        self._known = known
         self._counters = counters
         self._max_sockets = max_sockets
         self._greeting_seconds = greeting_seconds
@@ -66,8 +71,9 @@ class SocketEndpoint:
             if message["type"] == "websocket.disconnect":
                 return int(message.get("code") or 0)
             self._hub.on_message(connection, message.get("text"))
-            if self._hub.is_known(connection):
+            if self._hub.is_known(connection) and greeting.deadline != math.inf:
                 greeting.deadline = math.inf
+                self._known.note(socket)
             if self._hub.is_operator(connection):
                 socket.scope[SOCKET_CONTROLS].lift_limit()
 

@@ -3,9 +3,11 @@
  * Shares memory, disk and places among the request bodies that are arriving.
  *
  * Anybody may send a body and stop in the middle of it, a thousand times. So what unfinished bodies hold is limited, for
- * each address and in total. When a total is reached, the slowest body gives way: an honest one is soon complete.
+ * each address and in total. When a total is reached, the slowest body gives way: an honest one is soon complete. What is
+ * large and comes from where nobody is known goes through the slow lane.
  */
 import { RefusalError } from "../errors.js";
+import { SlowLane } from "./slow_lane.js";
 
 /** A body that has just begun does not give way: its speed is not known yet. */
 const MIN_AGE_SECONDS = 0.25;
@@ -16,15 +18,25 @@ const MEMORY_BYTES = 40 * 1024 * 1024;
 /** Number of forms that are received at the same time. */
 const MAX_FORMS = 100;
 
+/** Number of bodies in the slow lane. */
+const MAX_SLOW = 100;
+
+/** So much of each body needs no lane: nearly all bodies are smaller. */
+const FREE_BYTES = 4 * 1024;
+
 /**
- * Something that unfinished bodies hold: memory, disk (for files of forms that have not named a known agent yet), or one
- * of the places for forms. The value is a short name for the counters.
+ * Something that unfinished bodies hold: memory, disk (for files of forms that have not named a known agent yet), one of
+ * the places for forms, or one in the slow lane. The value is a short name for the counters.
  *
- * @typedef {"body_memory" | "upload_disk" | "concurrent_forms"} ResourceName
+ * @typedef {"body_memory" | "upload_disk" | "concurrent_forms" | "slow_lane"} ResourceName
  */
 
-/** @type {Readonly<{MEMORY: "body_memory", DISK: "upload_disk", FORM: "concurrent_forms"}>} */
-export const Resource = Object.freeze({ MEMORY: "body_memory", DISK: "upload_disk", FORM: "concurrent_forms" });
+export const Resource = Object.freeze({
+  MEMORY: /** @type {const} */ ("body_memory"),
+  DISK: /** @type {const} */ ("upload_disk"),
+  FORM: /** @type {const} */ ("concurrent_forms"),
+  SLOW_LANE: /** @type {const} */ ("slow_lane"),
+});
 
 /**
  * Limit of one resource.
@@ -48,6 +60,7 @@ export function poolLimits({ maxBodyBytes, maxUploadBytes }) {
     [Resource.MEMORY]: { total: memory, perAddress: Math.floor(memory / 2) },
     [Resource.DISK]: { total: 2 * maxUploadBytes, perAddress: maxUploadBytes },
     [Resource.FORM]: { total: MAX_FORMS, perAddress: Math.floor(MAX_FORMS / 4) },
+    [Resource.SLOW_LANE]: { total: MAX_SLOW, perAddress: Math.floor(MAX_SLOW / 4) },
   };
 }
 
@@ -61,18 +74,30 @@ export class PooledBody {
   #onEvicted;
   #began;
   #receivedBytes = 0;
+  #slowLane;
+  #paidBytes = 0;
+  /** @type {() => void} */
+  #giveUp = () => {};
+  /** @type {Promise<never>} */
+  #givenUp = new Promise((_, reject) => {
+    this.#giveUp = () => reject(busy());
+  });
 
   /**
    * @param {BodyPool} pool
    * @param {ClientAddress} address
    * @param {() => void} onEvicted
    * @param {number} now
+   * @param {SlowLane | null} slowLane null if its sender is known
    */
-  constructor(pool, address, onEvicted, now) {
+  constructor(pool, address, onEvicted, now, slowLane) {
     this.address = address;
     this.#pool = pool;
     this.#onEvicted = onEvicted;
     this.#began = now;
+    this.#slowLane = slowLane;
+    // Nobody may be waiting.
+    this.#givenUp.catch(() => {});
   }
 
   /**
@@ -93,6 +118,31 @@ export class PooledBody {
    */
   hold(resource, amount) {
     this.#pool.reserve(this, resource, amount);
+  }
+
+  /** True if its sender is known, so that it needs no slow lane. */
+  get isTrusted() {
+    return this.#slowLane === null;
+  }
+
+  /**
+   * Wait until bytes of it, or work that is worth so many, may be handled; at once unless it is a stranger's.
+   *
+   * @param {number} sizeBytes
+   * @returns {Promise<void>}
+   * @throws {RefusalError} there is no place in the slow lane, or it has to give way
+   */
+  async pay(sizeBytes) {
+    this.#paidBytes += sizeBytes;
+    if (this.#slowLane === null || this.#paidBytes <= FREE_BYTES) return;
+    this.hold(Resource.SLOW_LANE, 1);
+    await this.#slowLane.take(sizeBytes, this.#givenUp);
+  }
+
+  /** Note that its sender turned out to be known. */
+  trust() {
+    this.#slowLane = null;
+    this.hold(Resource.SLOW_LANE, 0);
   }
 
   /**
@@ -116,6 +166,7 @@ export class PooledBody {
   /** Make it give way. */
   evict() {
     this.isEvicted = true;
+    this.#giveUp();
     this.#onEvicted();
   }
 }
@@ -123,8 +174,10 @@ export class PooledBody {
 /** All bodies that are arriving. */
 export class BodyPool {
   #limits;
+  #known;
   #onFull;
   #monotonic;
+  #slowLane;
   /** @type {Set<PooledBody>} */
   #bodies = new Set();
   /** @type {Map<ResourceName, number>} */
@@ -135,12 +188,15 @@ export class BodyPool {
   /**
    * @param {object} parts
    * @param {Record<ResourceName, PoolLimit>} parts.limits the limit of each resource
+   * @param {import("./client_address.js").KnownAddresses} parts.known the addresses whose bodies need no slow lane
    * @param {(resource: ResourceName) => void} parts.onFull called with a resource for each body that gives way or is
    *   refused
    * @param {() => number} parts.monotonic returns seconds since any fixed moment
    */
-  constructor({ limits, onFull, monotonic }) {
+  constructor({ limits, known, onFull, monotonic }) {
     this.#limits = limits;
+    this.#known = known;
+    this.#slowLane = new SlowLane(monotonic);
     this.#onFull = onFull;
     this.#monotonic = monotonic;
   }
@@ -153,7 +209,8 @@ export class BodyPool {
    * @returns {PooledBody}
    */
   open(address, onEvicted) {
-    const body = new PooledBody(this, address, onEvicted, this.#monotonic());
+    const slowLane = this.#known.has(address) ? null : this.#slowLane;
+    const body = new PooledBody(this, address, onEvicted, this.#monotonic(), slowLane);
     this.#bodies.add(body);
     return body;
   }

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Finds out which address a request comes from, for limits by address.
+ * Finds out which address a request comes from, for limits by address, and remembers those of agents.
  *
  * Behind a web server every connection comes from that server, which says in `X-Forwarded-For` for whom. What stands
  * further to the left in that header was written by the client itself, and is worth nothing.
@@ -9,6 +9,9 @@ import { isIPv4, isIPv6 } from "node:net";
 
 /** Groups of an IPv6 address that count: a provider gives its customer a whole network. */
 const NETWORK_GROUPS = 4;
+
+/** Known addresses that are remembered; beyond it the longest unused is forgotten. */
+const MAX_ADDRESSES = 10_000;
 
 /** The address of a client. */
 export class ClientAddress {
@@ -43,6 +46,43 @@ export function clientAddress(request, trustedProxies) {
   const named = header === undefined ? [] : [header].flat().join(",").split(",");
   const hops = [...named.map((each) => each.trim()), peer];
   return new ClientAddress(hops[Math.max(0, hops.length - 1 - trustedProxies)]);
+}
+
+/** Addresses from which somebody proved to have an agent, by a request or on a socket. */
+export class KnownAddresses {
+  #trustedProxies;
+  /** @type {Set<string>} */
+  #keys = new Set();
+
+  /** @param {number} trustedProxies web servers of ours in front */
+  constructor(trustedProxies) {
+    this.#trustedProxies = trustedProxies;
+  }
+
+  /**
+   * Remember the address of a client that has an agent.
+   *
+   * @param {import("node:http").IncomingMessage} request
+   */
+  note(request) {
+    const { key } = clientAddress(request, this.#trustedProxies);
+    this.#keys.delete(key);
+    this.#keys.add(key);
+    if (this.#keys.size > MAX_ADDRESSES) {
+      const [oldest] = this.#keys;
+      this.#keys.delete(oldest);
+    }
+  }
+
+  /**
+   * Return whether an agent has come from an address; clients on this machine always count as known.
+   *
+   * @param {ClientAddress} address
+   * @returns {boolean}
+   */
+  has(address) {
+    return address.isLocal || this.#keys.has(address.key);
+  }
 }
 
 /**

@@ -44,6 +44,7 @@ export class Routes {
   #secret;
   #router;
   #pages;
+  #known;
   #uploads;
   #runRoutes;
   #clock;
@@ -56,17 +57,19 @@ export class Routes {
    * @param {import("../settings.js").RouterSettings} parts.settings limits, and the page's directory
    * @param {import("../settings.js").Secret} parts.secret what the operator proves itself with
    * @param {import("../router.js").Router} parts.router what requests are turned into calls of
+   * @param {import("./client_address.js").KnownAddresses} parts.known learns where pages with an agent are
    * @param {import("./bodies.js").BodyReader} parts.bodies reads JSON
    * @param {import("./uploads.js").Uploads} parts.uploads where forms go
    * @param {import("./run_routes.js").RunRoutes} parts.runRoutes what an operator on another machine asks for
    * @param {() => number} parts.clock returns seconds since the epoch
    * @param {() => number} parts.monotonic returns seconds since any fixed moment
    */
-  constructor({ settings, secret, router, bodies, uploads, runRoutes, clock, monotonic }) {
+  constructor({ settings, secret, router, known, bodies, uploads, runRoutes, clock, monotonic }) {
     this.#settings = settings;
     this.#secret = secret;
     this.#router = router;
     this.#pages = router.pageRequests;
+    this.#known = known;
     this.#uploads = uploads;
     this.#runRoutes = runRoutes;
     this.#clock = clock;
@@ -147,7 +150,9 @@ export class Routes {
       client_timestamp: clientTimestamp,
     } = await this.#bodies.readJson(request, readSubmitOnboarding);
     const signal = goneSignal(response);
-    sendJson(response, await this.#pages.submitOnboarding(token, onboardingData, clientTimestamp, signal));
+    const answer = await this.#pages.submitOnboarding(token, onboardingData, clientTimestamp, signal);
+    this.#known.note(request);
+    sendJson(response, answer);
   }
 
   /**
@@ -173,7 +178,7 @@ export class Routes {
     } else {
       const body = await this.#bodies.readJson(request, readSubmitMetadata);
       const data = rawObject({ metadata: body.metadata });
-      await this.#pages.submit("submit_metadata", body.USED_AGENT_ID, data, body.client_timestamp);
+      await this.#submit(request, "submit_metadata", body.USED_AGENT_ID, data, body.client_timestamp);
     }
     response.json({ status: "Submitted metadata" });
   }
@@ -189,7 +194,7 @@ export class Routes {
       request,
       readReturnTask,
     );
-    await this.#pages.submit("return_unit", token, "{}", clientTimestamp);
+    await this.#submit(request, "return_unit", token, "{}", clientTimestamp);
     response.json({ status: "Returned" });
   }
 
@@ -215,7 +220,9 @@ export class Routes {
    */
   async agentStatus(request, response) {
     const { USED_AGENT_ID: token } = await this.#bodies.readJson(request, readAgentStatus);
-    response.json({ status: this.#pages.statusOf(token) });
+    const status = this.#pages.statusOf(token);
+    this.#known.note(request);
+    response.json({ status });
   }
 
   /**
@@ -227,7 +234,7 @@ export class Routes {
   async submitAppeal(request, response) {
     const body = await this.#bodies.readJson(request, readSubmitAppeal);
     const data = rawObject({ text: raw(body.text) });
-    await this.#pages.submit("submit_appeal", body.USED_AGENT_ID, data, body.client_timestamp);
+    await this.#submit(request, "submit_appeal", body.USED_AGENT_ID, data, body.client_timestamp);
     response.json({ status: "Submitted appeal" });
   }
 
@@ -336,12 +343,24 @@ export class Routes {
 
   /**
    * @param {Request} request
+   * @param {string} packetType
+   * @param {string} token
+   * @param {import("../json_text.js").Raw} data
+   * @param {import("../packets.js").Timestamp} clientTimestamp
+   */
+  async #submit(request, packetType, token, data, clientTimestamp) {
+    await this.#pages.submit(packetType, token, data, clientTimestamp);
+    this.#known.note(request);
+  }
+
+  /**
+   * @param {Request} request
    * @returns {Promise<string>} the token of the agent
    */
   async #submitJson(request) {
     const body = await this.#bodies.readJson(request, readSubmitTask);
     const data = rawObject({ final_data: body.final_data });
-    await this.#pages.submit("submit_unit", body.USED_AGENT_ID, data, body.client_timestamp);
+    await this.#submit(request, "submit_unit", body.USED_AGENT_ID, data, body.client_timestamp);
     return body.USED_AGENT_ID;
   }
 
@@ -355,7 +374,7 @@ export class Routes {
       const result = form.text(RESULT_FIELD);
       const finalData = result === null ? "null" : strictJson(result);
       const data = rawObject({ final_data: finalData, files: raw(await form.keep()) });
-      await this.#pages.submit("submit_unit", form.agent, data, undefined);
+      await this.#submit(request, "submit_unit", form.agent, data, undefined);
     } catch (error) {
       await form.discard();
       throw error;
@@ -369,7 +388,7 @@ export class Routes {
     try {
       const metadata = readMetadata(strictJson(form.text(METADATA_FIELD) ?? ""));
       const data = rawObject({ metadata, files: raw(await form.keep()) });
-      await this.#pages.submit("submit_metadata", form.agent, data, undefined);
+      await this.#submit(request, "submit_metadata", form.agent, data, undefined);
     } catch (error) {
       await form.discard();
       throw error;

@@ -62,6 +62,7 @@ export class RunRoutes {
   #secret;
   #router;
   #page;
+  #known;
   #bodies;
   #files;
 
@@ -70,13 +71,15 @@ export class RunRoutes {
    * @param {import("../settings.js").Secret} parts.secret what the operator proves itself with
    * @param {import("../router.js").Router} parts.router what is released
    * @param {import("./run_page.js").RunPage} parts.page what is changed
+   * @param {import("./client_address.js").KnownAddresses} parts.known learns where the operator is
    * @param {import("./bodies.js").BodyReader} parts.bodies reads JSON
    * @param {import("./bodies.js").BodyReader} parts.files reads files
    */
-  constructor({ secret, router, page, bodies, files }) {
+  constructor({ secret, router, page, known, bodies, files }) {
     this.#secret = secret;
     this.#router = router;
     this.#page = page;
+    this.#known = known;
     this.#bodies = bodies;
     this.#files = files;
   }
@@ -97,7 +100,7 @@ export class RunRoutes {
    * @param {Response} response
    */
   async claim(request, response) {
-    checkOperator(this.#secret, request);
+    this.#checkOperator(request);
     const { run, files } = readClaim(strictJson(await this.#bodies.readBody(request)));
     response.json({ missing: change(() => this.#page.claim(run, files)) });
   }
@@ -109,7 +112,7 @@ export class RunRoutes {
    * @param {Response} response
    */
   async putFile(request, response) {
-    checkOperator(this.#secret, request);
+    this.#checkOperator(request);
     const digest = String(request.params.digest);
     const path = this.#page.file(digest);
     const draft = `${path}.${randomBytes(8).toString("hex")}`;
@@ -144,7 +147,7 @@ export class RunRoutes {
    * @param {Response} response
    */
   async release(request, response) {
-    checkOperator(this.#secret, request);
+    this.#checkOperator(request);
     const { run } = readRelease(strictJson(await this.#bodies.readBody(request)));
     const { outbox_length: waiting } = this.#router.figures();
     if (waiting > 0 && this.#page.run === run) {
@@ -153,6 +156,12 @@ export class RunRoutes {
     change(() => this.#page.release(run));
     this.#router.forgetRun();
     response.json({ status: "Released" });
+  }
+
+  /** @param {Request} request */
+  #checkOperator(request) {
+    checkOperator(this.#secret, request);
+    this.#known.note(request);
   }
 }
 

@@ -21,6 +21,10 @@ import { FormReader } from "./form_reader.js";
 const WRITE_BYTES = 256 * 1024;
 /** Bytes of a form that are parsed before others have their turn: small parts take a hundred times as long as a file. */
 const PARSE_BYTES = 8 * 1024;
+/** The same of a stranger's form. */
+const STRANGERS_PARSE_BYTES = 2 * 1024;
+/** Bytes of a file that take about as long as one part, however small. */
+const PART_BYTES = 4 * 1024;
 /** The field of a form that names the agent. Forms that name it first need not share the disk with strangers. */
 const AGENT_FIELD = "USED_AGENT_ID";
 
@@ -191,17 +195,43 @@ export class UploadedForm {
   async #take(piece, body) {
     body.hold(Resource.FORM, 1);
     this.#receivedBytes += piece.length;
-    for (let start = 0; start < piece.length; start += PARSE_BYTES) {
-      if (start > 0) await setImmediate();
-      await this.#reader.feed(piece.subarray(start, start + PARSE_BYTES));
-    }
-    if (!this.#hasKnownAgent && this.text(AGENT_FIELD) !== null) {
-      this.#checkAgent(this.agent);
-      this.#hasKnownAgent = true;
-    }
+    const parts = this.#reader.parts.length;
+    // The agent is usually named at once, and then the form need not go through the slow lane.
+    await this.#parse(piece.subarray(0, STRANGERS_PARSE_BYTES), STRANGERS_PARSE_BYTES);
+    this.#checkSender(body);
+    await body.pay(piece.length);
+    const stepBytes = body.isTrusted ? PARSE_BYTES : STRANGERS_PARSE_BYTES;
+    await this.#parse(piece.subarray(STRANGERS_PARSE_BYTES), stepBytes);
+    this.#checkSender(body);
+    await body.pay(PART_BYTES * (this.#reader.parts.length - parts));
     body.hold(Resource.DISK, this.#hasKnownAgent ? 0 : this.#receivedBytes);
     if (this.#reader.untakenBytes >= WRITE_BYTES) await stored(() => this.#write());
     body.hold(Resource.MEMORY, this.#reader.heldBytes);
+  }
+
+  /**
+   * Parse bytes, so many before others have their turn.
+   *
+   * @param {Buffer} data
+   * @param {number} stepBytes
+   */
+  async #parse(data, stepBytes) {
+    for (let start = 0; start < data.length; start += stepBytes) {
+      await this.#reader.feed(data.subarray(start, start + stepBytes));
+      await setImmediate();
+    }
+  }
+
+  /**
+   * Check the agent of the form as soon as it is named.
+   *
+   * @param {import("./body_pool.js").PooledBody} body
+   */
+  #checkSender(body) {
+    if (this.#hasKnownAgent || this.text(AGENT_FIELD) === null) return;
+    this.#checkAgent(this.agent);
+    this.#hasKnownAgent = true;
+    body.trust();
   }
 
   async #write() {

@@ -19,6 +19,7 @@ const LINGER_SECONDS = 1;
 /** Accepts sockets on path `/`, up to a limit. */
 export class SocketEndpoint {
   #hub;
+  #known;
   #counters;
   #maxSockets;
   #maxPacketBytes;
@@ -29,14 +30,16 @@ export class SocketEndpoint {
   /**
    * @param {object} parts
    * @param {import("./hub.js").Hub} parts.hub handles what is said on them
+   * @param {import("../http/client_address.js").KnownAddresses} parts.known learns where pages with an agent are
    * @param {import("../counters.js").Counters} parts.counters counts sockets that are refused
    * @param {number} parts.maxSockets how many may be open at once
    * @param {number} parts.maxPacketBytes size of a page's packet
    * @param {number} parts.greetingSeconds a socket on which nobody is known by then is closed
    * @param {() => number} parts.monotonic returns seconds since any fixed moment
    */
-  constructor({ hub, counters, maxSockets, maxPacketBytes, greetingSeconds, monotonic }) {
+  constructor({ hub, known, counters, maxSockets, maxPacketBytes, greetingSeconds, monotonic }) {
     this.#hub = hub;
+    this.#known = known;
     this.#counters = counters;
     this.#maxSockets = maxSockets;
     this.#maxPacketBytes = maxPacketBytes;
@@ -60,16 +63,17 @@ export class SocketEndpoint {
         this.#counters.drop("socket_limit");
         refuse(stream, "503 Service Unavailable");
       } else {
-        this.#server.handleUpgrade(request, stream, head, (socket) => this.#listen(socket, stream));
+        this.#server.handleUpgrade(request, stream, head, (socket) => this.#listen(socket, request, stream));
       }
     });
   }
 
   /**
    * @param {WebSocket} socket
+   * @param {import("node:http").IncomingMessage} request
    * @param {Duplex} stream
    */
-  #listen(socket, stream) {
+  #listen(socket, request, stream) {
     const connection = new Connection(socket);
     this.#hub.connect(connection);
     this.#greetings.set(connection);
@@ -89,7 +93,10 @@ export class SocketEndpoint {
     socket.on("message", (message, isBinary) => {
       unfinishedBytes = 0;
       this.#hub.onMessage(connection, isBinary ? null : message.toString());
-      if (this.#hub.isKnown(connection)) this.#greetings.delete(connection);
+      if (this.#greetings.has(connection) && this.#hub.isKnown(connection)) {
+        this.#greetings.delete(connection);
+        this.#known.note(request);
+      }
     });
     socket.on("close", (code) => {
       this.#greetings.delete(connection);
