@@ -352,13 +352,13 @@ class SharedLog(MemoryLog):
         written = sorted({partition_of(stream) for request in batch for stream, _ in request.events})
         if unnamed := [partition for partition in written if partition not in turn]:
             raise LogError(f"a command writes to {unnamed}, which was not named")
-        if any(store.locks.get(partition, self) is not self for partition in written):
+        if any(store.locks.get(partition, self) is not self for partition in turn):
             raise BlockedError  # the turn was lost with its connection, and is somebody else's now
         if written:
             self._check_fences({partition: turn[partition][1] for partition in written})
         if self._written is not None:
             return self._written
-        if moved := [partition for partition in written if store.sizes[partition] != turn[partition][0]]:
+        if written and (moved := [partition for partition in turn if store.sizes[partition] != turn[partition][0]]):
             raise LogError(f"the turn was lost, and another writer came first ({moved}); nothing was written")
         before = store.log.head()
         outcomes = store.log.commit(list(_stamped(batch, before.at)))

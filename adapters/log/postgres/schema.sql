@@ -1,4 +1,4 @@
--- The log in PostgreSQL, version 6. Installed once, in one transaction; es.meta holds the version.
+-- The log in PostgreSQL, version 7. Installed once, in one transaction; es.meta holds the version.
 --
 -- Every key but that of commands begins with the partition, and an append locks the rows of its partitions in the order
 -- of their names. So positions have no gaps, and whoever sees an event sees all that came before it in its partition.
@@ -111,7 +111,7 @@ BEGIN
     FROM unnest(parts, heads) w(partition, head)
    CROSS JOIN LATERAL (SELECT coalesce((SELECT e.seq FROM es.event e WHERE e.partition = w.partition
                                          ORDER BY e.seq DESC LIMIT 1), 0) AS seq) h
-   WHERE w.head <> h.seq ORDER BY w.partition LIMIT 1;
+   WHERE w.head <> h.seq ORDER BY mine DESC, w.partition LIMIT 1;
   IF FOUND THEN
     IF bad.mine THEN
       RETURN false;

@@ -20,7 +20,7 @@ from .plan import PartitionPlan
 from .server import Connection
 
 #: Version of the tables and functions in `schema.sql`.
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 _COPY_OVER = (
     "copy it to a file with the version that made it, and the file to a new database with this one "
     "(`mephisto-es log copy SOURCE TARGET`)"
@@ -121,7 +121,15 @@ def append(
 ) -> None:
     """Append the rows of a plan and commit, in one round trip. Without a transaction, one is begun.
 
-    May be repeated with the same plan after the connection was lost: what is there already is not written again.
+    May be repeated with the same plan after the connection was lost: what is there already is not written again, and
+    nothing is written if another writer has meanwhile written to a partition of the turn.
+
+    Args:
+        db: the connection.
+        operator: the name under which the writer owns partitions; None if it owns none.
+        plan: the rows.
+        fences: the fence of each partition of the turn.
+        heads: the end of each of them, on which the plan rests.
 
     Raises:
         psycopg.Error: as the server says; the transaction is still open.
@@ -131,9 +139,13 @@ def append(
         if is_idle:
             db.execute("BEGIN")
         if plan.written:
-            parts = sorted({row.partition for row in plan.written})
             columns = map(list, zip(*plan.written, strict=True))
-            ends = [fences[part] for part in parts], [heads[part].seq for part in parts]
+            written, parts = {row.partition for row in plan.written}, sorted(fences)
+            # What was only read in the turn may have got another owner, but no other end.
+            ends = (
+                [fences[part] if part in written else None for part in parts],
+                [heads[part].seq for part in parts],
+            )
             db.execute(_APPEND, (operator, parts, *ends, *columns))
         if plan.payloads:
             payloads = [(one.ref.sha256, one.salt, one.body, one.subject) for one in plan.payloads]

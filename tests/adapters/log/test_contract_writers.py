@@ -194,6 +194,16 @@ class SharedContract(PartitionsContract[SharedOne]):
             first.commit([unit_request(1, 0)])
         assert commands(second) == ["unit-2-0"]
 
+    def test_who_lost_a_turn_with_its_connection_does_not_rest_on_what_another_has_changed(self) -> None:
+        """Two operators gave a worker the last unit that the worker may have, each in a run of its own."""
+        first, second = self.open(), self.open()
+        first.begin(BOTH, (), ())
+        self.server.cut_connections()
+        second.commit([register(4, "Grace")])
+        with pytest.raises(LogError, match="another writer came first"):
+            first.commit([unit_request(1, 0)])
+        assert commands(second) == ["register-4"]
+
 
 class TestMemoryPartitions(PartitionsContract[MemoryLog]):
     @pytest.fixture(autouse=True)

@@ -228,12 +228,16 @@ class ForgetfulServer(Server):
     """A server whose connection is lost once, after everything was done and before the answer came."""
 
     is_lost = False
+    #: What happens before the connection is made again.
+    meanwhile: Callable[[], object] | None = None
 
     def call(self, work: Callable[[Connection], T]) -> T:
         def work_and_lose(db: Connection) -> T:
             result = work(db)
             if self.is_lost:
                 self.is_lost = False
+                if self.meanwhile is not None:
+                    self.meanwhile()
                 raise psycopg.OperationalError("the server closed the connection unexpectedly")
             return result
 
@@ -252,6 +256,18 @@ def test_a_commit_without_an_answer_is_not_written_again(address: str) -> None:
         assert not server.is_lost
         assert commands_of(log) == ["unit-1-0"]
         assert is_written(log.commit([unit_request(1, 1)])[0])
+
+
+def test_a_commit_without_an_answer_is_not_refused_for_what_another_wrote_after_it(address: str) -> None:
+    with writers(address) as (first, second):
+        first._server.close()
+        first._server = server = ForgetfulServer(address)
+        first.begin([DIRECTORY, PARTITION], (), ())
+        server.meanwhile = lambda: second.commit([register(3, "Ada")])
+        server.is_lost = True
+        assert is_written(first.commit([replace(unit_request(1, 0), expected={unit_stream(1): Expect.NONE})])[0])
+        assert not server.is_lost
+        assert commands_of(first) == ["unit-1-0", "register-3"]
 
 
 def test_readers_survive_a_lost_connection(address: str) -> None:
