@@ -13,7 +13,6 @@ from starlette.routing import Mount, Route, WebSocketRoute
 
 from ..errors import RefusalError
 from ..json_text import encode, raw
-from ..packets import Timestamp
 from ..router import Router
 from ..settings import RouterSettings, Secret
 from ..sockets.socket_endpoint import SocketEndpoint
@@ -150,7 +149,6 @@ class Routes:
         answer = await self._pages.submit_onboarding(
             onboarding.agent, onboarding.onboarding_data, body.client_timestamp
         )
-        self._known.note(request)
         return Response(answer, media_type=JSON)
 
     async def submit_task(self, request: Request) -> Response:
@@ -160,7 +158,8 @@ class Routes:
         else:
             body = await self._read(request, read_submit_task)
             data, token = raw({"final_data": body.final_data}), body.agent
-            await self._submit(request, "submit_unit", token, data, body.client_timestamp)
+            await self._pages.submit("submit_unit", token, data, body.client_timestamp)
+        self._known.note(request)
         return SUBMITTED_LATE if self._pages.has_ended(token) else SUBMITTED
 
     async def submit_metadata(self, request: Request) -> Response:
@@ -170,13 +169,13 @@ class Routes:
         else:
             body = await self._read(request, read_submit_metadata)
             data = raw({"metadata": body.metadata})
-            await self._submit(request, "submit_metadata", body.agent, data, body.client_timestamp)
+            await self._pages.submit("submit_metadata", body.agent, data, body.client_timestamp)
         return SUBMITTED_METADATA
 
     async def return_task(self, request: Request) -> Response:
         """POST /return_task: answer once it is durable that the worker gives the unit back undone."""
         body = await self._read(request, read_return_task)
-        await self._submit(request, "return_unit", body.agent, raw({}), body.client_timestamp)
+        await self._pages.submit("return_unit", body.agent, raw({}), body.client_timestamp)
         return RETURNED
 
     async def log_error(self, request: Request) -> Response:
@@ -196,7 +195,7 @@ class Routes:
     async def submit_appeal(self, request: Request) -> Response:
         """POST /submit_appeal: answer once a worker's objection to a rejection is durable."""
         body = await self._read(request, read_submit_appeal)
-        await self._submit(request, "submit_appeal", body.agent, raw({"text": body.text}), body.client_timestamp)
+        await self._pages.submit("submit_appeal", body.agent, raw({"text": body.text}), body.client_timestamp)
         return SUBMITTED_APPEAL
 
     async def worker_page(self, request: Request) -> Response:
@@ -278,7 +277,7 @@ class Routes:
             result = form.text(RESULT_FIELD)
             final_data = Raw(b"null") if result is None else Raw(await self._bodies.strict_json(result))
             data = raw({"final_data": final_data, "files": await form.keep()})
-            await self._submit(request, "submit_unit", form.agent, data, UNSET)
+            await self._pages.submit("submit_unit", form.agent, data, UNSET)
         except Exception:
             await form.discard()
             raise
@@ -289,16 +288,10 @@ class Routes:
         try:
             metadata = read_metadata(await self._bodies.strict_json(form.text(METADATA_FIELD) or b""))
             data = raw({"metadata": metadata, "files": await form.keep()})
-            await self._submit(request, "submit_metadata", form.agent, data, UNSET)
+            await self._pages.submit("submit_metadata", form.agent, data, UNSET)
         except Exception:
             await form.discard()
             raise
-
-    async def _submit(
-        self, request: Request, packet_type: str, token: str, data: Raw, client_timestamp: Timestamp
-    ) -> None:
-        await self._pages.submit(packet_type, token, data, client_timestamp)
-        self._known.note(request)
 
     async def _read(self, request: Request, read: Callable[[bytes], T]) -> T:
         return await self._bodies.read_body(request, read)

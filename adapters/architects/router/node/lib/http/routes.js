@@ -124,10 +124,8 @@ export class Routes {
    * @param {Response} response
    */
   async requestAgent(request, response) {
-    const { provider_data: providerData, client_timestamp: clientTimestamp } = await this.#bodies.readJson(
-      request,
-      readRequestAgent,
-    );
+    const body = await this.#bodies.readJson(request, readRequestAgent);
+    const { provider_data: providerData, client_timestamp: clientTimestamp } = body;
     if (Buffer.byteLength(providerData) > MAX_PROVIDER_DATA_BYTES) {
       throw new RefusalError(413, `provider_data is too large: it may have ${MAX_PROVIDER_DATA_BYTES} bytes.`);
     }
@@ -150,9 +148,7 @@ export class Routes {
       client_timestamp: clientTimestamp,
     } = await this.#bodies.readJson(request, readSubmitOnboarding);
     const signal = goneSignal(response);
-    const answer = await this.#pages.submitOnboarding(token, onboardingData, clientTimestamp, signal);
-    this.#known.note(request);
-    sendJson(response, answer);
+    sendJson(response, await this.#pages.submitOnboarding(token, onboardingData, clientTimestamp, signal));
   }
 
   /**
@@ -163,6 +159,7 @@ export class Routes {
    */
   async submitTask(request, response) {
     const token = isForm(request) ? await this.#submitForm(request) : await this.#submitJson(request);
+    this.#known.note(request);
     response.json({ status: this.#pages.hasEnded(token) ? "late" : "Submitted!" });
   }
 
@@ -178,7 +175,7 @@ export class Routes {
     } else {
       const body = await this.#bodies.readJson(request, readSubmitMetadata);
       const data = rawObject({ metadata: body.metadata });
-      await this.#submit(request, "submit_metadata", body.USED_AGENT_ID, data, body.client_timestamp);
+      await this.#pages.submit("submit_metadata", body.USED_AGENT_ID, data, body.client_timestamp);
     }
     response.json({ status: "Submitted metadata" });
   }
@@ -190,11 +187,8 @@ export class Routes {
    * @param {Response} response
    */
   async returnTask(request, response) {
-    const { USED_AGENT_ID: token, client_timestamp: clientTimestamp } = await this.#bodies.readJson(
-      request,
-      readReturnTask,
-    );
-    await this.#submit(request, "return_unit", token, "{}", clientTimestamp);
+    const body = await this.#bodies.readJson(request, readReturnTask);
+    await this.#pages.submit("return_unit", body.USED_AGENT_ID, "{}", body.client_timestamp);
     response.json({ status: "Returned" });
   }
 
@@ -220,9 +214,8 @@ export class Routes {
    */
   async agentStatus(request, response) {
     const { USED_AGENT_ID: token } = await this.#bodies.readJson(request, readAgentStatus);
-    const status = this.#pages.statusOf(token);
+    response.json({ status: this.#pages.statusOf(token) });
     this.#known.note(request);
-    response.json({ status });
   }
 
   /**
@@ -234,7 +227,7 @@ export class Routes {
   async submitAppeal(request, response) {
     const body = await this.#bodies.readJson(request, readSubmitAppeal);
     const data = rawObject({ text: raw(body.text) });
-    await this.#submit(request, "submit_appeal", body.USED_AGENT_ID, data, body.client_timestamp);
+    await this.#pages.submit("submit_appeal", body.USED_AGENT_ID, data, body.client_timestamp);
     response.json({ status: "Submitted appeal" });
   }
 
@@ -343,24 +336,12 @@ export class Routes {
 
   /**
    * @param {Request} request
-   * @param {string} packetType
-   * @param {string} token
-   * @param {import("../json_text.js").Raw} data
-   * @param {import("../packets.js").Timestamp} clientTimestamp
-   */
-  async #submit(request, packetType, token, data, clientTimestamp) {
-    await this.#pages.submit(packetType, token, data, clientTimestamp);
-    this.#known.note(request);
-  }
-
-  /**
-   * @param {Request} request
    * @returns {Promise<string>} the token of the agent
    */
   async #submitJson(request) {
     const body = await this.#bodies.readJson(request, readSubmitTask);
     const data = rawObject({ final_data: body.final_data });
-    await this.#submit(request, "submit_unit", body.USED_AGENT_ID, data, body.client_timestamp);
+    await this.#pages.submit("submit_unit", body.USED_AGENT_ID, data, body.client_timestamp);
     return body.USED_AGENT_ID;
   }
 
@@ -374,7 +355,7 @@ export class Routes {
       const result = form.text(RESULT_FIELD);
       const finalData = result === null ? "null" : strictJson(result);
       const data = rawObject({ final_data: finalData, files: raw(await form.keep()) });
-      await this.#submit(request, "submit_unit", form.agent, data, undefined);
+      await this.#pages.submit("submit_unit", form.agent, data, undefined);
     } catch (error) {
       await form.discard();
       throw error;
@@ -388,7 +369,7 @@ export class Routes {
     try {
       const metadata = readMetadata(strictJson(form.text(METADATA_FIELD) ?? ""));
       const data = rawObject({ metadata, files: raw(await form.keep()) });
-      await this.#submit(request, "submit_metadata", form.agent, data, undefined);
+      await this.#pages.submit("submit_metadata", form.agent, data, undefined);
     } catch (error) {
       await form.discard();
       throw error;
