@@ -195,30 +195,30 @@ export class UploadedForm {
   async #take(piece, body) {
     body.hold(Resource.FORM, 1);
     this.#receivedBytes += piece.length;
-    const parts = this.#reader.parts.length;
     // The agent is usually named at once, and then the form need not go through the slow lane.
-    await this.#parse(piece.subarray(0, STRANGERS_PARSE_BYTES), STRANGERS_PARSE_BYTES);
+    await this.#parse(piece.subarray(0, STRANGERS_PARSE_BYTES), body);
     this.#checkSender(body);
     await body.pay(piece.length);
-    const stepBytes = body.isTrusted ? PARSE_BYTES : STRANGERS_PARSE_BYTES;
-    await this.#parse(piece.subarray(STRANGERS_PARSE_BYTES), stepBytes);
+    await this.#parse(piece.subarray(STRANGERS_PARSE_BYTES), body);
     this.#checkSender(body);
-    await body.pay(PART_BYTES * (this.#reader.parts.length - parts));
     body.hold(Resource.DISK, this.#hasKnownAgent ? 0 : this.#receivedBytes);
     if (this.#reader.untakenBytes >= WRITE_BYTES) await stored(() => this.#write());
     body.hold(Resource.MEMORY, this.#reader.heldBytes);
   }
 
   /**
-   * Parse bytes, so many before others have their turn.
+   * Parse bytes, a few before others have their turn.
    *
    * @param {Buffer} data
-   * @param {number} stepBytes
+   * @param {import("./body_pool.js").PooledBody} body
    */
-  async #parse(data, stepBytes) {
-    for (let start = 0; start < data.length; start += stepBytes) {
-      await this.#reader.feed(data.subarray(start, start + stepBytes));
+  async #parse(data, body) {
+    const step = body.isTrusted ? PARSE_BYTES : STRANGERS_PARSE_BYTES;
+    for (let start = 0; start < data.length; start += step) {
+      const parts = this.#reader.parts.length;
+      await this.#reader.feed(data.subarray(start, start + step));
       await setImmediate();
+      await body.pay(PART_BYTES * (this.#reader.parts.length - parts));
     }
   }
 
