@@ -1,10 +1,10 @@
 """Hostile clients of all kinds at once, next to honest workers who notice nothing.
 
 `make hostile` is the long form: honest workers come at a steady rate for `HOSTILE_SECONDS` with hostile clients and as
-long without, in turns, and what the hostile ones cost them is judged. There are more than a hundred hostile requests a
-second, from hundreds of addresses; an attack without such a limit would only show how much processor time the router
-has. The hostile clients have a process of their own, which in the long form gets only the processor time that
-is left: in truth they are on other machines.
+long without, in turns, and what the hostile ones cost them is judged. There are more than fifty hostile requests a
+second of all kinds, from hundreds of addresses; an attack without such a limit would only show how much processor time
+the router has. The hostile clients have a process of their own, which in the long form gets only the processor time
+that is left: in truth they are on other machines.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ VISITS, VISITORS = 20, 4
 VISITS_PER_SECOND = 200
 WINDOW_SECONDS = 5.0
 #: The least number of hostile requests in all, and for each second of the long form, where so many are tried.
-ACTS, ACTS_PER_SECOND = 100, 100
-TRIED_PER_SECOND = 120
+ACTS, ACTS_PER_SECOND = 100, 50
+TRIED_PER_SECOND = 60
 #: How much longer the slowest visits may take next to hostile clients.
 MAX_RATIO = 2.0
 MAX_RSS_BYTES = 300 * 2**20
