@@ -187,8 +187,6 @@ class SimulatedWorker:
                 self._counters.double_clicked += 1
                 nursery.start_soon(self._send_again, send)
             await self._retry(send, self._counters.submit_task_seconds)
-        submission.is_acknowledged = True
-        self._counters.submitted()
 
     async def _send_again(self, send: Callable[[], Awaitable[None]]) -> None:
         """Send a submission a second time; it matters only that the first one arrives."""
@@ -199,7 +197,12 @@ class SimulatedWorker:
 
     async def _send(self, page: PageClient, agent: str, submission: SentSubmission) -> None:
         submission.times_sent += 1
-        await page.submit_task(agent, submission.work)
+        # Whoever ends the crowd because the last work has arrived does not cut off the answer to it.
+        with trio.CancelScope(shield=True):
+            await page.submit_task(agent, submission.work)
+        if not submission.is_acknowledged:
+            submission.is_acknowledged = True
+            self._counters.submitted()
 
     def _draw_seconds(self) -> float:
         """Return the time that the worker takes for the next unit or message."""

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -52,6 +52,8 @@ class FakeOperator:
         self.registrations: list[str] = []
         self.workers: set[str] = set()
         self.url = ""
+        #: Called with each submission before it is acknowledged.
+        self.on_submitted: Callable[[], None] = lambda: None
         self._incarnation = ""
         self._channel: WebsocketChannel | None = None
 
@@ -105,6 +107,7 @@ class FakeOperator:
                 self._assign(packet.data.request_id)
             case SubmitUnitPacket() if packet.subject_id:
                 self.submitted[self.assigned[packet.subject_id]] = msgspec.json.decode(packet.data.final_data)
+                self.on_submitted()
             case ReturnUnitPacket() if packet.subject_id:
                 self.returned.append(self.assigned[packet.subject_id])
                 self.available.append(self.assigned[packet.subject_id])
