@@ -14,7 +14,7 @@ from typing import NamedTuple, NoReturn
 from ..errors import RefusalError
 from ..settings import RouterSettings
 from .client_address import ClientAddress, KnownAddresses
-from .slow_lane import SlowLane
+from .slow_lane import FREE_BYTES, PLACES, SlowLane
 
 #: A body that has just begun does not give way: its speed is not known yet.
 MIN_AGE_SECONDS = 0.25
@@ -25,12 +25,6 @@ MEMORY_BYTES = 40 * 2**20
 
 #: Number of forms that are received at the same time.
 MAX_FORMS = 100
-
-#: Number of bodies in the slow lane.
-MAX_SLOW = 100
-
-#: So much of each body needs no lane: nearly all bodies are smaller.
-FREE_BYTES = 4 * 2**10
 
 
 class Resource(Enum):
@@ -59,7 +53,7 @@ def pool_limits(settings: RouterSettings) -> dict[Resource, PoolLimit]:
         Resource.MEMORY: PoolLimit(memory, memory // 2),
         Resource.DISK: PoolLimit(2 * settings.max_upload_bytes, settings.max_upload_bytes),
         Resource.FORM: PoolLimit(MAX_FORMS, MAX_FORMS // 4),
-        Resource.SLOW_LANE: PoolLimit(MAX_SLOW, MAX_SLOW // 4),
+        Resource.SLOW_LANE: PoolLimit(PLACES, PLACES // 4),
     }
 
 

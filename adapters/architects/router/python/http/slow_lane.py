@@ -9,6 +9,12 @@ from collections.abc import Callable
 
 import anyio
 
+#: So much of each body needs no lane: nearly all bodies are smaller.
+FREE_BYTES = 4 * 2**10
+
+#: Number of bodies that are in it at the same time.
+PLACES = 100
+
 #: What all bodies of strangers may bring in a second in the long run, and at once.
 BYTES_PER_SECOND = 2**20
 BURST_BYTES = 2**20

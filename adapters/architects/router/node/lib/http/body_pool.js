@@ -7,7 +7,7 @@
  * large and comes from where nobody is known goes through the slow lane.
  */
 import { RefusalError } from "../errors.js";
-import { SlowLane } from "./slow_lane.js";
+import { FREE_BYTES, PLACES, SlowLane } from "./slow_lane.js";
 
 /** A body that has just begun does not give way: its speed is not known yet. */
 const MIN_AGE_SECONDS = 0.25;
@@ -17,12 +17,6 @@ const MEMORY_BYTES = 40 * 1024 * 1024;
 
 /** Number of forms that are received at the same time. */
 const MAX_FORMS = 100;
-
-/** Number of bodies in the slow lane. */
-const MAX_SLOW = 100;
-
-/** So much of each body needs no lane: nearly all bodies are smaller. */
-const FREE_BYTES = 4 * 1024;
 
 /**
  * Something that unfinished bodies hold: memory, disk (for files of forms that have not named a known agent yet), one of
@@ -60,7 +54,7 @@ export function poolLimits({ maxBodyBytes, maxUploadBytes }) {
     [Resource.MEMORY]: { total: memory, perAddress: Math.floor(memory / 2) },
     [Resource.DISK]: { total: 2 * maxUploadBytes, perAddress: maxUploadBytes },
     [Resource.FORM]: { total: MAX_FORMS, perAddress: Math.floor(MAX_FORMS / 4) },
-    [Resource.SLOW_LANE]: { total: MAX_SLOW, perAddress: Math.floor(MAX_SLOW / 4) },
+    [Resource.SLOW_LANE]: { total: PLACES, perAddress: Math.floor(PLACES / 4) },
   };
 }
 

@@ -8,6 +8,12 @@
  */
 import { setTimeout } from "node:timers/promises";
 
+/** So much of each body needs no lane: nearly all bodies are smaller. */
+export const FREE_BYTES = 4 * 1024;
+
+/** Number of bodies that are in it at the same time. */
+export const PLACES = 100;
+
 /** What all bodies of strangers may bring in a second in the long run, and at once. */
 const BYTES_PER_SECOND = 2 ** 20;
 const BURST_BYTES = 2 ** 20;
