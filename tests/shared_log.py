@@ -352,7 +352,7 @@ class SharedLog(MemoryLog):
         written = sorted({partition_of(stream) for request in batch for stream, _ in request.events})
         if unnamed := [partition for partition in written if partition not in turn]:
             raise LogError(f"a command writes to {unnamed}, which was not named")
-        if any(store.locks.get(partition, self) is not self for partition in turn):
+        if written and any(store.locks.get(partition, self) is not self for partition in turn):
             raise BlockedError  # the turn was lost with its connection, and is somebody else's now
         if written:
             self._check_fences({partition: turn[partition][1] for partition in written})

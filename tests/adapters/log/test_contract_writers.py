@@ -204,6 +204,14 @@ class SharedContract(PartitionsContract[SharedOne]):
             first.commit([unit_request(1, 0)])
         assert commands(second) == ["register-4"]
 
+    def test_who_lost_a_turn_writes_although_what_it_only_read_has_another_owner(self) -> None:
+        first, second = self.open(), self.open()
+        first.begin(BOTH, (), ())
+        self.server.cut_connections()
+        assert isinstance(self.server.take(second, "bob"), int)
+        assert is_written(first.commit([register(4, "Grace")])[0])
+        assert commands(self.open()) == ["register-4"]
+
 
 class TestMemoryPartitions(PartitionsContract[MemoryLog]):
     @pytest.fixture(autouse=True)

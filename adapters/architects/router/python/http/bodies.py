@@ -112,7 +112,7 @@ class BodyReader:
         async def keep(piece: bytes, body: PooledBody) -> None:
             nonlocal size
             size += len(piece)
-            await body.pay(len(piece))
+            await body.throttle(len(piece))
             body.hold(Resource.MEMORY, size)
             pieces.append(piece)
 

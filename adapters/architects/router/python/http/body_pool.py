@@ -2,7 +2,7 @@
 
 Anybody may send a body and stop in the middle of it, a thousand times. So what unfinished bodies hold is limited, for
 each address and in total. When a total is reached, the slowest body gives way: an honest one is soon complete. What is
-large and comes from where nobody is known goes through the slow lane.
+large and comes from where nobody is known is throttled.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from typing import NamedTuple, NoReturn
 from ..errors import RefusalError
 from ..settings import RouterSettings
 from .client_address import ClientAddress, KnownAddresses
-from .slow_lane import FREE_BYTES, PLACES, SlowLane
+from .throttle import FREE_BYTES, MAX_BODIES, Throttle
 
 #: A body that has just begun does not give way: its speed is not known yet.
 MIN_AGE_SECONDS = 0.25
@@ -34,8 +34,8 @@ class Resource(Enum):
     #: Files of forms that have not named a known agent yet.
     DISK = "upload_disk"
     FORM = "concurrent_forms"
-    #: A place in the slow lane.
-    SLOW_LANE = "slow_lane"
+    #: A place among the bodies that are throttled.
+    THROTTLED = "throttled_bodies"
 
 
 class PoolLimit(NamedTuple):
@@ -53,7 +53,7 @@ def pool_limits(settings: RouterSettings) -> dict[Resource, PoolLimit]:
         Resource.MEMORY: PoolLimit(memory, memory // 2),
         Resource.DISK: PoolLimit(2 * settings.max_upload_bytes, settings.max_upload_bytes),
         Resource.FORM: PoolLimit(MAX_FORMS, MAX_FORMS // 4),
-        Resource.SLOW_LANE: PoolLimit(PLACES, PLACES // 4),
+        Resource.THROTTLED: PoolLimit(MAX_BODIES, MAX_BODIES // 4),
     }
 
 
@@ -69,7 +69,7 @@ class PooledBody:
         address: ClientAddress,
         on_evicted: Callable[[], None],
         now: float,
-        slow_lane: SlowLane | None,
+        throttle: Throttle | None,
     ) -> None:
         self.address = address
         #: What it holds of each resource.
@@ -81,8 +81,8 @@ class PooledBody:
         self._began = now
         self._received_bytes = 0
         # None if its sender is known.
-        self._slow_lane = slow_lane
-        self._paid_bytes = 0
+        self._throttle = throttle
+        self._handled_bytes = 0
 
     def __enter__(self) -> "PooledBody":
         return self
@@ -100,30 +100,33 @@ class PooledBody:
         """Set how much it holds of a resource.
 
         Raises:
-            RefusalError: there is no room for that.
+            RefusalError: there is no room for that, or it had to give way.
         """
+        if self.is_evicted:
+            # Work on it may go on for a moment. What it held then would never be freed.
+            raise busy()
         self._pool.reserve(self, resource, amount)
 
     @property
     def is_trusted(self) -> bool:
-        """True if its sender is known, so that it needs no slow lane."""
-        return self._slow_lane is None
+        """True if its sender is known, so that it is not throttled."""
+        return self._throttle is None
 
-    async def pay(self, size_bytes: int) -> None:
-        """Wait until bytes of it, or work that is worth so many, may be handled; at once unless it is a stranger's.
+    async def throttle(self, size_bytes: int) -> None:
+        """Wait until bytes of it, or work that takes as long, may be handled; no time unless it is a stranger's.
 
         Raises:
-            RefusalError: there is no place in the slow lane.
+            RefusalError: too many bodies are throttled.
         """
-        self._paid_bytes += size_bytes
-        if self._slow_lane is not None and self._paid_bytes > FREE_BYTES:
-            self.hold(Resource.SLOW_LANE, 1)
-            await self._slow_lane.take(size_bytes)
+        self._handled_bytes += size_bytes
+        if self._throttle is not None and self._handled_bytes > FREE_BYTES:
+            self.hold(Resource.THROTTLED, 1)
+            await self._throttle.take(size_bytes)
 
     def trust(self) -> None:
         """Note that its sender turned out to be known."""
-        self._slow_lane = None
-        self.hold(Resource.SLOW_LANE, 0)
+        self._throttle = None
+        self.hold(Resource.THROTTLED, 0)
 
     def age(self, now: float) -> float:
         """Return the seconds since it began."""
@@ -144,7 +147,7 @@ class BodyPool:
 
     Args:
         limits: the limit of each resource.
-        known: the addresses whose bodies need no slow lane.
+        known: the addresses whose bodies are not throttled.
         on_full: called with a resource for each body that gives way or is refused.
         monotonic: returns seconds since any fixed moment.
     """
@@ -160,7 +163,7 @@ class BodyPool:
         self._known = known
         self._on_full = on_full
         self._monotonic = monotonic
-        self._slow_lane = SlowLane(monotonic)
+        self._throttle = Throttle(monotonic)
         self._bodies: dict[PooledBody, None] = {}
         self._totals: Counter[Resource] = Counter()
         self._by_address: Counter[tuple[Resource, str]] = Counter()
@@ -172,8 +175,8 @@ class BodyPool:
             address: who sends it.
             on_evicted: called if it has to give way.
         """
-        slow_lane = None if self._known.has(address) else self._slow_lane
-        body = PooledBody(self, address, on_evicted, self._monotonic(), slow_lane)
+        throttle = None if self._known.has(address) else self._throttle
+        body = PooledBody(self, address, on_evicted, self._monotonic(), throttle)
         self._bodies[body] = None
         return body
 

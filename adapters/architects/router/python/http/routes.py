@@ -219,7 +219,7 @@ class Routes:
         pieces: list[bytes] = []
 
         async def keep(piece: bytes, body: PooledBody) -> None:
-            await body.pay(len(piece))
+            await body.throttle(len(piece))
             pieces.append(piece)
             body.hold(Resource.MEMORY, sum(map(len, pieces)))
 

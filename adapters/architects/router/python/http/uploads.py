@@ -149,25 +149,25 @@ class UploadedForm:
     async def _take(self, piece: bytes, body: PooledBody) -> None:
         body.hold(Resource.FORM, 1)
         self._received_bytes += len(piece)
-        # The agent is usually named at once, and then the form need not go through the slow lane.
-        await self._parse(piece[:STRANGERS_PARSE_BYTES], body)
-        self._check_sender(body)
-        await body.pay(len(piece))
-        await self._parse(piece[STRANGERS_PARSE_BYTES:], body)
-        self._check_sender(body)
+        # A form may name its agent at once, and then need not be throttled.
+        peeked_bytes = 0 if body.is_trusted else STRANGERS_PARSE_BYTES
+        await self._parse(piece[:peeked_bytes], body)
+        await body.throttle(len(piece))
+        await self._parse(piece[peeked_bytes:], body)
         body.hold(Resource.DISK, 0 if self._has_known_agent else self._received_bytes)
         if self._reader.untaken_bytes >= WRITE_BYTES:
             await _in_thread(self._write)
         body.hold(Resource.MEMORY, self._reader.held_bytes)
 
     async def _parse(self, data: bytes, body: PooledBody) -> None:
-        """Parse bytes, a few before others have their turn."""
+        """Parse bytes, a few before others have their turn, and check the sender."""
         step = PARSE_BYTES if body.is_trusted else STRANGERS_PARSE_BYTES
         for start in range(0, len(data), step):
             parts = len(self._reader.parts)
             self._reader.feed(data[start : start + step])
             await anyio.lowlevel.checkpoint()
-            await body.pay(PART_BYTES * (len(self._reader.parts) - parts))
+            await body.throttle(PART_BYTES * (len(self._reader.parts) - parts))
+        self._check_sender(body)
 
     def _check_sender(self, body: PooledBody) -> None:
         """Check the agent of the form as soon as it is named."""

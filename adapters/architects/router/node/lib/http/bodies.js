@@ -89,7 +89,7 @@ export class BodyReader {
     let bytes = 0;
     await this.readPieces(request, async (piece, body) => {
       bytes += piece.length;
-      await body.pay(piece.length);
+      await body.throttle(piece.length);
       body.hold(Resource.MEMORY, bytes);
       pieces.push(piece);
     });

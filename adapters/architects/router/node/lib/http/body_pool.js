@@ -4,10 +4,10 @@
  *
  * Anybody may send a body and stop in the middle of it, a thousand times. So what unfinished bodies hold is limited, for
  * each address and in total. When a total is reached, the slowest body gives way: an honest one is soon complete. What is
- * large and comes from where nobody is known goes through the slow lane.
+ * large and comes from where nobody is known is throttled.
  */
 import { RefusalError } from "../errors.js";
-import { FREE_BYTES, PLACES, SlowLane } from "./slow_lane.js";
+import { FREE_BYTES, MAX_BODIES, Throttle } from "./throttle.js";
 
 /** A body that has just begun does not give way: its speed is not known yet. */
 const MIN_AGE_SECONDS = 0.25;
@@ -20,16 +20,16 @@ const MAX_FORMS = 100;
 
 /**
  * Something that unfinished bodies hold: memory, disk (for files of forms that have not named a known agent yet), one of
- * the places for forms, or one in the slow lane. The value is a short name for the counters.
+ * the places for forms, or one of those for bodies that are throttled. The value is a short name for the counters.
  *
- * @typedef {"body_memory" | "upload_disk" | "concurrent_forms" | "slow_lane"} ResourceName
+ * @typedef {"body_memory" | "upload_disk" | "concurrent_forms" | "throttled_bodies"} ResourceName
  */
 
 export const Resource = Object.freeze({
   MEMORY: /** @type {const} */ ("body_memory"),
   DISK: /** @type {const} */ ("upload_disk"),
   FORM: /** @type {const} */ ("concurrent_forms"),
-  SLOW_LANE: /** @type {const} */ ("slow_lane"),
+  THROTTLED: /** @type {const} */ ("throttled_bodies"),
 });
 
 /**
@@ -54,7 +54,7 @@ export function poolLimits({ maxBodyBytes, maxUploadBytes }) {
     [Resource.MEMORY]: { total: memory, perAddress: Math.floor(memory / 2) },
     [Resource.DISK]: { total: 2 * maxUploadBytes, perAddress: maxUploadBytes },
     [Resource.FORM]: { total: MAX_FORMS, perAddress: Math.floor(MAX_FORMS / 4) },
-    [Resource.SLOW_LANE]: { total: PLACES, perAddress: Math.floor(PLACES / 4) },
+    [Resource.THROTTLED]: { total: MAX_BODIES, perAddress: Math.floor(MAX_BODIES / 4) },
   };
 }
 
@@ -68,30 +68,24 @@ export class PooledBody {
   #onEvicted;
   #began;
   #receivedBytes = 0;
-  #slowLane;
-  #paidBytes = 0;
-  /** @type {() => void} */
+  #throttle;
+  #handledBytes = 0;
+  /** @type {(reason: Error) => void} ends the wait of a body that is throttled */
   #giveUp = () => {};
-  /** @type {Promise<never>} */
-  #givenUp = new Promise((_, reject) => {
-    this.#giveUp = () => reject(busy());
-  });
 
   /**
    * @param {BodyPool} pool
    * @param {ClientAddress} address
    * @param {() => void} onEvicted
    * @param {number} now
-   * @param {SlowLane | null} slowLane null if its sender is known
+   * @param {Throttle | null} throttle null if its sender is known
    */
-  constructor(pool, address, onEvicted, now, slowLane) {
+  constructor(pool, address, onEvicted, now, throttle) {
     this.address = address;
     this.#pool = pool;
     this.#onEvicted = onEvicted;
     this.#began = now;
-    this.#slowLane = slowLane;
-    // Nobody may be waiting.
-    this.#givenUp.catch(() => {});
+    this.#throttle = throttle;
   }
 
   /**
@@ -108,35 +102,37 @@ export class PooledBody {
    *
    * @param {ResourceName} resource
    * @param {number} amount
-   * @throws {RefusalError} there is no room for that
+   * @throws {RefusalError} there is no room for that, or it had to give way
    */
   hold(resource, amount) {
+    // Work on it may go on for a moment. What it held then would never be freed.
+    if (this.isEvicted) throw busy();
     this.#pool.reserve(this, resource, amount);
   }
 
-  /** True if its sender is known, so that it needs no slow lane. */
+  /** True if its sender is known, so that it is not throttled. */
   get isTrusted() {
-    return this.#slowLane === null;
+    return this.#throttle === null;
   }
 
   /**
-   * Wait until bytes of it, or work that is worth so many, may be handled; at once unless it is a stranger's.
+   * Wait until bytes of it, or work that takes as long, may be handled; no time unless it is a stranger's.
    *
    * @param {number} sizeBytes
    * @returns {Promise<void>}
-   * @throws {RefusalError} there is no place in the slow lane, or it has to give way
+   * @throws {RefusalError} too many bodies are throttled, or it has to give way
    */
-  async pay(sizeBytes) {
-    this.#paidBytes += sizeBytes;
-    if (this.#slowLane === null || this.#paidBytes <= FREE_BYTES) return;
-    this.hold(Resource.SLOW_LANE, 1);
-    await this.#slowLane.take(sizeBytes, this.#givenUp);
+  async throttle(sizeBytes) {
+    this.#handledBytes += sizeBytes;
+    if (this.#throttle === null || this.#handledBytes <= FREE_BYTES) return;
+    this.hold(Resource.THROTTLED, 1);
+    await this.#throttle.take(sizeBytes, new Promise((_, reject) => (this.#giveUp = reject)));
   }
 
   /** Note that its sender turned out to be known. */
   trust() {
-    this.#slowLane = null;
-    this.hold(Resource.SLOW_LANE, 0);
+    this.#throttle = null;
+    this.hold(Resource.THROTTLED, 0);
   }
 
   /**
@@ -160,7 +156,7 @@ export class PooledBody {
   /** Make it give way. */
   evict() {
     this.isEvicted = true;
-    this.#giveUp();
+    this.#giveUp(busy());
     this.#onEvicted();
   }
 }
@@ -171,7 +167,7 @@ export class BodyPool {
   #known;
   #onFull;
   #monotonic;
-  #slowLane;
+  #throttle;
   /** @type {Set<PooledBody>} */
   #bodies = new Set();
   /** @type {Map<ResourceName, number>} */
@@ -182,7 +178,7 @@ export class BodyPool {
   /**
    * @param {object} parts
    * @param {Record<ResourceName, PoolLimit>} parts.limits the limit of each resource
-   * @param {import("./client_address.js").KnownAddresses} parts.known the addresses whose bodies need no slow lane
+   * @param {import("./client_address.js").KnownAddresses} parts.known the addresses whose bodies are not throttled
    * @param {(resource: ResourceName) => void} parts.onFull called with a resource for each body that gives way or is
    *   refused
    * @param {() => number} parts.monotonic returns seconds since any fixed moment
@@ -190,7 +186,7 @@ export class BodyPool {
   constructor({ limits, known, onFull, monotonic }) {
     this.#limits = limits;
     this.#known = known;
-    this.#slowLane = new SlowLane(monotonic);
+    this.#throttle = new Throttle(monotonic);
     this.#onFull = onFull;
     this.#monotonic = monotonic;
   }
@@ -203,8 +199,8 @@ export class BodyPool {
    * @returns {PooledBody}
    */
   open(address, onEvicted) {
-    const slowLane = this.#known.has(address) ? null : this.#slowLane;
-    const body = new PooledBody(this, address, onEvicted, this.#monotonic(), slowLane);
+    const throttle = this.#known.has(address) ? null : this.#throttle;
+    const body = new PooledBody(this, address, onEvicted, this.#monotonic(), throttle);
     this.#bodies.add(body);
     return body;
   }

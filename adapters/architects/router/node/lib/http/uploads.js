@@ -195,19 +195,18 @@ export class UploadedForm {
   async #take(piece, body) {
     body.hold(Resource.FORM, 1);
     this.#receivedBytes += piece.length;
-    // The agent is usually named at once, and then the form need not go through the slow lane.
-    await this.#parse(piece.subarray(0, STRANGERS_PARSE_BYTES), body);
-    this.#checkSender(body);
-    await body.pay(piece.length);
-    await this.#parse(piece.subarray(STRANGERS_PARSE_BYTES), body);
-    this.#checkSender(body);
+    // A form may name its agent at once, and then need not be throttled.
+    const peekedBytes = body.isTrusted ? 0 : STRANGERS_PARSE_BYTES;
+    await this.#parse(piece.subarray(0, peekedBytes), body);
+    await body.throttle(piece.length);
+    await this.#parse(piece.subarray(peekedBytes), body);
     body.hold(Resource.DISK, this.#hasKnownAgent ? 0 : this.#receivedBytes);
     if (this.#reader.untakenBytes >= WRITE_BYTES) await stored(() => this.#write());
     body.hold(Resource.MEMORY, this.#reader.heldBytes);
   }
 
   /**
-   * Parse bytes, a few before others have their turn.
+   * Parse bytes, a few before others have their turn, and check the sender.
    *
    * @param {Buffer} data
    * @param {import("./body_pool.js").PooledBody} body
@@ -218,8 +217,9 @@ export class UploadedForm {
       const parts = this.#reader.parts.length;
       await this.#reader.feed(data.subarray(start, start + step));
       await setImmediate();
-      await body.pay(PART_BYTES * (this.#reader.parts.length - parts));
+      await body.throttle(PART_BYTES * (this.#reader.parts.length - parts));
     }
+    this.#checkSender(body);
   }
 
   /**

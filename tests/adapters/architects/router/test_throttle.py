@@ -1,6 +1,6 @@
 """Large bodies of strangers wait for each other, and workers for none of them.
 
-What each test compares takes place at the same time: the lane is full of bodies that need seconds, and others come.
+What each test compares takes place at the same time: strangers send bodies that need seconds, and others come.
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,9 +16,9 @@ from .harness import PATIENCE_SECONDS, RouterHarness
 
 #: So much strangers may bring at once; each further one takes a second.
 MEBIBYTE = 2**20
-#: Seconds in which a stranger's body does not get through a lane with that many others.
+#: Seconds in which a stranger's body does not arrive among that many others.
 SHORT_SECONDS = 1.0
-#: Seconds in which a body of that size arrives, unless it is in a lane with the others.
+#: Seconds in which a body of that size arrives, unless it waits with the others.
 ENOUGH_SECONDS = PATIENCE_SECONDS / 3
 WORKER = "198.51.100.1"
 STRANGER = "198.51.100.2"
@@ -47,8 +47,8 @@ async def send_large(own: RouterHarness, address: str) -> None:
         await own.http.post("/submit_task", json=body, headers=at(address))
 
 
-async def fill_the_lane(own: RouterHarness, nursery: trio.Nursery) -> None:
-    """Let strangers at many addresses send more than gets through the lane in a minute."""
+async def keep_strangers_waiting(own: RouterHarness, nursery: trio.Nursery) -> None:
+    """Let strangers at many addresses send more than arrives in a minute."""
     for number in range(12):
         nursery.start_soon(send_large, own, f"203.0.113.{number}")
     await trio.sleep(0.2)
@@ -79,7 +79,7 @@ async def test_who_has_an_agent_does_not_wait_for_strangers(
     own: RouterHarness, nursery: trio.Nursery, prove: Callable[[RouterHarness], Awaitable[None]]
 ) -> None:
     await prove(own)
-    await fill_the_lane(own, nursery)
+    await keep_strangers_waiting(own, nursery)
     with trio.move_on_after(SHORT_SECONDS) as waits:
         await submit_large(own, STRANGER)
     assert waits.cancelled_caught, "nobody there has shown an agent"
@@ -89,7 +89,7 @@ async def test_who_has_an_agent_does_not_wait_for_strangers(
 
 
 async def test_small_bodies_of_strangers_do_not_wait(own: RouterHarness, nursery: trio.Nursery) -> None:
-    await fill_the_lane(own, nursery)
+    await keep_strangers_waiting(own, nursery)
     body = {"USED_AGENT_ID": "worker", "final_data": "x" * 3000}
     answer = await own.http.post("/submit_task", json=body, headers=at(STRANGER))
     assert answer.status_code == 200, answer.text
@@ -105,7 +105,7 @@ async def test_an_operator_does_not_wait_for_strangers(
     page = b"x" * (3 * MEBIBYTE)
     digest = sha256(page).hexdigest()
     headers = {**router.auth, **at(WORKER)}
-    await fill_the_lane(own, nursery)
+    await keep_strangers_waiting(own, nursery)
     claim = {"run": "a run", "files": {"index.html": digest}}
     assert (await own.http.post("/run_page", json=claim, headers=headers)).status_code == 200
     with trio.fail_after(ENOUGH_SECONDS):
@@ -114,8 +114,10 @@ async def test_an_operator_does_not_wait_for_strangers(
     nursery.cancel_scope.cancel()
 
 
-async def test_a_form_leaves_the_lane_when_it_names_its_agent(own: RouterHarness, nursery: trio.Nursery) -> None:
-    await fill_the_lane(own, nursery)
+async def test_a_form_is_throttled_no_longer_once_it_has_named_its_agent(
+    own: RouterHarness, nursery: trio.Nursery
+) -> None:
+    await keep_strangers_waiting(own, nursery)
     files = {"file": ("a", b"y" * (3 * MEBIBYTE))}
     with trio.fail_after(ENOUGH_SECONDS):
         answer = await own.http.post(
@@ -136,8 +138,8 @@ async def test_a_small_part_of_a_form_costs_as_much_as_kilobytes(own: RouterHarn
     assert trio.current_time() - began > SHORT_SECONDS
 
 
-async def test_the_lane_has_places_for_so_many(own: RouterHarness) -> None:
-    """When they are taken, the slowest body gives way to the newest."""
+async def test_so_many_bodies_are_throttled_at_once(own: RouterHarness) -> None:
+    """When there are more, the slowest gives way to the newest."""
     head = b"POST /submit_task HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.%d\r\nContent-Length: 9000000\r\n\r\n"
     host, port = own.router.listener.getsockname()
     async with AsyncExitStack() as stack:
@@ -147,5 +149,5 @@ async def test_the_lane_has_places_for_so_many(own: RouterHarness) -> None:
             if number == 99:
                 await trio.sleep(0.5)
         with trio.fail_after(PATIENCE_SECONDS):
-            while (await own.counters())["dropped"].get("slow_lane", 0) < 5:
+            while (await own.counters())["dropped"].get("throttled_bodies", 0) < 5:
                 await trio.lowlevel.checkpoint()
